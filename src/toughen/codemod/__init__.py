@@ -1,0 +1,79 @@
+"""Owns the words in which mends are written: byte-span edits over `ast` offsets that change nothing else.
+
+A word takes a Module and a place in it (a line from a trace, or a function's qualified name) and gives a Draft, or
+Unmended with a reason that starts a brief. Drafts of one text are joined by `+`; words that need each other's
+result are applied in turn, each on `Module(file, draft.done())`. `patch` makes a Patch of drafts of several files.
+"""
+
+from toughen.codemod.allow import allow, closed, withhold
+from toughen.codemod.answers import answer, cast, reraise
+from toughen.codemod.bodies import Field, body_model, check
+from toughen.codemod.bounds import LARGEST_INTEGER, Bounds, bound, bound_parameter, finite, limit
+from toughen.codemod.draft import Draft, Edit, patch, twice, verify, word
+from toughen.codemod.guards import guard
+from toughen.codemod.keys import taken, unique
+from toughen.codemod.mechanics import after, argument, before, decorate, extend, parameter, remove, replace, use, wrap
+from toughen.codemod.module import Module, Span, UnmendableError, halt
+from toughen.codemod.orm import owned, scope_orm
+from toughen.codemod.orm import scope_query as scope
+from toughen.codemod.races import claim, hold, lock, step
+from toughen.codemod.refusals import Refusal, refuse
+from toughen.codemod.sql import bind, scope_sql
+from toughen.codemod.statements import dynamic
+from toughen.codemod.transactions import claim_sql, once, serial
+
+__all__ = [
+    "LARGEST_INTEGER",
+    "Bounds",
+    "Draft",
+    "Edit",
+    "Field",
+    "Module",
+    "Refusal",
+    "Span",
+    "UnmendableError",
+    "after",
+    "allow",
+    "answer",
+    "argument",
+    "before",
+    "bind",
+    "body_model",
+    "bound",
+    "bound_parameter",
+    "cast",
+    "check",
+    "claim",
+    "claim_sql",
+    "closed",
+    "decorate",
+    "dynamic",
+    "extend",
+    "finite",
+    "guard",
+    "halt",
+    "hold",
+    "limit",
+    "lock",
+    "once",
+    "owned",
+    "parameter",
+    "patch",
+    "refuse",
+    "remove",
+    "replace",
+    "reraise",
+    "scope",
+    "scope_orm",
+    "scope_sql",
+    "serial",
+    "step",
+    "taken",
+    "twice",
+    "unique",
+    "use",
+    "verify",
+    "withhold",
+    "word",
+    "wrap",
+]

@@ -1,0 +1,63 @@
+"""Owns the conclusion: proofs become Findings, findings and coverage become a Verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toughen.model.finding import Finding, Severity, Status
+from toughen.model.source import Location
+from toughen.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from toughen.explore.explore import Explored
+    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.finding import NotConcluded, Proof
+    from toughen.rule import Rule
+
+
+def finding_of(rule: Rule | None, route_id: str, proof: Proof, route: Route | None = None) -> Finding:
+    """A proven break at the place that its evidence names, else at the route's handler."""
+    location = proof.evidence.location or (route.handler if route else Location("", 0))
+    return Finding(
+        proof.break_id, route_id, location, Status.PROVEN, rule.severity if rule else Severity.HIGH, proof.evidence.message,
+        proof.evidence, proof, rule.cwe if rule else (),
+        mend="automatic" if rule is not None and type(rule).mend is not None else "none",
+    )
+
+
+def verdict_of(
+    blueprint: Blueprint,
+    explored: Explored,
+    findings: Sequence[Finding],
+    suspected: Sequence[Finding],
+    unclear: Sequence[NotConcluded],
+    timings: dict[str, float],
+    notes: tuple[str, ...],
+) -> Verdict:
+    """The decision and its reason, in words."""
+    proven = {(each.break_id, each.route) for each in findings}
+    open_suspicions = [each for each in suspected if (each.break_id, each.route) not in proven]
+    routes = len(blueprint.routes)
+    reached = len(explored.journeys)
+    if findings:
+        worst = sum(1 for each in findings if each.severity is Severity.CRITICAL)
+        decision = "harden"
+        why = f"{_count(len(findings), 'break')} proven" + (f", {worst} of them critical" if worst else "") + "; the skeleton holds: each has one place to mend"
+    elif reached * 10 < routes * 5:
+        decision, why = "harden", f"nothing is proven, but only {reached} of {routes} routes were reached: see why below"
+    else:
+        decision, why = "ready", f"no break was proven on {reached} of {routes} routes"
+    return Verdict(
+        blueprint, decision, why, (*sorted(findings, key=_gravity), *open_suspicions), tuple(unclear), explored.journeys,
+        explored.unreached, explored.target.identities, timings, (*notes, *explored.notes),
+    )
+
+
+def _gravity(finding: Finding) -> tuple[int, str]:
+    return (-list(Severity).index(finding.severity), finding.id)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")

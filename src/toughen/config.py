@@ -1,0 +1,95 @@
+"""Owns settings: `[tool.toughen]` of the prototype's pyproject.toml (or toughen.toml), checked whole before the first attack."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from toughen.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that a run may be told."""
+
+    app: str | None = None
+    """`module:attribute`, `module:factory()` or `path/to/file.py:attribute`."""
+    only: tuple[str, ...] = ()
+    """Breaks (`race/lost-update`) or places (`race`) to look for; empty looks for all."""
+    static: bool = False
+    """Survey only: execute nothing."""
+    budget: float = 300.0
+    """Seconds for exploring and proving together."""
+    seed: int = 0
+    environment: tuple[tuple[str, str], ...] = ()
+    """Environment variables for the prototype (name, value)."""
+    threshold: str = "low"
+    """Least severity that makes the exit code 10."""
+
+
+_SEVERITIES = ("low", "medium", "high", "critical")
+
+
+def read(root: Path, **overrides: Any) -> Config:  # noqa: ANN401
+    """The settings of a project, with what the command line says on top.
+
+    Raises ConfigurationError that names every fault at once.
+    """
+    table: dict[str, Any] = {}
+    for file, keys in ((root / "pyproject.toml", ("tool", "toughen")), (root / "toughen.toml", ())):
+        if file.is_file():
+            try:
+                found: Any = tomllib.loads(file.read_text(encoding="utf-8", errors="replace"))
+            except tomllib.TOMLDecodeError as error:
+                if file.name == "toughen.toml":
+                    raise ConfigurationError(f"toughen.toml cannot be read: {error}", subject=file) from error
+                continue
+            for key in keys:
+                found = found.get(key, {}) if isinstance(found, dict) else {}
+            if isinstance(found, dict):
+                table |= found
+    faults: list[str] = []
+    values = {**_checked(table, faults), **{key: value for key, value in overrides.items() if value is not None}}
+    config = replace(Config(), **values)
+    faults += _faults(config)
+    if faults:
+        raise ConfigurationError("; ".join(faults), subject=table, hint="see `toughen check --help` and `toughen explain`")
+    return config
+
+
+def _checked(table: dict[str, Any], faults: list[str]) -> dict[str, Any]:
+    known = {field.name for field in fields(Config)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            faults.append(f"[tool.toughen] has no setting {key!r} (there are: {', '.join(sorted(known))})")
+        elif key == "only":
+            values[key] = tuple(str(each) for each in value) if isinstance(value, list) else (str(value),)
+        elif key == "environment":
+            values[key] = tuple((str(name), str(each)) for name, each in value.items()) if isinstance(value, dict) else ()
+        else:
+            wanted = {"app": str, "static": bool, "budget": (int, float), "seed": int, "threshold": str}[key]
+            if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is not bool):  # type: ignore[arg-type]
+                values[key] = value
+            else:
+                faults.append(f"[tool.toughen] {key} = {value!r} is of the wrong kind")
+    return values
+
+
+def _faults(config: Config) -> list[str]:
+    from toughen.rules import load
+
+    ids = {rule.id for rule in load()}
+    places = {each.partition("/")[0] for each in ids}
+    faults = [
+        f"there is no break {each!r} (there are: {', '.join(sorted(ids))})" for each in config.only if each not in ids | places
+    ]
+    if config.budget <= 0:
+        faults.append("the budget must be more than 0 seconds")
+    if config.threshold not in _SEVERITIES:
+        faults.append(f"threshold must be one of {', '.join(_SEVERITIES)}")
+    return faults

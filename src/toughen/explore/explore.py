@@ -1,0 +1,201 @@
+"""Owns exploring as a whole: from a booted prototype to Identities, Journeys, and the true reason of what was not reached."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from toughen.errors import AgentLostError
+from toughen.explore.identify import Registrar, tokens
+from toughen.explore.outcomes import Depth, depth, explain, wants_identity
+from toughen.explore.prepare import prepare
+from toughen.explore.search import attempt, new_state
+from toughen.explore.session import RouteState, Session
+from toughen.explore.values import Candidate
+from toughen.explore.verify import verify
+from toughen.lab.credentials import Wallet, renewed
+from toughen.lab.target import LabTarget
+from toughen.model.identity import Credential, Identity
+from toughen.model.journey import Journey, Unreached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from toughen.lab.boot import Lab
+    from toughen.model.blueprint import Blueprint
+
+_ORDER = {"GET": 0, "HEAD": 0, "POST": 1, "PUT": 2, "PATCH": 2, "DELETE": 3}
+_ROUNDS = 3
+
+
+@dataclass(slots=True)
+class Explored:
+    """What exploring found."""
+
+    target: LabTarget
+    journeys: tuple[Journey, ...] = ()
+    unreached: tuple[Unreached, ...] = ()
+    notes: tuple[str, ...] = ()
+    requests: int = 0
+
+
+@dataclass(slots=True)
+class Explorer:
+    """Explores one booted prototype within a budget of seconds."""
+
+    lab: Lab
+    blueprint: Blueprint
+    sources: Mapping[str, str]
+    budget: float = 120.0
+    tell: Callable[[str], None] = lambda _: None
+    notes: list[str] = field(default_factory=list)
+    _deadline: float = 0.0
+
+    def run(self) -> Explored:
+        """Prepare, mint identities, reach every route, and verify each Journey from the snapshot."""
+        self._deadline = time.monotonic() + self.budget
+        session = Session(self.lab, self.blueprint, self.sources, Wallet())
+        states = {route.id: new_state(route) for route in self.blueprint.routes if route.method in _ORDER}
+        done = prepare(session)
+        if done:
+            self.notes.append("prepared the database: " + "; ".join(done))
+        self.tell("looking around")
+        self._round(session, states, [None])
+        registrar = Registrar(session, states)
+        self.tell("minting users")
+        try:
+            registrar.mint()
+        except AgentLostError as error:
+            self.notes.append(f"minting users stopped: {error}")
+        session.reset()
+        snapshot = self.lab.world.take()
+        session.baked = len(session.history)
+        target = LabTarget(self.lab, self.blueprint, session.wallet, snapshot.digest)
+        self._rounds(session, states)
+        session.reset()
+        return self._verified(session, states, target)
+
+    def _rounds(self, session: Session, states: dict[str, RouteState]) -> None:
+        for number in range(_ROUNDS):
+            progress = 0
+            for name in [*self._names(session), None]:
+                progress += self._round(session, states, [name], keep=number > 0)
+            self._read_mail(session)
+            progress += self._second_realm(session, states)
+            if not progress or time.monotonic() > self._deadline:
+                break
+
+    def _names(self, session: Session) -> list[str]:
+        """Identities, the least powerful first; the first of each role, then the second."""
+        names = list(session.wallet.identities)
+        return sorted(names, key=lambda name: (not name.startswith("user"), not name.endswith("1"), names.index(name)))
+
+    def _round(self, session: Session, states: dict[str, RouteState], names: list[str | None], *, keep: bool = False) -> int:
+        reached = 0
+        for state in self._ordered(states):
+            for name in names:
+                if state.reached is not None or time.monotonic() > self._deadline:
+                    break
+                if name is not None and not self._worth(state, name):
+                    continue
+                try:
+                    found = attempt(session, state, name, keep=keep)
+                    if not found and name is not None and self._logged_out(session, state, name):
+                        found = attempt(session, state, name, keep=keep)
+                except AgentLostError as error:
+                    self.notes.append(f"{state.route.id}: {error}")
+                    session.reset()
+                    continue
+                if found:
+                    reached += 1
+                    self.tell(f"reached {state.route.id}" + (f" as {name}" if name else ""))
+        return reached
+
+    def _worth(self, state: RouteState, name: str) -> bool:
+        """Whether another identity can change the outcome: it was refused, or was never tried."""
+        if not state.tried:
+            return True
+        first = name.endswith("1")
+        best = max((depth(exchange) for exchange in state.tried.values()), default=Depth.DEAD)
+        return first or best <= Depth.REFUSED or best in {Depth.MISSING, Depth.INVALID, Depth.CONFLICT}
+
+    def _ordered(self, states: dict[str, RouteState]) -> list[RouteState]:
+        return sorted(
+            (state for state in states.values() if state.reached is None),
+            key=lambda state: (
+                bool(re.search(r"log-?out|sign-?out|revoke|delete", state.route.path, re.IGNORECASE)),
+                _ORDER[state.route.method], state.route.path.count("{"), len(state.route.path),
+            ),
+        )
+
+    def _logged_out(self, session: Session, state: RouteState, name: str) -> bool:
+        """Log in again where an identity that has worked is refused now (something logged it out)."""
+        exchange = state.tried.get(name)
+        identity = session.wallet.identities.get(name)
+        if exchange is None or identity is None or not wants_identity(exchange):
+            return False
+        if not any(entry.call.identity == name for entry in session.history):
+            return False
+        from dataclasses import replace
+
+        fresh = renewed(session._server(), identity)  # noqa: SLF001
+        if fresh is None or fresh == identity.credential:
+            return False
+        session.wallet.add(replace(identity, credential=fresh))
+        return True
+
+    def _read_mail(self, session: Session) -> None:
+        """Tokens and codes of e-mails that the prototype sent."""
+        for text in session.outbox:
+            for name in ("token", "code", "reset_token"):
+                for value in re.findall(r"(?:token|code|key)[=:/ ]+([\w\-.]{4,2000})", text, re.IGNORECASE):
+                    session.pool.values.setdefault(name, deque(maxlen=12)).appendleft(Candidate(value, "mail"))
+        session.outbox.clear()
+
+    def _second_realm(self, session: Session, states: dict[str, RouteState]) -> int:
+        """Routes that still want a credential: every token-like value seen, under the header that the refusal names."""
+        reached = 0
+        for state in self._ordered(states):
+            refused = state.deepest
+            if refused is None or not wants_identity(refused) or refused.response is None or time.monotonic() > self._deadline:
+                continue
+            headers = re.findall(r"\b(X-[A-Za-z\-]+|[A-Za-z]+-(?:Key|Token))\b", refused.response.body) or list(session.asked_headers)
+            seen = [each for entry in session.history if entry.exchange.response for each in tokens(entry.exchange.response.json)]
+            for header in dict.fromkeys(headers[:3]):
+                for token in dict.fromkeys(token for _, token in reversed(seen[-12:])):
+                    name = f"realm_{header.lower()}"
+                    session.wallet.add(Identity(name, None, Credential(((header, token),)), "token seen in an answer"))
+                    if attempt(session, state, name, budget=12):
+                        reached += 1
+                        break
+                    if name not in {entry.call.identity for entry in session.history}:
+                        session.wallet.identities.pop(name, None)
+                if state.reached is not None:
+                    break
+        return reached
+
+    def _verified(self, session: Session, states: dict[str, RouteState], target: LabTarget) -> Explored:
+        journeys: list[Journey] = []
+        unreached: list[Unreached] = []
+        for state in states.values():
+            if state.reached is None:
+                unreached.append(self._reason(state))
+                continue
+            self.tell(f"verifying {state.route.id}")
+            found = verify(session, target, state)
+            if isinstance(found, Journey):
+                journeys.append(found)
+                target.learned[state.route.id] = found
+            else:
+                unreached.append(found)
+        return Explored(target, tuple(journeys), tuple(unreached), tuple(self.notes), session.requests + target.trials)
+
+    def _reason(self, state: RouteState) -> Unreached:
+        """The deepest attempt of the least refused identity."""
+        if not state.tried:
+            return Unreached(state.route.id, "not tried: the time budget was used up")
+        name, exchange = max(state.tried.items(), key=lambda item: depth(item[1]))
+        return Unreached(state.route.id, f"{explain(exchange)} (as {name or 'anonymous'})", exchange.status)

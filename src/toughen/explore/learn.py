@@ -1,0 +1,274 @@
+"""Owns what one failed answer teaches: which keys it asked for, which value was refused, which row was wanted."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from toughen.explore.outcomes import Depth, depth, message
+from toughen.explore.values import Candidate, grants_power, normal, words
+from toughen.lab import statements
+from toughen.lab.requests import text_of
+from toughen.model.blueprint import Parameter, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toughen.explore.session import Key, Plan, RouteState, Session
+    from toughen.model.blueprint import Json
+    from toughen.model.trace import Exchange, Statement
+
+_PLACES = {
+    "json": Place.JSON, "form": Place.FORM, "query": Place.QUERY, "args": Place.QUERY, "header": Place.HEADER,
+    "cookie": Place.COOKIE, "file": Place.FILE, "files": Place.FILE,
+}
+_CREDENTIAL = {"authorization", "x_api_key", "x_auth_token", "x_access_token", "cookie", "host", "user_agent", "x_csrf_token", "x_csrftoken"}
+_EXISTS = re.compile(r"already|exist|taken|duplicate|in use|unique", re.IGNORECASE)
+
+
+def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session) -> Plan | None:
+    """Add every key that the handler asked the request for and did not find."""
+    missing: dict[Key, Candidate] = {}
+    absent = _missing_key(exchange)
+    for demand in exchange.demands:
+        place = _PLACES.get(demand.place)
+        if place is None or demand.present or not demand.key:
+            continue
+        key: Key = (place, tuple(demand.key))
+        name = str(demand.key[-1])
+        if place in {Place.HEADER, Place.COOKIE} and (normal(name) in _CREDENTIAL or not demand.required):
+            continue
+        if plan.get(key) is not None or (grants_power(name) and name != absent):
+            continue
+        parameter = state.parameters.get(key) or Parameter(
+            place, key[1], type=_type_of(demand.default), required=demand.required, default=demand.default, declared=False
+        )
+        state.parameters[key] = parameter
+        if state.body is None and place in {Place.JSON, Place.FORM}:
+            state.body = "json" if place is Place.JSON else "form"
+        missing[key] = first(session, state, parameter)
+    return plan.put(missing, "demanded") if missing else None
+
+
+def _missing_key(exchange: Exchange) -> str:
+    failure = exchange.failure or next(iter(exchange.handled), None)
+    if failure and failure.type.endswith("KeyError"):
+        return failure.message.strip("'\"")
+    return ""
+
+
+def _type_of(default: Json) -> str:
+    match default:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+    return "any"
+
+
+def first(session: Session, state: RouteState, parameter: Parameter) -> Candidate:
+    """The best value for a parameter before anything was refused."""
+    return next(iter(candidates(session, state, parameter)))
+
+
+def candidates(session: Session, state: RouteState, parameter: Parameter) -> Iterator[Candidate]:
+    """Values for a parameter, the most honest first: its schema, answers seen, rows, its name and type."""
+    name = parameter.name
+    for value in parameter.enum:
+        yield Candidate(value, "schema")
+    if parameter.example is not None and not re.search(r"user|mail|name$", normal(name)):
+        yield Candidate(parameter.example, "schema")
+    key = (parameter.place, parameter.path)
+    wanted = f"{_single(state.resource)}_id" if normal(name) in {"id", "pk"} else normal(name)
+    refers = parameter.place is Place.PATH or wanted.endswith("_id") or wanted.endswith("_number")
+    if refers:
+        seen = [each for each in session.pool.find(wanted) if _fits(parameter, each.value)]
+        yield from seen[:3]
+        yield from [each for each in _from_rows(session, state, parameter, wanted) if each.value not in {one.value for one in seen}][:3]
+    if parameter.default is not None and not isinstance(parameter.default, dict | list) and parameter.default != "":
+        yield Candidate(parameter.default, "default")
+    if key in state.bound and not refers:
+        table, column = state.bound[key]
+        yield from [Candidate(row.get(column), "sqltrace", stored=(table, column)) for row in reversed(session.rows(table)[-3:]) if row.get(column) is not None]  # type: ignore[arg-type]
+    yield Candidate(session.maker.make(parameter), "name")
+    if not refers:
+        yield from [each for each in session.pool.find(wanted) if _fits(parameter, each.value)][:2]
+        yield from list(_from_rows(session, state, parameter, wanted))[:2]
+    for kind in ("string", "integer", "number", "boolean", "array", "object"):
+        if parameter.type == "any":
+            yield Candidate(session.maker.make(replace(parameter, type=kind)), "type")
+
+
+def _single(word: str) -> str:
+    from toughen.explore.values import singular
+
+    return singular(normal(word))
+
+
+def _fits(parameter: Parameter, value: Json) -> bool:
+    match parameter.type:
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "string":
+            return isinstance(value, str) or parameter.place is Place.PATH
+        case "boolean":
+            return isinstance(value, bool)
+    return not isinstance(value, dict | list)
+
+
+def _from_rows(session: Session, state: RouteState, parameter: Parameter, wanted: str) -> Iterator[Candidate]:
+    """Values of the column that the name points to: `product_id` -> products.id, `account_number` -> its column."""
+    resource = words(state.resource)
+    stem = wanted.removesuffix("_id") if wanted.endswith("_id") else ""
+    for table in session.blueprint.tables:
+        single = _single(table.name)
+        column = None
+        if stem and (single == stem or single.endswith("_" + stem)):
+            column = next((each.name for each in table.columns if each.primary_key), None)
+        elif not stem:
+            tail = "_".join(words(wanted)[-2:])
+            related = any(_single(part) in single for part in resource) or wanted.startswith(single)
+            column = next((each.name for each in table.columns if normal(each.name) in {wanted, tail} and (related or "_" in normal(each.name))), None)
+        if column is None:
+            continue
+        for row in reversed(session.rows(table.name)[-8:]):
+            value = row.get(column)
+            if value is not None and _fits(parameter, value):  # type: ignore[arg-type]
+                yield Candidate(value, "rows", stored=(table.name, column))  # type: ignore[arg-type]
+
+
+def invalid_fields(state: RouteState, plan: Plan, exchange: Exchange, session: Session) -> Plan | None:
+    """Mend what a 422 (FastAPI, marshmallow, jsonschema) names: add what is missing, change what is of the wrong kind."""
+    body = exchange.response.json if exchange.response else None
+    changes: dict[Key, Candidate] = {}
+    for place, path, text in _complaints(body):
+        key = _key_for(state, plan, place, path)
+        parameter = state.parameters.get(key) or Parameter(key[0], key[1], required=True, declared=False)
+        parameter = _corrected(parameter, text)
+        state.parameters[key] = parameter
+        if state.body is None and key[0] in {Place.JSON, Place.FORM}:
+            state.body = "json" if key[0] is Place.JSON else "form"
+        changes[key] = Candidate(session.maker.make(parameter), "422")
+    return plan.put(changes, "422") if changes else None
+
+
+def _complaints(body: Json) -> Iterator[tuple[str, tuple[str | int, ...], str]]:
+    if not isinstance(body, dict):
+        return
+    for name in ("detail", "errors", "error", "message", "messages"):
+        found = body.get(name)
+        if isinstance(found, list):
+            for each in found[:20]:
+                if isinstance(each, dict) and isinstance(each.get("loc"), list):
+                    place, *path = each["loc"]
+                    yield str(place), tuple(path), f"{each.get('type', '')} {each.get('msg', '')}"
+        elif isinstance(found, dict):
+            for key, each in list(found.items())[:20]:
+                if key in {"json", "form", "query", "querystring", "headers"} and isinstance(each, dict):
+                    for field, text in list(each.items())[:20]:
+                        yield key, (field,), str(text)
+                else:
+                    yield "", (key,), str(each)
+
+
+def _key_for(state: RouteState, plan: Plan, place: str, path: tuple[str | int, ...]) -> Key:
+    named = {"body": Place.FORM if state.body == "form" else Place.JSON, "json": Place.JSON, "form": Place.FORM, "query": Place.QUERY,
+             "querystring": Place.QUERY, "path": Place.PATH, "header": Place.HEADER, "headers": Place.HEADER, "cookie": Place.COOKIE}
+    known = {key for key, _ in plan.values} | set(state.parameters)
+    if place not in named:
+        return next((key for key in known if key[1] and key[1][-1] == path[-1]), (Place.FORM if state.body == "form" else Place.JSON, path))
+    return (named[place], path)
+
+
+def _corrected(parameter: Parameter, text: str) -> Parameter:
+    low = text.lower()
+    for word, kind in (("int", "integer"), ("float", "number"), ("number", "number"), ("decimal", "number"), ("bool", "boolean"), ("list", "array"), ("array", "array"),
+                       ("dict", "object"), ("object", "object"), ("string", "string"), ("str", "string")):
+        if re.search(rf"\b(valid )?{word}", low) and "length" not in low:
+            parameter = replace(parameter, type=kind)
+            break
+    for word, form in (("email", "email"), ("datetime", "date-time"), ("date", "date"), ("uuid", "uuid"), ("url", "uri")):
+        if word in low:
+            return replace(parameter, type="string", format=form)
+    if match := re.search(r"at least (\d+)|minimum length (?:is )?(\d+)|shorter than minimum length (\d+)", low):
+        size = int(next(each for each in match.groups() if each))
+        return replace(parameter, min_length=size) if "char" in low or "length" in low else replace(parameter, minimum=size)
+    if match := re.search(r"at most (\d+)|longer than maximum length (\d+)|maximum length (?:is )?(\d+)", low):
+        return replace(parameter, max_length=int(next(each for each in match.groups() if each)))
+    if match := re.search(r"greater than (?:or equal to )?(-?\d+)", low):
+        return replace(parameter, minimum=int(match.group(1)) + 1)
+    if match := re.search(r"less than (?:or equal to )?(-?\d+)", low):
+        return replace(parameter, maximum=int(match.group(1)) - 1)
+    if match := re.search(r"(?:one of|expected|be)[: ]+((?:'[^']+'(?:, | or )?)+)", text):
+        return replace(parameter, enum=tuple(re.findall(r"'([^']+)'", match.group(1))))
+    if match := re.search(r"pattern '([^']+)'", text):
+        return replace(parameter, pattern=match.group(1))
+    return parameter
+
+
+def bind(state: RouteState, plan: Plan, exchange: Exchange) -> list[tuple[Key, str, str, Statement]]:
+    """Places whose value was bound to a column in one of the statements."""
+    found = []
+    for statement in exchange.statements:
+        if not statement.reads or statement.verb != "select":
+            continue
+        columns = statements.bindings(statement.text)
+        for key, candidate in plan.values:
+            sent = text_of(candidate.value)
+            for (table, column, operator), bound in zip(columns, statement.parameters, strict=False):
+                if column and operator in {"eq", "in", "is", "like"} and text_of(bound) == sent and sent:
+                    found.append((key, table or statement.reads[0], column, statement))
+                    state.bound.setdefault(key, (table or statement.reads[0], column))
+            if len(sent) > 2 and (match := re.search(rf"(\w+)\s*(?:=|LIKE)\s*'%?{re.escape(sent)}%?'", statement.text, re.IGNORECASE)):  # noqa: PLR2004
+                found.append((key, statement.reads[0], match.group(1), statement))
+                state.bound.setdefault(key, (statement.reads[0], match.group(1)))
+    return found
+
+
+def wanted_rows(session: Session, state: RouteState, plan: Plan, exchange: Exchange, owner: Json) -> Iterator[Plan]:
+    """Where a statement looked for a row by our value and found none: the values of rows that exist, one row for all."""
+    empty: dict[str, dict[str, list[Key]]] = {}
+    for key, table, column, statement in bind(state, plan, exchange):
+        if statement.rows == 0:
+            empty.setdefault(table, {}).setdefault(column, []).append(key)
+    for table, columns in empty.items():
+        rows = session.rows(table)
+        own = [row for row in rows if owner is not None and any(value == owner for name, value in row.items() if name.lower() != "id")]
+        seen: set[str] = set()
+        for row in [*reversed(own[-3:]), *reversed(rows[-3:]), *rows[:1]]:
+            changes: dict[Key, Candidate] = {}
+            for column, keys in columns.items():
+                value = next((each for name, each in row.items() if name.lower() == column.lower()), None)
+                if value is not None:
+                    changes.update(dict.fromkeys(keys, Candidate(value, "sqltrace", stored=(table, column))))  # type: ignore[arg-type]
+            if changes and repr(changes) not in seen:
+                seen.add(repr(changes))
+                yield plan.put(changes, "sqltrace")
+
+
+def fresh_values(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
+    """Where the answer says that something exists already: new values at the places that were looked up."""
+    said = message(exchange) + (exchange.failure.message if exchange.failure else "")
+    if depth(exchange) not in {Depth.CONFLICT, Depth.CRASHED} and not _EXISTS.search(said):
+        return None
+    if not _EXISTS.search(said):
+        return None
+    named = {column for _, column in re.findall(r"UNIQUE constraint failed: (\w+)\.(\w+)", said)}
+    looked = {key for key, _, _, statement in bind(state, plan, exchange) if statement.rows}
+    keys = {key for key, _ in plan.values if key in looked or str(key[1][-1]) in named}
+    if not keys:
+        keys = {key for key, candidate in plan.values if isinstance(candidate.value, str) and key[0] is not Place.PATH}
+    changes = {
+        key: Candidate(session.maker.make(state.parameters.get(key) or Parameter(key[0], key[1])), "fresh")
+        for key in keys if normal(str(key[1][-1])) not in {"password", "confirm_password"}
+    }
+    return plan.put(changes, "fresh") if changes else None

@@ -1,0 +1,102 @@
+"""Owns the judgement of one answer while exploring: success, refused, not found, invalid, crashed, and why."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toughen.model.trace import Exchange
+
+_ALREADY = re.compile(r"already|exist|taken|duplicate|in use|registered", re.IGNORECASE)
+_IDENTITY = re.compile(
+    r"log ?in|logged|token|credential|authenti|unauthori[sz]ed|sign in|session|api.?key|jwt|bearer|signature", re.IGNORECASE
+)
+_AUTHORITY = re.compile(r"permission|forbidden|admin|not allowed|privilege|role|access denied|only ", re.IGNORECASE)
+_LOGIN_PAGE = re.compile(r"log-?in|sign-?in|auth", re.IGNORECASE)
+
+
+class Depth(IntEnum):
+    """How far a request came; higher is deeper."""
+
+    DEAD = 0
+    REFUSED = 1
+    INVALID = 2
+    MISSING = 3
+    CONFLICT = 4
+    CRASHED = 5
+    SUCCESS = 6
+
+
+def depth(exchange: Exchange) -> Depth:
+    """How far this request came."""
+    response = exchange.response
+    if response is None:
+        return Depth.DEAD
+    status = response.status
+    if exchange.failure is not None or status >= 500:  # noqa: PLR2004
+        return Depth.CRASHED
+    text = message(exchange)
+    if status < 400:  # noqa: PLR2004
+        if 300 <= status < 400 and status != 304:  # noqa: PLR2004
+            target = response.header("Location") or ""
+            return Depth.REFUSED if _LOGIN_PAGE.search(target.partition("?")[0]) and not exchange.target.startswith(target) else Depth.SUCCESS
+        if not soft_failure(exchange):
+            return Depth.SUCCESS
+        if _ALREADY.search(text):
+            return Depth.CONFLICT
+        return Depth.REFUSED if _IDENTITY.search(text) and "invalid" not in text.lower() else Depth.INVALID
+    if status == 401:  # noqa: PLR2004
+        return Depth.REFUSED
+    if status == 403:  # noqa: PLR2004
+        return Depth.CONFLICT if _ALREADY.search(text) else Depth.REFUSED
+    if status == 404:  # noqa: PLR2004
+        return Depth.MISSING
+    if status == 409 or (status == 400 and _ALREADY.search(text)):  # noqa: PLR2004
+        return Depth.CONFLICT
+    return Depth.INVALID
+
+
+def soft_failure(exchange: Exchange) -> bool:
+    """A 2xx whose body says that it failed."""
+    body = exchange.response.json if exchange.response else None
+    if not isinstance(body, dict):
+        return False
+    if body.get("success") is False or body.get("ok") is False or body.get("valid") is False and len(body) <= 3:  # noqa: PLR2004
+        return True
+    status = body.get("status")
+    if isinstance(status, str) and status.lower() in {"fail", "failed", "failure", "error"}:
+        return True
+    return isinstance(body.get("error"), str) and bool(body["error"]) and not body.get("success")
+
+
+def message(exchange: Exchange) -> str:
+    """What the answer says, in its own words (cut)."""
+    response = exchange.response
+    if response is None:
+        return exchange.ended
+    if isinstance(response.json, dict):
+        for key in ("detail", "message", "error", "msg", "description", "errors", "error_description"):
+            value = response.json.get(key)
+            if value:
+                return value if isinstance(value, str) else str(value)[:300]
+    return re.sub(r"<[^>]+>", " ", response.body)[:300].strip()
+
+
+def wants_identity(exchange: Exchange) -> bool:
+    """Refused for want of a credential."""
+    return depth(exchange) is Depth.REFUSED and (exchange.status in {401, 302, 303, 307} or not _AUTHORITY.search(message(exchange)))
+
+
+def explain(exchange: Exchange) -> str:
+    """The reason of a failure in one line: status, the user's frame, the answer's own words."""
+    if exchange.response is None:
+        ended = {"timeout": "never ended; its process was killed", "died": "the process died while it was served"}
+        return ended.get(exchange.ended, exchange.ended)
+    if exchange.failure is not None:
+        failure = exchange.failure
+        where = f" ({failure.location})" if failure.location else ""
+        return f"always {exchange.status}: {failure.type}: {failure.message[:160]}{where}"
+    said = " ".join(message(exchange).split())[:160]
+    return f"{exchange.status}" + (f": {said}" if said else "")

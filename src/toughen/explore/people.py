@@ -1,0 +1,56 @@
+"""Owns what is known about users by facts: the table with a password column, its names, its roles."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from toughen.explore.values import normal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from toughen.model.blueprint import Blueprint, Json, Table
+
+_PASSWORD = re.compile(r"^(hashed_?|encrypted_?|user_?)?(password|passwd|pwd|passphrase|passcode)(_?(hash|hashed|digest))?$|^hash(ed)?_(password|pwd)$|^pass$", re.IGNORECASE)
+_ROLE = re.compile(r"^(user_?)?role$|^user_?type$|^account_?type$|^is_?(admin|superuser|staff|manager|vendor|seller)$|^admin$|^superuser$|^access_?level$", re.IGNORECASE)
+
+
+def password_column(table: Table) -> str | None:
+    """The column that holds passwords, None where there is none."""
+    return next((column.name for column in table.columns if _PASSWORD.match(column.name)), None)
+
+
+def users_table(blueprint: Blueprint) -> Table | None:
+    """The table of users: it has a password column; one named for users wins over others."""
+    found = [table for table in blueprint.tables if password_column(table)]
+    found.sort(key=lambda table: 0 if re.search(r"user|account|member|customer", table.name, re.IGNORECASE) else 1)
+    return found[0] if found else None
+
+
+def role_column(table: Table) -> str | None:
+    """The column that says what a user may do."""
+    return next((column.name for column in table.columns if _ROLE.match(column.name)), None)
+
+
+def role_values(blueprint: Blueprint, table: Table, rows: Iterable[dict[str, Json]]) -> list[Json]:
+    """All roles: values in rows, the column's enum, literals that the code compares with it; False and True for a flag."""
+    name = role_column(table)
+    column = table.column(name) if name else None
+    if column is None:
+        return []
+    if column.type == "boolean" or normal(column.name).startswith("is_") or column.name.lower() in {"admin", "superuser"}:
+        return [0, 1]
+    values: dict[Json, None] = {}
+    for row in rows:
+        if row.get(column.name) not in {None, ""}:
+            values[row[column.name]] = None
+    for each in (*column.enum, *blueprint.roles):
+        if str(each).lower() not in {str(value).lower() for value in values}:
+            values[each] = None
+    return list(values)[:6]
+
+
+def password_parameter(name: str) -> bool:
+    """Whether a parameter of that name carries a password."""
+    return bool(_PASSWORD.match(normal(name))) or normal(name) in {"password1", "new_password", "pin"} and normal(name) != "pin"

@@ -1,0 +1,108 @@
+"""Owns the preparation of the prototype's database, as the project itself would do it: tables, then seeds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toughen.errors import AgentLostError
+
+if TYPE_CHECKING:
+    from toughen.explore.session import Session
+
+_SCRIPT = re.compile(r"(^|[_-])(init|create|setup|seed|seeds|populate|bootstrap|fixtures?|reset|initial)([_-]|$).*|^(database|db)$|(^|[_-])seed(er|s)?([_-]|$)", re.IGNORECASE)
+_SEED = re.compile(r"seed|populate|fixture|sample|demo|initial", re.IGNORECASE)
+
+
+def prepare(session: Session) -> list[str]:
+    """Create tables and seeds until no statement fails for want of a table; what was done, in words.
+
+    Order (each step only while tables are missing): the entry's own `__main__` block, migrations, `create_all`,
+    scripts of the project that are named for it.
+    """
+    done: list[str] = []
+    lab = session.lab
+    root = lab.project / lab.entry.import_root
+    steps = [("main_block", None), ("migrations", None), ("create_all", None), *(("script", each) for each in _scripts(session))]
+    for step, script in steps:
+        if not _missing(session):
+            break
+        session.reset()
+        match step:
+            case "main_block" | "create_all":
+                try:
+                    told = lab.prepare(step)
+                except (AgentLostError, TimeoutError):
+                    lab.boot()
+                    continue
+                done.extend(str(each) for each in told.get("did") or ())
+            case "migrations":
+                done.extend(_migrate(session, root))
+            case "script":
+                done.extend(_run(session, script or "", root))
+        lab.world.discover(lab.opened)
+    if _empty(session):
+        for script in _scripts(session):
+            if _SEED.search(Path(script).stem) and _empty(session):
+                session.reset()
+                done.extend(_run(session, script, root))
+                lab.world.discover(lab.opened)
+    session.reset()
+    return done
+
+
+def _missing(session: Session) -> bool:
+    """Look: each GET route without parameters, until a statement fails for want of a table."""
+    from toughen.model.journey import Call
+
+    wanted = {table.name.lower() for table in session.blueprint.tables if table.columns}
+    there = {name.lower() for name in session.lab.world.tables()}
+    session.missing_tables = False
+    for route in session.blueprint.routes:
+        if route.method == "GET" and "{" not in route.path:
+            checkpoint = session.lab.world.checkpoint()
+            session.send(Call(route.id))
+            session.lab.world.rollback(checkpoint)
+            if session.missing_tables:
+                return True
+    return bool(wanted) and not wanted & there and bool(session.lab.opened or session.blueprint.database == "sqlite")
+
+
+def _empty(session: Session) -> bool:
+    return not any(session.lab.world.tables().values())
+
+
+def _scripts(session: Session) -> list[str]:
+    """Scripts of the project named for preparing a database, nearest to the entry first."""
+    entry = Path(session.blueprint.entry.file).parent if session.blueprint.entry else Path()
+    found = [
+        file for file in session.sources
+        if _SCRIPT.search(Path(file).stem) and not re.search(r"(^|/)(tests?|migrations|alembic)/", file) and Path(file).name != "__init__.py"
+    ]
+    return sorted(found, key=lambda file: (len(Path(file).parts) + (0 if Path(file).is_relative_to(entry) else 3), bool(_SEED.search(Path(file).stem)), file))[:6]
+
+
+def _migrate(session: Session, root: Path) -> list[str]:
+    folder = next((each for each in (root, session.lab.project) if (each / "alembic.ini").is_file()), None)
+    if folder is not None:
+        code, _ = session.lab.run_script(["-m", "alembic", "upgrade", "head"], cwd=folder)
+        return ["ran alembic upgrade head"] if code == 0 else []
+    if (root / "migrations" / "env.py").is_file():
+        code, _ = session.lab.run_script(["-m", "flask", "--app", session.lab.entry.target.removesuffix("()"), "db", "upgrade"], cwd=root)
+        return ["ran flask db upgrade"] if code == 0 else []
+    return []
+
+
+def _run(session: Session, script: str, root: Path) -> list[str]:
+    """Run a script as a file, in its own folder; as a module where that fails."""
+    file = session.lab.project / script
+    code, _ = session.lab.run_script([str(file)], cwd=file.parent)
+    if code == 0:
+        return [f"ran {script}"]
+    try:
+        module = ".".join(file.relative_to(root).with_suffix("").parts)
+    except ValueError:
+        return []
+    code, _ = session.lab.run_script(["-m", module], cwd=root)
+    return [f"ran python -m {module}"] if code == 0 else []

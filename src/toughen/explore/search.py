@@ -1,0 +1,222 @@
+"""Owns the search for one route's success: a first honest request, then what each refusal teaches, within a budget."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from toughen.explore import learn
+from toughen.explore.branching import branch_plans
+from toughen.explore.outcomes import Depth, depth, wants_identity
+from toughen.explore.session import Entry, Plan, RouteState, Session
+from toughen.explore.values import Candidate, Origin, required
+from toughen.lab.requests import UnresolvedError, pick
+from toughen.model.blueprint import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toughen.explore.session import Key
+    from toughen.model.blueprint import Json
+    from toughen.model.trace import Exchange
+
+BUDGET = 28
+"""Requests that one identity may spend on one route in one round."""
+_MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
+_CREDENTIAL_COLUMNS = ("password", "passwd", "hash", "email", "username", "role", "admin", "active", "token")
+
+
+def new_state(route) -> RouteState:  # noqa: ANN001
+    """What is known about a route before the first request."""
+    parameters = {(each.place, each.path): each for each in route.parameters}
+    body = route.body
+    if body is None:
+        places = {each.place for each in route.parameters}
+        body = "multipart" if Place.FILE in places else "json" if Place.JSON in places else "form" if Place.FORM in places else None
+    return RouteState(route, parameters, body)
+
+
+def attempt(session: Session, state: RouteState, identity: str | None, *, keep: bool = False, budget: int = BUDGET) -> bool:
+    """Try to reach the route's success as one identity; True when it was reached.
+
+    A success that deletes or that changes who may log in is undone in the database, so that it does not spoil what comes
+    after; with `keep` nothing is undone.
+    """
+    queue: deque[Plan] = deque([first_plan(session, state)])
+    seen: set[str] = set()
+    spent = 0
+    while queue and spent < budget:
+        plan = queue.popleft()
+        if plan.signature in seen:
+            continue
+        seen.add(plan.signature)
+        checkpoint = session.lab.world.checkpoint() if state.route.method in _MUTATING or plan.grants else {}
+        granted = all([session.lab.world.write(grant) for grant in plan.grants])
+        exchange = session.send(plan.call(state.route, identity, state.body))
+        spent += 1
+        deep = depth(exchange)
+        if deep is Depth.SUCCESS and granted:
+            better = _deepen(session, state, plan, exchange, identity) if spent < budget else None
+            if better is not None:
+                session.lab.world.rollback(checkpoint)
+                queue.clear()
+                queue.append(better)
+                continue
+            _reach(session, state, plan, exchange, identity, checkpoint, keep=keep)
+            return True
+        if checkpoint:
+            session.lab.world.rollback(checkpoint)
+        _remember(state, exchange, identity)
+        if deep is Depth.DEAD or (deep is Depth.REFUSED and wants_identity(exchange)):
+            return False
+        found = list(_next(session, state, plan, exchange, identity))
+        for better in reversed(found):
+            queue.appendleft(better)
+        if spent == 1 or not queue:
+            queue.extend(_coordinates(session, state, plan))
+    return False
+
+
+def first_plan(session: Session, state: RouteState, *, every: bool = False) -> Plan:
+    """Required values first (all but power fields with `every`)."""
+    plan = Plan()
+    for parameter in required(list(state.parameters.values()), every=every):
+        key = (parameter.place, parameter.path)
+        plan = plan.put({key: learn.first(session, state, parameter)}, "every" if every else "first")
+    return plan
+
+
+def _next(session: Session, state: RouteState, plan: Plan, exchange: Exchange, identity: str | None) -> Iterator[Plan]:
+    """Plans that this failure suggests, the surest first."""
+    for better in (learn.demanded(state, plan, exchange, session), learn.invalid_fields(state, plan, exchange, session)):
+        if better is not None:
+            yield better
+            return
+    owner = _own_id(session, identity)
+    yield from learn.wanted_rows(session, state, plan, exchange, owner)
+    again = _made_again(session, state, plan, exchange)
+    if again is not None:
+        yield again
+    fresh = learn.fresh_values(session, state, plan, exchange)
+    if fresh is not None:
+        yield fresh
+    yield from branch_plans(session, state, plan, exchange, identity)
+
+
+def _made_again(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
+    """Where what our value names is gone (deleted, or forgotten with the process's memory): make it once more."""
+    if depth(exchange) is not Depth.MISSING or plan.why == "made again":
+        return None
+    changes: dict[Key, Candidate] = {}
+    for key, candidate in plan.values:
+        if candidate.origin is None:
+            continue
+        maker = session.history[candidate.origin.entry]
+        if maker.route.startswith("GET ") or maker.route == state.route.id:
+            continue
+        answer = session.send(maker.call)
+        if depth(answer) is not Depth.SUCCESS:
+            continue
+        session.history.append(Entry(maker.route, maker.call, answer, maker.plan, kept=True))
+        try:
+            value = pick([answer], 0, candidate.origin.pointer)
+        except UnresolvedError:
+            continue
+        changes[key] = Candidate(value, "pool", Origin(len(session.history) - 1, candidate.origin.pointer))
+    return plan.put(changes, "made again") if changes else None
+
+
+def _coordinates(session: Session, state: RouteState, plan: Plan) -> Iterator[Plan]:
+    """All optional values at once, then one place at a time."""
+    every = first_plan(session, state, every=True)
+    if len(every.values) > len(plan.values):
+        yield every
+    for key, candidate in plan.values:
+        parameter = state.parameters.get(key)
+        if parameter is None:
+            continue
+        for other in learn.candidates(session, state, parameter):
+            if other.value != candidate.value or type(other.value) is not type(candidate.value):
+                yield plan.put({key: other}, f"coordinate {key[1]}")
+
+
+def _own_id(session: Session, identity: str | None) -> Json:
+    own = session.wallet.identities.get(identity) if identity else None
+    if own is None:
+        return None
+    return next((value for name, value in own.row.items() if name.lower() in {"id", "user_id", "uid"}), None)
+
+
+def _deepen(session: Session, state: RouteState, plan: Plan, exchange: Exchange, identity: str | None) -> Plan | None:
+    """A 2xx during which the row that our value names was not found is not the success: name one that exists."""
+    if plan.why in {"deepened", "every"} or not plan.values:
+        return None
+    empty = [statement for _, _, _, statement in learn.bind(state, plan, exchange) if statement.rows == 0]
+    wrote = any(statement.writes for statement in exchange.statements)
+    if empty and not wrote:
+        for better in learn.wanted_rows(session, state, plan, exchange, _own_id(session, identity)):
+            return Plan(better.values, better.grants, "deepened")
+    if state.route.method in _MUTATING and not wrote and not state.shallow:
+        state.shallow = True
+        every = first_plan(session, state, every=True)
+        if len(every.values) > len(plan.values):
+            return Plan(tuple(plan.put(dict(every.values), "every").values), plan.grants, "every")
+    return None
+
+
+def _reach(
+    session: Session, state: RouteState, plan: Plan, exchange: Exchange, identity: str | None, checkpoint: dict, *, keep: bool  # type: ignore[type-arg]
+) -> None:
+    wrote = [statement for statement in exchange.statements if statement.writes]
+    state.shallow = state.route.method in _MUTATING and not wrote and session.lab.world.databases != []
+    undone = not keep and _spoils(session, exchange)
+    if undone and checkpoint:
+        session.lab.world.rollback(checkpoint)
+    entry = Entry(state.route.id, plan.call(state.route, identity, state.body), exchange, plan, kept=not undone)
+    session.history.append(entry)
+    state.reached = entry
+    if exchange.response is not None and exchange.response.is_json and not undone:
+        session.pool.learn(exchange.response.json, len(session.history) - 1, state.resource)
+    _learn_sent(session, plan)
+
+
+def _learn_sent(session: Session, plan: Plan) -> None:
+    """What was sent and accepted is a value too (a name that now exists)."""
+    from toughen.explore.values import normal
+
+    for (place, path), candidate in plan.values:
+        if place in {Place.JSON, Place.FORM} and isinstance(candidate.value, str | int) and isinstance(path[-1], str):
+            session.pool.values.setdefault(normal(path[-1]), deque(maxlen=12)).append(candidate)
+
+
+def _spoils(session: Session, exchange: Exchange) -> bool:
+    """Whether later requests would meet a world without something: rows deleted, or users who cannot log in any more."""
+    from toughen.lab.statements import written_columns
+
+    users = users_table(session)
+    for statement in exchange.statements:
+        if statement.verb == "delete" and statement.rows != 0:
+            return True
+        if statement.verb == "ddl" and statement.text.lstrip()[:4].upper() == "DROP":
+            return False
+        if statement.verb == "update" and users and users in statement.writes:
+            touched = written_columns(statement.text)
+            if any(word in column for column in touched for word in _CREDENTIAL_COLUMNS):
+                return True
+    return False
+
+
+def users_table(session: Session) -> str | None:
+    """The table that holds a password column, lower case."""
+    from toughen.explore.people import password_column
+
+    for table in session.blueprint.tables:
+        if password_column(table) is not None:
+            return table.name.lower()
+    return None
+
+
+def _remember(state: RouteState, exchange: Exchange, identity: str | None) -> None:
+    state.tried[identity] = exchange
+    if state.deepest is None or depth(exchange) >= depth(state.deepest):
+        state.deepest, state.deepest_by = exchange, identity

@@ -1,0 +1,175 @@
+"""Owns one exploring session: a child that keeps its state, what was sent and answered, and what was learned from it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from toughen.errors import AgentLostError
+from toughen.explore.values import Candidate, Maker, Pool
+from toughen.lab.boot import Record
+from toughen.lab.credentials import Wallet
+from toughen.lab.requests import Resolver, UnresolvedError, assemble
+from toughen.model.blueprint import Parameter, Place, Route
+from toughen.model.journey import Argument, Call, Grant, Literal
+from toughen.model.trace import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from toughen.lab.boot import Child, Lab
+    from toughen.model.blueprint import Blueprint
+
+Key = tuple[Place, tuple[str | int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request in the making: a candidate for each place, and the rows it wants granted."""
+
+    values: tuple[tuple[Key, Candidate], ...] = ()
+    grants: tuple[Grant, ...] = ()
+    why: str = "first"
+
+    def get(self, key: Key) -> Candidate | None:
+        """The candidate at a place."""
+        return next((candidate for each, candidate in self.values if each == key), None)
+
+    def put(self, changes: Mapping[Key, Candidate], why: str) -> Plan:
+        """This plan with some places changed or added."""
+        kept = tuple((key, changes.get(key, candidate)) for key, candidate in self.values)
+        known = {key for key, _ in self.values}
+        added = tuple((key, candidate) for key, candidate in changes.items() if key not in known)
+        return Plan((*kept, *added), self.grants, why)
+
+    def drop(self, keys: set[Key], why: str) -> Plan:
+        """This plan without some places."""
+        return Plan(tuple(item for item in self.values if item[0] not in keys), self.grants, why)
+
+    def grant(self, grant: Grant, why: str) -> Plan:
+        """This plan with one more row written beforehand."""
+        return Plan(self.values, (*self.grants, grant), why)
+
+    def call(self, route: Route, identity: str | None, body: str | None) -> Call:
+        """The Call that it stands for."""
+        arguments = tuple(Argument(place, path, Literal(candidate.value)) for (place, path), candidate in self.values)
+        return Call(route.id, arguments, identity, body=body)
+
+    @property
+    def signature(self) -> str:
+        """Equal for plans that would send the same request."""
+        return repr(sorted(((place, path, repr(candidate.value)) for (place, path), candidate in self.values), key=repr)) + repr(self.grants)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One success in the session's history."""
+
+    route: str
+    call: Call
+    exchange: Exchange
+    plan: Plan
+    kept: bool
+    """False when the database was put back afterwards: later entries cannot depend on it."""
+
+
+@dataclass(slots=True)
+class RouteState:
+    """What is known about reaching one route."""
+
+    route: Route
+    parameters: dict[Key, Parameter]
+    body: str | None
+    reached: Entry | None = None
+    shallow: bool = False
+    deepest: Exchange | None = None
+    deepest_by: str | None = None
+    tried: dict[str | None, Exchange] = field(default_factory=dict)
+    bound: dict[Key, tuple[str, str]] = field(default_factory=dict)
+    """Places whose value was seen bound to a column: (table, column)."""
+    roles: set[str] = field(default_factory=set)
+    """Roles that its refusals named."""
+
+    @property
+    def resource(self) -> str:
+        """The word in its path that names what it handles: `notes` for `/api/notes/{id}`."""
+        parts = [part for part in self.route.path.split("/") if part and not part.startswith("{")]
+        return parts[-1] if parts else ""
+
+
+@dataclass(slots=True)
+class Session:
+    """An exploring session over one booted prototype."""
+
+    lab: Lab
+    blueprint: Blueprint
+    sources: Mapping[str, str]
+    wallet: Wallet
+    pool: Pool = field(default_factory=Pool)
+    maker: Maker = field(default_factory=Maker)
+    history: list[Entry] = field(default_factory=list)
+    baked: int = 0
+    """Entries of the history before this one are in the snapshot already: nothing replays them."""
+    requests: int = 0
+    asked_headers: dict[str, None] = field(default_factory=dict)
+    """Credential-like headers that handlers asked for."""
+    outbox: list[str] = field(default_factory=list)
+    missing_tables: bool = False
+    _child: Child | None = None
+    _lines: Child | None = None
+
+    def send(self, call: Call, *, lines: bool = False) -> Exchange:
+        """Send one call in the session's process (or, to see the lines that it runs, in one that traces)."""
+        self.requests += 1
+        try:
+            request = assemble(call, Resolver(self.lab.world.rows), (), self.wallet.get(call.identity))
+        except (UnresolvedError, KeyError) as error:
+            method, _, path = call.route.partition(" ")
+            return Exchange(method, path, "", None, ended=f"not sent: {error}")
+        child = self._tracer() if lines else self._server()
+        exchange = child.serve(request, Record(sql=2, demand=True, lines=lines))
+        self._note(exchange)
+        return exchange
+
+    def _server(self) -> Child:
+        if self._child is None or not self._child.open:
+            self._child = self.lab.child()
+        return self._child
+
+    def _tracer(self) -> Child:
+        if self._lines is None or not self._lines.open:
+            self._lines = self.lab.child(lines=True)
+        return self._lines
+
+    def _note(self, exchange: Exchange) -> None:
+        for each in exchange.outgoing:
+            if each.request.startswith("MAIL"):
+                self.outbox.append(each.request)
+        for demand in exchange.demands:
+            name = str(demand.key[-1])
+            if demand.place == "header" and re.search(r"auth|token|api.?key|session|secret", name, re.IGNORECASE):
+                self.asked_headers[name] = None
+        for statement in exchange.statements:
+            if statement.error and re.search(r"no such table|does not exist", statement.error):
+                self.missing_tables = True
+        if exchange.failure and "no such table" in exchange.failure.message:
+            self.missing_tables = True
+
+    def reset(self) -> None:
+        """End the session's processes; the next request starts with fresh memory."""
+        for child in (self._child, self._lines):
+            if child is not None:
+                child.close()
+        self._child = self._lines = None
+
+    def call_function(self, function: str, arguments: list[object]) -> object:
+        """Call a function of the prototype's. Raises LookupError where it raised or is not there."""
+        try:
+            return self._server().call(function, arguments)
+        except AgentLostError as error:
+            raise LookupError(str(error)) from error
+
+    def rows(self, table: str) -> list[dict[str, object]]:
+        """Rows of a table as they are now."""
+        return self.lab.world.rows(table)  # type: ignore[return-value]

@@ -1,0 +1,176 @@
+"""Owns the proof of a Journey: replayed from the snapshot with only what it needs, twice, and once as anonymous."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from toughen.explore.outcomes import Depth, depth, explain
+from toughen.explore.values import Candidate
+from toughen.model.journey import Argument, Call, Extract, Journey, Literal, Stored, Unreached
+from toughen.model.trial import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toughen.explore.session import Entry, Plan, RouteState, Session
+    from toughen.lab.target import LabTarget
+    from toughen.model.journey import Grant, Value
+    from toughen.model.trace import Trace
+
+_MOST_STEPS = 8
+
+
+def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | Unreached:
+    """The minimal Journey to a route that was reached, or why it cannot be repeated."""
+    entry = state.reached
+    assert entry is not None  # noqa: S101
+    last: Trace | None = None
+    for variant, indexes in _variants(session, state, entry):
+        calls = _calls(session, variant, indexes)
+        trace = target.run(Trial(calls, variant.plan.grants))
+        if not _as_before(trace, entry):
+            last = trace
+            continue
+        calls, grants = _smallest(target, calls, variant.plan.grants, entry)
+        again = target.run(Trial(calls, grants))
+        if not _as_before(again, entry):
+            last = again
+            continue
+        anonymous = True
+        if any(call.identity for call in calls):
+            nobody = target.run(Trial(tuple(call.by(None) for call in calls), grants))
+            anonymous = _as_before(nobody, entry)
+            if anonymous:
+                calls = tuple(call.by(None) for call in calls)
+        assert again.last.status is not None  # noqa: S101
+        sources = tuple((".".join(map(str, path)), candidate.source) for (_, path), candidate in variant.plan.values)
+        return Journey(state.route.id, calls, again.last.status, grants, state.shallow, anonymous, sources)
+    reason = explain(last.last) if last is not None else "nothing to replay"
+    return Unreached(state.route.id, f"reached once, but not again from the snapshot: {reason}", last.last.status if last else None)
+
+
+def _debug(trace, entry):
+    import os
+    if os.environ.get("TDBG"):
+        print("   replay", [(e.method, e.target, e.request_body[:80], e.status, e.response.body[:80] if e.response else e.ended, [s.writes for s in e.statements if s.writes]) for e in trace.exchanges], entry.exchange.status)
+
+
+def _as_before(trace: Trace, entry: Entry) -> bool:
+    _debug(trace, entry)
+    """Every step answered, the last with the status that it had, and it wrote where it wrote."""
+    if any(exchange.response is None or exchange.response.status >= 400 for exchange in trace.exchanges[:-1]):  # noqa: PLR2004
+        return False
+    if depth(trace.last) is not Depth.SUCCESS or trace.last.status != entry.exchange.status:
+        return False
+    wrote = any(statement.writes and statement.rows != 0 for statement in entry.exchange.statements)
+    return not wrote or any(statement.writes for statement in trace.last.statements)
+
+
+def _variants(session: Session, state: RouteState, entry: Entry) -> Iterator[tuple[Entry, list[int]]]:
+    """What to replay, the smallest first: alone; with fresh names; with the steps that its values came from; with more."""
+    place = next((index for index, each in enumerate(session.history) if each is entry), len(session.history))
+    origins = _origins(session, entry.plan, place)
+    touched = {table for statement in entry.exchange.statements for table in (*statement.reads, *statement.writes)}
+    writers = [
+        index for index, each in enumerate(session.history[:place])
+        if index >= session.baked and each.kept and any(set(statement.writes) & touched for statement in each.exchange.statements)
+    ][-_MOST_STEPS:]
+    changed = [index for index, each in enumerate(session.history[:place]) if index >= session.baked and each.kept and not each.route.startswith("GET ")][-2 * _MOST_STEPS :]
+    fresh = replace(entry, plan=_fresh(session, state, entry.plan))
+    stored = replace(entry, plan=entry.plan)
+    tried: set[str] = set()
+    for plan_entry in (entry, fresh):
+        for steps in ([], origins, sorted({*origins, *writers}), sorted({*origins, *writers, *changed})):
+            key = repr((plan_entry.plan.signature, steps))
+            if key not in tried:
+                tried.add(key)
+                yield plan_entry, steps
+    for steps in ([], sorted({*origins, *writers}), sorted({*origins, *writers, *changed})):
+        yield replace(stored, plan=_by_row(entry.plan)), steps
+        yield replace(stored, plan=_by_row(fresh.plan)), steps
+
+
+def _origins(session: Session, plan: Plan, before: int) -> list[int]:
+    """Steps that the values came from, and what those came from in turn."""
+    found: set[int] = set()
+    waiting = [candidate.origin.entry for _, candidate in plan.values if candidate.origin]
+    while waiting:
+        index = waiting.pop()
+        if index in found or not session.baked <= index < before:
+            continue
+        found.add(index)
+        waiting.extend(each.origin.entry for _, each in session.history[index].plan.values if each.origin)
+    return sorted(found)
+
+
+def _fresh(session: Session, state: RouteState, plan: Plan) -> Plan:
+    """The plan with new names where its own were made up: the snapshot may hold the old ones already."""
+    from toughen.explore.people import password_parameter
+
+    changes = {}
+    for key, candidate in plan.values:
+        parameter = state.parameters.get(key)
+        if parameter and candidate.source in {"name", "type", "422", "fresh", "demanded", "default"} and isinstance(candidate.value, str) and "tg" in candidate.value and not password_parameter(parameter.name):
+            changes[key] = Candidate(session.maker.make(parameter), "fresh")
+    return plan.put(changes, plan.why)
+
+
+def _by_row(plan: Plan) -> Plan:
+    """The plan with values that were read from rows read again when it runs."""
+    return plan.put({key: replace(candidate, source="stored") for key, candidate in plan.values if candidate.stored}, plan.why)
+
+
+def _calls(session: Session, entry: Entry, indexes: list[int]) -> tuple[Call, ...]:
+    """The steps as calls of one trial: values from earlier answers are taken from the trial's own answers."""
+    position = {index: number for number, index in enumerate(indexes)}
+    steps = [session.history[index] for index in indexes]
+    return tuple(_call(each, position) for each in (*steps, entry))
+
+
+def _call(entry: Entry, position: dict[int, int]) -> Call:
+    arguments = []
+    for (place, path), candidate in entry.plan.values:
+        value: Value = Literal(candidate.value)
+        if candidate.origin and candidate.origin.entry in position:
+            value = Extract(position[candidate.origin.entry], candidate.origin.pointer)
+        elif candidate.source == "stored" and candidate.stored:
+            value = Stored(*candidate.stored)
+        arguments.append(Argument(place, path, value))
+    return replace(entry.call, arguments=tuple(arguments))
+
+
+def _smallest(
+    target: LabTarget, calls: tuple[Call, ...], grants: tuple[Grant, ...], entry: Entry
+) -> tuple[tuple[Call, ...], tuple[Grant, ...]]:
+    """Leave out every step and grant without which the last call still answers as before."""
+    index = len(calls) - 2
+    while index >= 0:
+        fewer = _without(calls, index)
+        if fewer is not None and _as_before(target.run(Trial(fewer, grants)), entry):
+            calls = fewer
+        index -= 1
+    for grant in grants:
+        fewer_grants = tuple(each for each in grants if each is not grant)
+        if _as_before(target.run(Trial(calls, fewer_grants)), entry):
+            grants = fewer_grants
+    return calls, grants
+
+
+def _without(calls: tuple[Call, ...], index: int) -> tuple[Call, ...] | None:
+    """The calls without one; None where a later one takes a value from its answer."""
+    kept = []
+    for number, call in enumerate(calls):
+        if number == index:
+            continue
+        arguments = []
+        for argument in call.arguments:
+            value = argument.value
+            if isinstance(value, Extract):
+                if value.step == index:
+                    return None
+                if value.step > index:
+                    value = replace(value, step=value.step - 1)
+            arguments.append(replace(argument, value=value))
+        kept.append(replace(call, arguments=tuple(arguments)))
+    return tuple(kept)

@@ -1,0 +1,55 @@
+"""Owns what runs inside the prototype's interpreter: standard library only, Python 3.9 to 3.14, fails safe.
+
+Started as ``python -m toughen_agent CONFIG.json`` (the lab copies this folder under that name and puts it on
+PYTHONPATH). It imports nothing of toughen. It connects to the Unix socket that the config names and speaks
+frames: four bytes of big-endian length, then UTF-8 JSON (bytes travel as base64 under keys that end in
+``_b64``). Every process (the server and each child) opens a connection of its own and starts with a hello.
+
+CONFIG.json
+    socket       path of the lab's listening Unix socket
+    root         absolute path of the project's throw-away copy (frames below it are "the user's own")
+    sys_path     folders put in front of sys.path
+    cwd          working directory
+    entry        "module:attribute" or "module:function()"; null loads nothing
+    mode         "fork" (server forks a child for each trial) or "whole" (this process serves itself, no fork)
+    outbound     [host, port] of the fault server, or null
+    body_limit   bytes of an answer's body that are kept (the rest is counted and dropped)
+
+Server -> lab      {"hello": "server", "pid": int, "python": "3.11.7"}
+                   {"ready": FACTS}  or  {"failed": {"stage": "import|entry|lifespan", "failure": FAILURE}}
+lab -> server      {"do": "fork", "id": int, "gate": bool, "lines": bool}        -> child connects
+                   {"do": "prepare", "step": "main_block" | "create_all"}        -> {"prepared": {...}}
+                   {"do": "facts"}                                               -> {"ready": FACTS}
+                   {"do": "quit"}
+
+Child -> lab       {"hello": "child", "id": int, "pid": int}, then after the lifespan's start-up
+                   {"ready": {}} or {"failed": {...}}
+lab -> child       {"do": "serve", "requests": [REQUEST...], "record": RECORD}   -> one EXCHANGE frame a request
+                   {"do": "call", "function": "module:name", "arguments": [...], "keywords": {...}} -> {"returned": JSON} or {"failed": ...}
+                   {"do": "rows"}   -> {"tables": {...}} of in-memory SQLite databases (null where there are none)
+                   {"do": "quit"}   runs the lifespan's shutdown and exits
+
+Gated child (fork with "gate": true), before each SQL statement while it serves:
+    child -> lab   {"at": n, "statement": STATEMENT}            then waits
+    lab -> child   {"go": null}            run this one, stop again at the next
+                   {"go": k}               run until statement number k (0-based, counted within the request), stop there
+                   {"go": -1}              run to the end of the request without stopping
+    child -> lab   {"blocked": n, "error": str}                 the statement waits for another's lock; then waits
+    lab -> child   {"retry": true}         try it again, {"retry": false}  raise the driver's own error to the app
+
+REQUEST    {"method", "target" (path?query, percent-encoded), "headers": [[name, value]...], "body_b64"}
+RECORD     {"sql": 0|1|2 (2 = with the user's frame and first rows), "demand": bool, "lines": bool, "markers": [str...]}
+EXCHANGE   {"status": int|null, "headers": [[..]], "body_b64", "size", "statements": [STATEMENT...], "failure": FAILURE|null,
+            "handled": [FAILURE...], "demands": [...], "sightings": [...], "lines": [[file, [int...]]...], "last_line": PLACE|null,
+            "outgoing": [...], "written_files": [...], "milliseconds": float}
+STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "place": PLACE|null, "error": str|null}
+PLACE      [file relative to root, line, function qualified name or name]
+FAILURE    {"type", "message", "place": PLACE|null, "traceback"}
+FACTS      {"framework", "routes": [ROUTE...], "openapi": {...}|null, "tables": [TABLE...], "databases": [{"driver", "path"}...],
+            "threads": [name...], "modules": [...], "fork": "safe" | reason}
+ROUTE      {"methods": [...], "path": template in braces, "name", "file" (absolute), "line", "function", "in_schema": bool,
+            "converters": {parameter: "int"|"float"|"path"|"uuid"|"string"},
+            "dependencies": [{"name", "file", "line", "scopes": [...], "kind": "dependency"|"scheme"}...]}
+TABLE      {"name", "model", "file", "line", "columns": [{"name", "type", "nullable", "primary_key", "unique", "references": [t, c]|null,
+            "enum": [...], "max_length", "has_default"}...], "uniques": [[...]...]}
+"""

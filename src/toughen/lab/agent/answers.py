@@ -1,0 +1,67 @@
+"""Owns what one request gives back to the server loop: the request's parts, and an answer of bounded size."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Dict, List, Optional, Tuple
+from urllib.parse import unquote_to_bytes
+
+CLIENT = ("127.0.0.1", 50412)
+SERVER = ("127.0.0.1", 8000)
+
+
+class Request:
+    """A REQUEST of the protocol, taken apart as both interfaces need it."""
+
+    __slots__ = ("body", "headers", "method", "path", "query", "raw_path")
+
+    def __init__(self, message: Dict[str, Any]) -> None:
+        """Read the message; a Host and a Content-Length are added where they are missing."""
+        self.method = str(message.get("method") or "GET").upper()
+        target = str(message.get("target") or "/").encode("utf-8", "surrogateescape")
+        raw_path, _, query = target.partition(b"?")
+        self.raw_path = raw_path.partition(b"#")[0] or b"/"
+        self.query = query.partition(b"#")[0]
+        self.path = unquote_to_bytes(self.raw_path)
+        encoded = message.get("body_b64")
+        self.body = base64.b64decode(encoded) if encoded else b""
+        self.headers: List[Tuple[bytes, bytes]] = [
+            (str(name).lower().encode("latin-1", "replace"), str(value).encode("utf-8", "surrogateescape"))
+            for name, value in message.get("headers") or ()
+        ]
+        names = {name for name, _ in self.headers}
+        if b"host" not in names:
+            self.headers.append((b"host", b"localhost:8000"))
+        if b"content-length" not in names and b"transfer-encoding" not in names:
+            if self.body or self.method in ("POST", "PUT", "PATCH"):
+                self.headers.append((b"content-length", str(len(self.body)).encode()))
+
+
+class Answer:
+    """Status, headers and the first bytes of a body; later bytes are counted and dropped."""
+
+    __slots__ = ("_kept", "_room", "headers", "size", "status")
+
+    def __init__(self, limit: int) -> None:
+        """Keep at most `limit` bytes of the body."""
+        self.status: Optional[int] = None
+        self.headers: List[Tuple[str, str]] = []
+        self.size = 0
+        self._kept: List[bytes] = []
+        self._room = limit
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece of the body."""
+        self.size += len(piece)
+        if self._room > 0 and piece:
+            self._kept.append(bytes(piece) if len(piece) <= self._room else bytes(piece[: self._room]))
+            self._room -= len(piece)
+
+    def told(self) -> Dict[str, Any]:
+        """The answer's part of an EXCHANGE."""
+        return {
+            "status": self.status,
+            "headers": self.headers,
+            "body_b64": base64.b64encode(b"".join(self._kept)).decode("ascii"),
+            "size": self.size,
+        }

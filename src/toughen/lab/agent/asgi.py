@@ -1,0 +1,191 @@
+"""Owns the in-process caller of ASGI apps: one event loop for a child, the lifespan kept open in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import Any, Awaitable, Callable, Dict, Iterable, List, Optional
+
+from .answers import CLIENT, SERVER, Answer, Request
+
+Event = Dict[str, Any]
+Finished = Callable[[Answer, Optional[BaseException]], None]
+
+SPEC = {"version": "3.0", "spec_version": "2.3"}
+SHUTDOWN_SECONDS = 5.0
+
+
+class LifespanFailedError(Exception):
+    """The app says that its start-up failed."""
+
+
+class AsgiCaller:
+    """Calls one ASGI app; requests of a batch run one after the other, each in a task of its own."""
+
+    def __init__(self, app: Any, limit: int) -> None:  # noqa: ANN401
+        """Make the loop that everything of this child runs in."""
+        self._app = app
+        self._limit = limit
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        self._state: Dict[str, Any] = {}
+        self._messages: asyncio.Queue[Event]
+        self._lifespan: Optional[asyncio.Task[None]] = None
+
+    def start(self) -> None:
+        """Run the lifespan's start-up; raises what the app raised there."""
+        self._loop.run_until_complete(self._start())
+
+    async def _start(self) -> None:
+        self._messages = asyncio.Queue()
+        started: asyncio.Future[Optional[str]] = self._loop.create_future()
+        self._stopped: asyncio.Future[None] = self._loop.create_future()
+        await self._messages.put({"type": "lifespan.startup"})
+
+        async def send(event: Event) -> None:
+            kind = event["type"]
+            if kind == "lifespan.startup.complete" and not started.done():
+                started.set_result(None)
+            elif kind == "lifespan.startup.failed" and not started.done():
+                started.set_result(str(event.get("message") or "start-up failed"))
+            elif kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed") and not self._stopped.done():
+                self._stopped.set_result(None)
+
+        scope = {"type": "lifespan", "asgi": SPEC, "state": self._state}
+        task = self._lifespan = self._loop.create_task(self._app(scope, self._messages.get, send))
+        await asyncio.wait([task, started], return_when=asyncio.FIRST_COMPLETED)
+        if started.done():
+            message = started.result()
+            if message is None:
+                return
+            # The exception itself tells more than the text that the framework sent.
+            await asyncio.wait([task], timeout=1)
+            error = task.exception() if task.done() and not task.cancelled() else None
+            raise error if error is not None else LifespanFailedError(message[-2000:])
+        # An app that does not know lifespans ends or raises before it answers: that is allowed.
+        self._lifespan = None
+        error = task.exception() if not task.cancelled() else None
+        if error is not None and not isinstance(error, Exception):
+            raise error
+
+    def serve(self, requests: Iterable[Dict[str, Any]], begin: Callable[[], None], end: Finished) -> None:
+        """Serve a batch: `begin()` before and `end(answer, error)` after each request."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        waiting = iter(requests)
+
+        def following() -> None:
+            message = next(waiting, None)
+            if message is None:
+                done.set_result(None)
+                return
+            call = _Call(self._app, Request(message), Answer(self._limit), self._loop)
+            # A task for each, each started by the one before: context variables of one request must not
+            # reach the next, and a loop that waits for tasks one by one would turn twice as often.
+            self._current = context.run(self._loop.create_task, one(call, call.scope(self._state)))
+
+        async def one(call: _Call, scope: Dict[str, Any]) -> None:
+            try:
+                begin()
+                end(call.answer, await call.run(scope))
+                following()
+            except BaseException as error:  # noqa: BLE001 - the lab is gone, or a recorder failed
+                done.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+
+        context = contextvars.copy_context()
+        self._loop.call_soon(following)
+        self._loop.run_until_complete(done)
+
+    def run(self, awaitable: Awaitable[Any]) -> Any:  # noqa: ANN401
+        """Finish a coroutine of the prototype in this child's loop."""
+
+        async def finish() -> Any:  # noqa: ANN401
+            return await awaitable
+
+        return self._loop.run_until_complete(finish())
+
+    def stop(self) -> None:
+        """Run the lifespan's shut-down."""
+        if self._lifespan is not None and not self._lifespan.done():
+            self._loop.run_until_complete(self._stop())
+
+    async def _stop(self) -> None:
+        await self._messages.put({"type": "lifespan.shutdown"})
+        waiting: List[Any] = [self._lifespan, self._stopped]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=SHUTDOWN_SECONDS)
+
+
+class _Call:
+    """One request: the app's three arguments and what came back."""
+
+    __slots__ = ("_app", "_complete", "_loop", "_sent", "_waiting", "answer", "request")
+
+    def __init__(self, app: Any, request: Request, answer: Answer, loop: asyncio.AbstractEventLoop) -> None:  # noqa: ANN401
+        self._app = app
+        self.request = request
+        self.answer = answer
+        self._loop = loop
+        self._sent = False
+        self._complete = False
+        self._waiting: List[asyncio.Future[None]] = []
+
+    def scope(self, state: Dict[str, Any]) -> Dict[str, Any]:
+        request = self.request
+        return {
+            "type": "http",
+            "asgi": SPEC,
+            "http_version": "1.1",
+            "server": SERVER,
+            "client": CLIENT,
+            "scheme": "http",
+            "root_path": "",
+            "method": request.method,
+            "path": request.path.decode("utf-8", "replace"),
+            "raw_path": request.raw_path,
+            "query_string": request.query,
+            "headers": request.headers,
+            "state": state.copy(),
+        }
+
+    async def run(self, scope: Dict[str, Any]) -> Optional[BaseException]:
+        try:
+            await self._app(scope, self.receive, self.send)
+        except BaseException as error:  # noqa: BLE001 - SystemExit of a handler is a result too
+            return error
+        finally:
+            self._finish()
+        return None
+
+    async def receive(self) -> Event:
+        if not self._sent:
+            self._sent = True
+            return {"type": "http.request", "body": self.request.body, "more_body": False}
+        if not self._complete:
+            # As with a real client: it stays connected until it has the whole answer.
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.append(waiter)
+            await waiter
+        return {"type": "http.disconnect"}
+
+    async def send(self, event: Event) -> None:
+        kind = event["type"]
+        if kind == "http.response.start":
+            answer = self.answer
+            answer.status = int(event["status"])
+            answer.headers = [
+                (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
+                for name, value in event.get("headers") or ()
+            ]
+        elif kind == "http.response.body":
+            if self.answer.status is None:
+                message = "the body came before the start of the response"
+                raise RuntimeError(message)
+            if self.request.method != "HEAD":
+                self.answer.add(event.get("body") or b"")
+            if not event.get("more_body"):
+                self._finish()
+
+    def _finish(self) -> None:
+        self._complete = True
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)

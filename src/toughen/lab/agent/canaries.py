@@ -1,0 +1,67 @@
+"""Owns the audit hook: where a canary surfaces, and which files are opened for writing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Tuple
+
+from .recorder import RECORDER
+
+WRITTEN = 200
+_WATCHED = frozenset(
+    (
+        "open subprocess.Popen os.system os.exec os.posix_spawn os.spawn socket.connect socket.getaddrinfo socket.gethostbyname"
+        " exec compile pickle.find_class import os.remove os.rename os.mkdir os.rmdir os.listdir os.scandir os.link os.symlink"
+        " os.chmod os.truncate shutil.copyfile shutil.copymode shutil.copystat shutil.copytree shutil.move shutil.rmtree"
+        " shutil.make_archive shutil.unpack_archive shutil.chown smtplib.connect urllib.Request ftplib.connect"
+    ).split()
+)
+_FLAT = 4
+_installed = False
+
+
+def install() -> None:
+    """Put the hook in place; once for a process, it cannot be taken out again."""
+    global _installed  # noqa: PLW0603
+    if not _installed:
+        _installed = True
+        sys.addaudithook(_hook)
+
+
+def _hook(event: str, arguments: Tuple[Any, ...]) -> None:
+    # Called for every audited event of the process: the usual way out comes first.
+    if not RECORDER.active or event not in _WATCHED:
+        return
+    try:
+        if event == "open":
+            _opened(arguments)
+        if RECORDER.markers:
+            RECORDER.sight(event, tuple(_texts(event, arguments)))
+    except Exception:  # noqa: BLE001, S110 - an audit hook that raises would change what the prototype does
+        pass
+
+
+def _opened(arguments: Tuple[Any, ...]) -> None:
+    path, mode, flags = (*arguments, None, None, None)[:3]
+    if isinstance(path, int) or path is None:
+        return
+    writes = any(each in mode for each in "wax+") if isinstance(mode, str) else bool((flags or 0) & (os.O_WRONLY | os.O_RDWR))
+    if writes and len(RECORDER.written) < WRITTEN:
+        RECORDER.written[os.path.abspath(os.fsdecode(path))] = None
+
+
+def _texts(event: str, arguments: Tuple[Any, ...]) -> Any:  # noqa: ANN401
+    """Yield the strings among the arguments, those of lists and tuples too, and the names that code refers to."""
+    for each in arguments[:_FLAT]:
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, (bytes, bytearray)):
+            yield bytes(each).decode("utf-8", "replace")
+        elif isinstance(each, (list, tuple)):
+            yield " ".join(os.fsdecode(part) if isinstance(part, (bytes, os.PathLike)) else str(part) for part in each)
+        elif isinstance(each, os.PathLike):
+            yield os.fsdecode(each)
+        elif event == "exec" and hasattr(each, "co_consts"):
+            # A canary in a constant is data; as a name or in the code's text it was compiled from input.
+            yield " ".join(str(name) for name in each.co_names + each.co_consts)

@@ -1,0 +1,154 @@
+"""Owns one child: it runs the lifespan, serves what the lab sends over its own connection, and dies."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import os
+import sys
+import time
+from typing import Any, Dict, List, Optional, Union
+
+from . import canaries, frames, lines, sqlite
+from .answers import Answer
+from .asgi import AsgiCaller
+from .boot import App
+from .gate import Gate
+from .recorder import RECORDER, plain_json
+from .wire import Message, Wire
+from .wsgi import WsgiCaller
+
+SERVER_ERROR = 500
+
+
+class Child:
+    """Serves requests to one loaded app until the lab says quit or goes away."""
+
+    def __init__(self, app: App, config: Message, order: Message) -> None:
+        """Connect to the lab and put the recorders of this process in place."""
+        self._app = app
+        self._order = order
+        self._wire = Wire(config["socket"])
+        limit = int(config.get("body_limit") or 1 << 20)
+        self._caller: Union[AsgiCaller, WsgiCaller] = (AsgiCaller if app.asgi else WsgiCaller)(app.target, limit)
+        self._modules = len(sys.modules)
+        self._known = set(sys.modules)
+        self._record: Message = {}
+        self._started = 0.0
+        canaries.install()
+
+    def run(self) -> None:
+        """Say hello, start up, serve, shut down."""
+        self._wire.send({"hello": "child", "id": self._order.get("id"), "pid": os.getpid()})
+        if self._order.get("lines"):
+            lines.install(self._app)
+        try:
+            self._caller.start()
+        except BaseException as error:  # noqa: BLE001 - whatever the start-up raised is the answer
+            self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
+            return
+        if self._order.get("gate"):
+            RECORDER.gate = Gate(self._wire)
+            sqlite.never_wait()
+        self._wire.send({"ready": {}})
+        while True:
+            order = self._wire.receive()
+            if order is None:
+                return
+            do = order.get("do")
+            if do == "serve":
+                self._serve(order)
+            elif do == "call":
+                self._wire.send(self._call(order))
+            elif do == "rows":
+                self._wire.send({"tables": sqlite.memory_tables()})
+            elif do == "quit":
+                self._caller.stop()
+                return
+            else:
+                self._wire.send({"failed": {"stage": "order", "failure": _unknown(do)}})
+
+    def _serve(self, order: Message) -> None:
+        self._record = order.get("record") or {}
+        if self._record.get("lines"):
+            lines.install(self._app)
+        self._caller.serve(order.get("requests") or (), self._begin, self._end)
+
+    def _begin(self) -> None:
+        RECORDER.begin(self._record)
+        if RECORDER.lines:
+            lines.begin()
+        self._started = time.perf_counter()
+
+    def _end(self, answer: Answer, error: Optional[BaseException]) -> None:
+        spent = time.perf_counter() - self._started
+        cause = error or RECORDER.failure or RECORDER.passing
+        told = lines.end(cause) if RECORDER.lines else {"lines": [], "last_line": None, "handled": []}
+        exchange = RECORDER.end()
+        exchange.update(told)
+        leaves = error is not None and not isinstance(error, Exception)
+        if answer.status is None and not leaves:
+            # What a server in front of the app sends when nothing came back.
+            answer.status = SERVER_ERROR
+        exchange.update(answer.told())
+        if error is None and (answer.status or 0) < SERVER_ERROR:
+            # What the framework passed on was answered by someone: no failure.
+            cause = None
+        exchange["failure"] = frames.failure(cause) if cause is not None else None
+        RECORDER.failure = RECORDER.passing = cause = None
+        exchange["milliseconds"] = round(spent * 1000, 3)
+        if len(sys.modules) != self._modules:
+            exchange["imported"] = self._imported()
+        self._wire.send(exchange)
+        if leaves:
+            # SystemExit or KeyboardInterrupt out of a handler ends a worker.
+            os._exit(1)
+
+    def _imported(self) -> List[str]:
+        """Modules of others that came in since the last time; the server can import them before it forks again."""
+        names = [name for name in list(sys.modules) if name not in self._known]
+        self._known.update(names)
+        self._modules = len(sys.modules)
+        told = []
+        for name in names:
+            spec = getattr(sys.modules.get(name), "__spec__", None)
+            origin = getattr(spec, "origin", None)
+            if spec is not None and (origin is None or frames.relative(str(origin)) is None) and name[:2] != "__":
+                told.append(name)
+        return told
+
+    def _call(self, order: Message) -> Message:
+        module, _, path = str(order.get("function") or "").partition(":")
+        try:
+            target: Any = importlib.import_module(module)
+            for part in path.split("."):
+                target = getattr(target, part)
+            with self._context():
+                result = target(*(order.get("arguments") or ()), **(order.get("keywords") or {}))
+                if inspect.isawaitable(result):
+                    result = self._caller.run(result)
+        except BaseException as error:  # noqa: BLE001 - the prototype's function may raise anything
+            return {"failed": {"stage": "call", "failure": frames.failure(error)}}
+        return {"returned": _readable(result)}
+
+    def _context(self) -> Any:  # noqa: ANN401
+        """Flask's functions want an application context around them."""
+        flask = self._app.flask
+        return flask.test_request_context("/") if flask is not None else contextlib.nullcontext()
+
+
+def _readable(result: object) -> Any:  # noqa: ANN401
+    """Return the result as JSON; bytes that are text come as text, which is what tokens are."""
+    if isinstance(result, bytes):
+        try:
+            return result.decode("utf-8")
+        except UnicodeDecodeError:
+            return plain_json(result)
+    if isinstance(result, tuple):
+        return [_readable(each) for each in result]
+    return plain_json(result)
+
+
+def _unknown(do: object) -> Dict[str, Any]:
+    return {"type": "ProtocolError", "message": "unknown order: " + repr(do), "place": None, "traceback": ""}

@@ -1,0 +1,70 @@
+"""Owns FACTS: what the loaded prototype says about itself."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any, Callable, Dict, List, Optional
+
+from . import frames, routes, rules, tables
+from .boot import App, layers
+from .recorder import RECORDER
+
+
+def facts(app: Optional[App]) -> Dict[str, Any]:
+    """Routes, schema, tables, databases, threads and modules; a part that fails is told, not fatal."""
+    failed: List[str] = []
+
+    def part(name: str, read: Callable[[], Any], otherwise: Any) -> Any:  # noqa: ANN401
+        try:
+            return read()
+        except Exception as error:  # noqa: BLE001 - introspection meets versions that we do not know
+            failed.append(name + ": " + type(error).__name__ + ": " + str(error)[:300])
+            return otherwise
+
+    return {
+        "framework": app.framework if app is not None else None,
+        "routes": part("routes", lambda: _routes(app), []),
+        "openapi": part("openapi", lambda: routes.openapi(app.starlette) if app and app.starlette else None, None),
+        "tables": part("tables", tables.tables, []),
+        "databases": RECORDER.tell_databases(),
+        "threads": [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()],
+        "modules": part("modules", _modules, []),
+        "failed": failed,
+    }
+
+
+def _routes(app: Optional[App]) -> List[Dict[str, Any]]:
+    if app is None:
+        return []
+    found: List[Dict[str, Any]] = []
+    if app.starlette is not None:
+        found += routes.gather(app.starlette)
+    if app.flask is not None:
+        found += rules.gather(app.flask)
+    for layer in layers(app.target):
+        mounts = getattr(layer, "mounts", None)
+        if isinstance(mounts, dict):
+            # werkzeug's DispatcherMiddleware
+            for prefix, inner in mounts.items():
+                if hasattr(inner, "url_map"):
+                    found += rules.gather(inner, str(prefix))
+    unique: Dict[Any, Dict[str, Any]] = {}
+    for route in found:
+        unique.setdefault((tuple(route["methods"]), route["path"]), route)
+    return list(unique.values())
+
+
+def endpoints(app: App) -> List[Any]:
+    """Endpoint objects of every ASGI route, those of mounted apps too."""
+    return list(routes.endpoints(app.starlette)) if app.starlette is not None else []
+
+
+def _modules() -> List[str]:
+    """Modules of the project that are loaded."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and frames.relative(file) is not None:
+            found.append(name)
+    return found

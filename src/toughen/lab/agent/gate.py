@@ -1,0 +1,53 @@
+"""Owns the gate: each statement of a gated child asks the lab before it runs, from whatever thread runs it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Dict, Optional
+
+if TYPE_CHECKING:
+    from .wire import Message, Wire
+
+
+class Gate:
+    """Stops a request at the statements that the lab named."""
+
+    def __init__(self, wire: Wire) -> None:
+        """Talk to the lab over the child's own connection, which is idle while a request runs."""
+        self._wire = wire
+        self._lock = threading.RLock()
+        self._stop: Optional[int] = 0
+
+    def begin(self) -> None:
+        """Stop at the first statement of the request that begins."""
+        self._stop = 0
+
+    def wait(self, index: int, statement: Dict[str, Any]) -> None:
+        """Ask the lab and wait, where this statement is one to stop at."""
+        with self._lock:
+            if self._stop is None or index < self._stop:
+                return
+            go = self._ask({"at": index, "statement": statement}).get("go")
+            if go is None:
+                self._stop = index + 1
+            elif go < 0:
+                self._stop = None
+            else:
+                self._stop = max(int(go), index + 1)
+
+    def blocked(self, index: int, error: str) -> bool:
+        """Say that a statement waits for another's lock; True means: try it again."""
+        with self._lock:
+            return bool(self._ask({"blocked": index, "error": error}).get("retry"))
+
+    def _ask(self, message: Message) -> Message:
+        try:
+            self._wire.send(message)
+            answer = self._wire.receive()
+        except OSError:
+            answer = None
+        if answer is None:
+            # The lab is gone: nothing may run that it did not see.
+            os._exit(70)
+        return answer

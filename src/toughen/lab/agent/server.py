@@ -1,0 +1,177 @@
+"""Owns the process that the lab starts: it loads the prototype once and forks a child for each trial."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from typing import Any, Dict, Optional
+
+from . import boot, demand, facts, frames, frameworks, outbound, prepare, sqlite
+from .child import Child
+from .hooks import Finder
+from .wire import Message, Wire
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(config: Message) -> None:
+    """Serve the lab until it says quit or goes away."""
+    Server(config).run()
+
+
+class Server:
+    """The fork server; in "whole" mode it becomes the one child itself."""
+
+    def __init__(self, config: Message) -> None:
+        """Connect to the lab and hook the interpreter before anything of the prototype is imported."""
+        self._config = config
+        self._app: Optional[boot.App] = None
+        self._failed: Optional[Message] = None
+        self._wire = Wire(config["socket"])
+        self._prctl = _prctl()
+        frames.own(config["root"])
+        sqlite.install()
+        finder = Finder()
+        frameworks.register(finder)
+        demand.register(finder)
+        outbound.install(finder, config.get("outbound"), config.get("allow") or ())
+        finder.install()
+
+    def run(self) -> None:
+        """Load, tell, obey."""
+        self._wire.send({"hello": "server", "pid": os.getpid(), "python": platform.python_version()})
+        boot.settle(self._config)
+        started = time.perf_counter()
+        try:
+            self._app = boot.load(self._config.get("entry"))
+        except boot.LoadFailedError as error:
+            self._failed = {"failed": {"stage": error.stage, "failure": frames.failure(error.cause)}}
+        seconds = time.perf_counter() - started
+        gc.collect()
+        if self._failed is None:
+            self._wire.send({"ready": self._facts(), "seconds": round(seconds, 3)})
+        else:
+            self._wire.send(self._failed)
+        gc.freeze()
+        while True:
+            order = self._wire.receive()
+            if order is None or order.get("do") == "quit":
+                return
+            answer = self._obey(order)
+            if answer is not None:
+                self._wire.send(answer)
+
+    def _obey(self, order: Message) -> Optional[Message]:
+        do = order.get("do")
+        if do == "fork":
+            return self._fork(order)
+        if do == "prepare":
+            done = prepare.run(str(order.get("step")), self._app, self._config)
+            gc.collect()
+            gc.freeze()
+            return {"prepared": done}
+        if do == "facts":
+            return {"ready": self._facts()}
+        if do == "import":
+            return {"imported": _import(order.get("modules") or ())}
+        return {"failed": {"stage": "order", "failure": _plain_failure("unknown order: " + repr(do))}}
+
+    def _facts(self) -> Dict[str, Any]:
+        prepare.quiesce()
+        known = facts.facts(self._app)
+        known["fork"] = fork_safety()
+        return known
+
+    def _fork(self, order: Message) -> Optional[Message]:
+        if self._app is None:
+            return self._failed or {"failed": {"stage": "entry", "failure": _plain_failure("no entry was loaded")}}
+        if self._config.get("mode") == "whole":
+            self._live(order)
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+        # The kernel reaps children that nobody waits for.
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            return {"failed": {"stage": "fork", "failure": frames.failure(error)}}
+        finally:
+            if os.getpid() == parent:
+                signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        if pid:
+            return None
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGPIPE else signal.SIG_DFL)
+        if self._prctl is not None:
+            self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(71)
+        self._wire.close()
+        self._live(order)
+        return None
+
+    def _live(self, order: Message) -> None:
+        """Be the child; never come back."""
+        code = 0
+        try:
+            assert self._app is not None
+            Child(self._app, self._config, order).run()
+        except OSError:
+            code = 72
+        except BaseException as error:  # noqa: BLE001 - nothing may fall back into the server's loop
+            sys.stderr.write("toughen_agent: " + frames.failure(error)["traceback"] + "\n")
+            code = 73
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                _flush(stream)
+            os._exit(code)
+
+
+def fork_safety() -> str:
+    """`safe`, or why a fork would not be like a fresh process."""
+    others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if others:
+        return "threads alive after the import: " + ", ".join(others)
+    busy = sqlite.busy_connections()
+    if busy:
+        return "a transaction is open after the import: " + ", ".join(busy)
+    return "safe"
+
+
+def _import(names: Any) -> int:  # noqa: ANN401
+    done = 0
+    for name in names:
+        try:
+            importlib.import_module(str(name))
+            done += 1
+        except Exception:  # noqa: BLE001, S112 - a module that only its package can import
+            continue
+    gc.collect()
+    gc.freeze()
+    return done
+
+
+def _prctl() -> Any:  # noqa: ANN401
+    try:
+        return ctypes.CDLL(None).prctl
+    except (OSError, AttributeError, TypeError):
+        return None
+
+
+def _flush(stream: Any) -> None:  # noqa: ANN401
+    try:
+        stream.flush()
+    except Exception:  # noqa: BLE001, S110 - the prototype may have closed or replaced it
+        pass
+
+
+def _plain_failure(message: str) -> Dict[str, Any]:
+    return {"type": "ProtocolError", "message": message, "place": None, "traceback": ""}

@@ -1,0 +1,363 @@
+"""Owns the hooks of sqlite3: every statement, commit, rollback and fetched row of every connection."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import weakref
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from urllib.parse import unquote, urlsplit
+
+from .recorder import RECORDER, plain
+
+_real_connect = sqlite3.connect
+_Connection = sqlite3.Connection
+_Cursor = sqlite3.Cursor
+_execute = _Cursor.execute
+_executemany = _Cursor.executemany
+_executescript = _Cursor.executescript
+_fetchone = _Cursor.fetchone
+_fetchmany = _Cursor.fetchmany
+_fetchall = _Cursor.fetchall
+_next = _Cursor.__next__
+
+SAMPLE = 3
+"""Rows kept of each statement while frames are recorded."""
+MANY = 20
+"""Parameter sets kept of an executemany."""
+ROWS = 5000
+"""Rows of one table of an in-memory database that are told."""
+_FACTORY = 4
+"""Index of `factory` among the positional arguments of connect, after the database."""
+_CHECK_SAME_THREAD = 3
+_TIMEOUT = 0
+_URI = 6
+
+_NAMED = re.compile(r"[:@$](\w+)")
+_BUSY_TIMEOUT = re.compile(r"\s*pragma\s+busy_timeout\s*[=(]\s*(\d+)", re.IGNORECASE)
+_simple = frozenset((int, bool, type(None)))
+_connections: weakref.WeakSet[Any] = weakref.WeakSet()
+_classes: Dict[Tuple[type, type], type] = {}
+_names: Dict[str, List[str]] = {}
+_seen: Set[Any] = set()
+"""Absolute names of databases that are noted already."""
+
+
+def _bound(text: str, parameters: Any) -> Tuple[List[Any], Optional[List[str]]]:  # noqa: ANN401
+    """Return bound values as JSON values; named ones in order of appearance, with their names."""
+    if isinstance(parameters, dict):
+        order = _names.get(text)
+        if order is None:
+            order = list(dict.fromkeys(_NAMED.findall(text)))
+            if len(_names) < 2000:  # noqa: PLR2004
+                _names[text] = order
+        names = [name for name in order if name in parameters]
+        names += sorted(str(name) for name in parameters if name not in order)
+        return [plain(parameters.get(name)) for name in names], names
+    try:
+        return [each if type(each) in _simple else plain(each) for each in parameters], None
+    except TypeError:
+        return [], None
+
+
+def _run(text: Any, bound: List[Any], names: Optional[List[str]], call: Callable[[], Any]) -> Tuple[Any, Dict[str, Any]]:  # noqa: ANN401
+    """Record one statement, pass the gate, run it; where it is locked out, let the lab decide."""
+    index, note = RECORDER.statement(text if isinstance(text, str) else str(text), bound)
+    if names is not None:
+        note["names"] = names
+    gate = RECORDER.gate
+    if gate is not None:
+        gate.wait(index, note)
+    while True:
+        try:
+            return call(), note
+        except sqlite3.OperationalError as error:
+            if gate is not None and "is locked" in str(error) and gate.blocked(index, str(error)):
+                continue
+            note["error"] = "sqlite3.OperationalError: " + str(error)
+            raise
+        except BaseException as error:
+            note["error"] = type(error).__module__ + "." + type(error).__name__ + ": " + str(error)[:500]
+            raise
+
+
+class TracedCursor(_Cursor):
+    """Records what it executes and how many rows are fetched from it."""
+
+    _toughen: Optional[Dict[str, Any]] = None
+
+    def execute(self, sql: Any, *parameters: Any) -> Any:  # noqa: ANN401, D102
+        if not RECORDER.sql:
+            self._toughen = None
+            return _execute(self, _obeyed(sql), *parameters)
+        bound, names = _bound(sql, parameters[0]) if parameters else ([], None)
+        result, note = _run(sql, bound, names, lambda: _execute(self, _obeyed(sql), *parameters))
+        self._settle(note)
+        return result
+
+    def executemany(self, sql: Any, seq_of_parameters: Any) -> Any:  # noqa: ANN401, D102
+        if not RECORDER.sql:
+            self._toughen = None
+            return _executemany(self, sql, seq_of_parameters)
+        rows = list(seq_of_parameters)
+        bound = [_bound(sql, row)[0] for row in rows[:MANY]]
+        result, note = _run(sql, bound, None, lambda: _executemany(self, sql, rows))
+        note["many"] = len(rows)
+        self._settle(note)
+        return result
+
+    def executescript(self, sql_script: Any) -> Any:  # noqa: ANN401, D102
+        if not RECORDER.sql:
+            return _executescript(self, sql_script)
+        connection = self.connection
+        if connection.in_transaction and getattr(connection, "autocommit", -1) == -1:
+            # What the C code does first, made visible.
+            connection.commit()
+        result, _ = _run(sql_script, [], None, lambda: _executescript(self, sql_script))
+        self._toughen = None
+        return result
+
+    def _settle(self, note: Dict[str, Any]) -> None:
+        if self.description is None:
+            count = self.rowcount
+            note["rows"] = count if count >= 0 else None
+            self._toughen = None
+        else:
+            note["rows"] = 0
+            self._toughen = note
+
+    def _fetched(self, rows: List[Any]) -> None:
+        note = self._toughen
+        if note is not None and rows:
+            note["rows"] += len(rows)
+            if RECORDER.sql > 1 and len(note["sample"]) < SAMPLE:
+                for row in rows[: SAMPLE - len(note["sample"])]:
+                    shown = _row(row, self.description)
+                    if shown is not None:
+                        note["sample"].append(shown)
+
+    def fetchone(self) -> Any:  # noqa: ANN401, D102
+        row = _fetchone(self)
+        if row is not None and self._toughen is not None:
+            self._fetched([row])
+        return row
+
+    def fetchmany(self, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401, D102
+        rows = _fetchmany(self, *args, **keywords)
+        if self._toughen is not None:
+            self._fetched(rows)
+        return rows
+
+    def fetchall(self) -> Any:  # noqa: ANN401, D102
+        rows = _fetchall(self)
+        if self._toughen is not None:
+            self._fetched(rows)
+        return rows
+
+    def __next__(self) -> Any:  # noqa: ANN401
+        """Return the next row, counted."""
+        row = _next(self)
+        if self._toughen is not None:
+            self._fetched([row])
+        return row
+
+
+class TracedConnection(_Connection):
+    """Gives traced cursors and records what ends a transaction."""
+
+    def cursor(self, factory: Any = None) -> Any:  # noqa: ANN401, D102
+        if factory is None or factory is _Cursor:
+            return _Connection.cursor(self, TracedCursor)
+        if isinstance(factory, type):
+            return _Connection.cursor(self, _traced(factory, TracedCursor))
+        return _Connection.cursor(self, factory)
+
+    def execute(self, sql: Any, *parameters: Any) -> Any:  # noqa: ANN401, D102
+        return self.cursor().execute(sql, *parameters)
+
+    def executemany(self, sql: Any, seq_of_parameters: Any) -> Any:  # noqa: ANN401, D102
+        return self.cursor().executemany(sql, seq_of_parameters)
+
+    def executescript(self, sql_script: Any) -> Any:  # noqa: ANN401, D102
+        return self.cursor().executescript(sql_script)
+
+    def commit(self) -> None:  # noqa: D102
+        if RECORDER.sql and self.in_transaction:
+            _run("COMMIT", [], None, lambda: _Connection.commit(self))
+        else:
+            _Connection.commit(self)
+
+    def rollback(self) -> None:  # noqa: D102
+        if RECORDER.sql and self.in_transaction:
+            _run("ROLLBACK", [], None, lambda: _Connection.rollback(self))
+        else:
+            _Connection.rollback(self)
+
+    def close(self) -> None:  # noqa: D102
+        try:
+            pending = bool(RECORDER.sql) and self.in_transaction and getattr(self, "autocommit", -1) == -1
+        except sqlite3.Error:
+            pending = False
+        if pending:
+            # An open transaction is lost when its connection closes.
+            _run("ROLLBACK", [], None, lambda: _Connection.close(self))
+        else:
+            _Connection.close(self)
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> Any:  # noqa: ANN401
+        """Commit or roll back as the C code does, through the methods that are traced."""
+        if kind is None and value is None and trace is None:
+            try:
+                self.commit()
+            except BaseException:
+                if self.in_transaction:
+                    self.rollback()
+                raise
+        else:
+            self.rollback()
+        return False
+
+
+def _traced(theirs: type, ours: type) -> type:
+    """Return the caller's class with ours behind it, so that its own overrides run first and call ours by super()."""
+    if issubclass(theirs, ours):
+        return theirs
+    made = _classes.get((theirs, ours))
+    if made is None:
+        try:
+            made = type(theirs.__name__, (theirs, ours), {"__module__": theirs.__module__})
+        except TypeError:
+            made = theirs
+        _classes[(theirs, ours)] = made
+    return made
+
+
+def _row(row: Any, description: Any) -> Optional[Dict[str, Any]]:  # noqa: ANN401
+    if isinstance(row, dict):
+        return {str(key): plain(value) for key, value in row.items()}
+    try:
+        if isinstance(row, (tuple, list, sqlite3.Row)):
+            return {column[0]: plain(value) for column, value in zip(description, tuple(row))}
+    except Exception:  # noqa: BLE001 - a row factory of the prototype may make anything
+        return None
+    return None
+
+
+def _obeyed(sql: Any) -> Any:  # noqa: ANN401
+    """Return the statement that really runs: in a gated child nobody waits for a lock but the lab."""
+    if RECORDER.gate is not None and isinstance(sql, str):
+        asked = _BUSY_TIMEOUT.match(sql)
+        if asked:
+            return "SELECT " + asked.group(1) + " AS timeout"
+    return sql
+
+
+def _path(database: Any, uri: bool) -> str:  # noqa: ANN401, FBT001
+    """Absolute path of a database, `:memory:` for one without a file."""
+    name = os.fsdecode(database) if isinstance(database, (str, bytes, os.PathLike)) else str(database)
+    if uri and name.startswith("file:"):
+        parts = urlsplit(name)
+        name = ":memory:" if "mode=memory" in parts.query else unquote(parts.path)
+    if name == "" or name.startswith(":memory:"):
+        return ":memory:"
+    return os.path.realpath(name)
+
+
+def connect(database: Any, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401
+    """Open a connection of a traced class; everything else is as the caller wants it."""
+    positional = list(args)
+    uri = bool(positional[_URI] if len(positional) > _URI else keywords.get("uri"))
+    if len(positional) > _FACTORY:
+        positional[_FACTORY] = _traced_connection(positional[_FACTORY])
+    else:
+        keywords["factory"] = _traced_connection(keywords.get("factory"))
+    if RECORDER.gate is not None:
+        if positional:
+            positional[_TIMEOUT] = 0
+        else:
+            keywords["timeout"] = 0
+    connection = _real_connect(database, *positional, **keywords)
+    _connections.add(connection)
+    if database not in _seen:
+        try:
+            RECORDER.databases.setdefault(("sqlite", _path(database, uri)))
+            if len(_seen) < 1000 and os.path.isabs(database):  # noqa: PLR2004
+                _seen.add(database)
+        except (TypeError, ValueError):
+            return connection
+    return connection
+
+
+def _traced_connection(factory: Any) -> Any:  # noqa: ANN401
+    if factory is None or factory is _Connection:
+        return TracedConnection
+    if isinstance(factory, type) and issubclass(factory, _Connection):
+        return _traced(factory, TracedConnection)
+    return factory
+
+
+def install() -> None:
+    """Put the hooks in place; before the prototype is imported."""
+    from sqlite3 import dbapi2
+
+    sqlite3.connect = connect  # type: ignore[assignment]
+    dbapi2.connect = connect  # type: ignore[assignment]
+
+
+def busy_connections() -> List[str]:
+    """Files of connections that are in a transaction now."""
+    busy = []
+    for connection in list(_connections):
+        try:
+            if connection.in_transaction and getattr(connection, "autocommit", -1) != False:  # noqa: E712
+                busy.append(_file_of(connection) or ":memory:")
+        except sqlite3.Error:
+            continue
+    return busy
+
+
+def never_wait() -> None:
+    """Make connections that exist already give up at once instead of waiting for a lock."""
+    for connection in list(_connections):
+        try:
+            _Connection.execute(connection, "PRAGMA busy_timeout=0")
+        except sqlite3.Error:
+            continue
+
+
+def memory_tables() -> Optional[Dict[str, List[Dict[str, Any]]]]:
+    """Rows of in-memory databases by table, None where none is open or readable from this thread."""
+    tables: Optional[Dict[str, List[Dict[str, Any]]]] = None
+    for connection in list(_connections):
+        if _file_of(connection) != "":
+            continue
+        try:
+            names = [row[0] for row in _raw(connection, "SELECT name FROM sqlite_master WHERE type='table'")[0]]
+            tables = {} if tables is None else tables
+            for name in names:
+                if name.startswith("sqlite_"):
+                    continue
+                quoted = '"' + name.replace('"', '""') + '"'
+                rows, columns = _raw(connection, "SELECT * FROM " + quoted + " LIMIT " + str(ROWS))  # noqa: S608
+                told = [dict(zip(columns, (plain(value) for value in row))) for row in rows]
+                if told or name not in tables:
+                    tables[name] = told
+        except sqlite3.Error:
+            continue
+    return tables
+
+
+def _file_of(connection: Any) -> Optional[str]:  # noqa: ANN401
+    """File of a connection's main database, "" in memory, None when it is closed or another thread's."""
+    try:
+        return str(_raw(connection, "PRAGMA database_list")[0][0][2] or "")
+    except (sqlite3.Error, IndexError):
+        return None
+
+
+def _raw(connection: Any, sql: str) -> Tuple[List[Any], List[str]]:  # noqa: ANN401
+    cursor = _Connection.cursor(connection, _Cursor)
+    cursor.row_factory = None
+    _execute(cursor, sql)
+    return _fetchall(cursor), [column[0] for column in cursor.description or ()]

@@ -1,0 +1,100 @@
+"""Owns the in-process caller of WSGI apps."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from typing import Any, Awaitable, Callable, Dict, Iterable, List, Optional, Tuple
+
+from .answers import CLIENT, SERVER, Answer, Request
+
+Finished = Callable[[Answer, Optional[BaseException]], None]
+
+
+class WsgiCaller:
+    """Calls one WSGI app in the child's main thread."""
+
+    def __init__(self, app: Any, limit: int) -> None:  # noqa: ANN401
+        """Take the app and the bytes of a body to keep."""
+        self._app = app
+        self._limit = limit
+
+    def start(self) -> None:
+        """Do nothing: WSGI knows no lifespan."""
+
+    def stop(self) -> None:
+        """Do nothing: WSGI knows no lifespan."""
+
+    def run(self, awaitable: Awaitable[Any]) -> Any:  # noqa: ANN401
+        """Finish a coroutine of the prototype."""
+
+        async def finish() -> Any:  # noqa: ANN401
+            return await awaitable
+
+        return asyncio.run(finish())
+
+    def serve(self, requests: Iterable[Dict[str, Any]], begin: Callable[[], None], end: Finished) -> None:
+        """Serve a batch: `begin()` before and `end(answer, error)` after each request."""
+        for message in requests:
+            request = Request(message)
+            answer = Answer(self._limit)
+            environ = _environ(request)
+            begin()
+            end(answer, self._call(environ, answer, keep=request.method != "HEAD"))
+
+    def _call(self, environ: Dict[str, Any], answer: Answer, *, keep: bool) -> Optional[BaseException]:
+        def start_response(
+            status: str, headers: List[Tuple[str, str]], exc_info: object = None
+        ) -> Callable[[bytes], None]:
+            del exc_info
+            answer.status = int(str(status).split(" ", 1)[0])
+            answer.headers = [(str(name), str(value)) for name, value in headers]
+            return answer.add
+
+        try:
+            pieces = self._app(environ, start_response)
+            try:
+                for piece in pieces:
+                    if keep:
+                        answer.add(piece)
+            finally:
+                close = getattr(pieces, "close", None)
+                if close is not None:
+                    close()
+        except BaseException as error:  # noqa: BLE001 - SystemExit of a handler is a result too
+            return error
+        return None
+
+
+def _environ(request: Request) -> Dict[str, Any]:
+    environ: Dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": request.path.decode("latin-1"),
+        "QUERY_STRING": request.query.decode("latin-1"),
+        "REQUEST_URI": request.raw_path.decode("latin-1") + ("?" + request.query.decode("latin-1") if request.query else ""),
+        "RAW_URI": request.raw_path.decode("latin-1") + ("?" + request.query.decode("latin-1") if request.query else ""),
+        "SERVER_NAME": SERVER[0],
+        "SERVER_PORT": str(SERVER[1]),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": CLIENT[0],
+        "REMOTE_PORT": str(CLIENT[1]),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(request.body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+    for raw_name, raw_value in request.headers:
+        name = raw_name.decode("latin-1").upper().replace("-", "_")
+        value = raw_value.decode("latin-1")
+        if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            environ[name] = value
+        else:
+            key = "HTTP_" + name
+            environ[key] = environ[key] + ("; " if name == "COOKIE" else ",") + value if key in environ else value
+    return environ

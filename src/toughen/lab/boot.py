@@ -1,0 +1,375 @@
+"""Owns the life of a booted prototype: its throw-away copy, its box, the server process, and the children that serve."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toughen.errors import AgentLostError, BootError
+from toughen.lab import environment as environments
+from toughen.lab import observe, sandbox
+from toughen.lab.snapshot import World
+from toughen.lab.wire import Connection, Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from toughen.lab.environment import Environment
+    from toughen.model.blueprint import Entry
+    from toughen.model.trace import Exchange
+
+IMPORT_SECONDS = 60.0
+"""Longest time that importing the prototype may take."""
+REQUEST_SECONDS = 10.0
+"""Longest time that one request may take before its process is killed."""
+FORK_SECONDS = 20.0
+BODY_LIMIT = 1 << 20
+"""Bytes of an answer that are kept."""
+COPY_LIMIT = 1 << 30
+"""Bytes of a project that are copied."""
+_MOST_MISSING = 6
+_AGENT = Path(__file__).with_name("agent")
+_SKIPPED = {".git", ".hg", ".venv", "venv", "env", "node_modules", "__pycache__", ".toughen", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox"}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the agent notes while it serves."""
+
+    sql: int = 2
+    demand: bool = False
+    lines: bool = False
+    markers: tuple[str, ...] = ()
+
+    def frame(self) -> dict[str, Any]:
+        """The RECORD frame."""
+        return {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers)}
+
+
+@dataclass(slots=True)
+class Child:
+    """One process that serves requests; it keeps the memory that they change, and dies when closed."""
+
+    connection: Connection
+    lab: Lab
+    lines: bool = False
+    open: bool = True
+
+    def serve(self, request: dict[str, Any], record: Record, timeout: float = REQUEST_SECONDS) -> Exchange:
+        """Serve one request; a process that hangs is killed, and that it did is the Exchange's `ended`."""
+        if not self.open:
+            return observe.exchange({}, request, ended="died")
+        try:
+            self.connection.send({"do": "serve", "requests": [request], "record": record.frame()})
+            frame = self.connection.receive(timeout)
+        except TimeoutError:
+            self.kill()
+            return observe.exchange({}, request, ended="timeout")
+        except AgentLostError:
+            self.kill()
+            return observe.exchange({}, request, ended="died")
+        self.lab.note(frame)
+        return observe.exchange(frame, request)
+
+    def call(self, function: str, arguments: Sequence[Any], timeout: float = REQUEST_SECONDS) -> Any:  # noqa: ANN401
+        """Call a function of the prototype's; its JSON-safe result. Raises AgentLostError, or LookupError where it raised."""
+        self.connection.send({"do": "call", "function": function, "arguments": list(arguments), "keywords": {}})
+        try:
+            frame = self.connection.receive(timeout)
+        except (TimeoutError, AgentLostError):
+            self.kill()
+            raise AgentLostError("the process under attack did not come back", subject=function) from None
+        if "returned" not in frame:
+            raise LookupError(str(frame.get("failed")))
+        return frame["returned"]
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self.open:
+            self.open = False
+            self.connection.kill()
+
+    def close(self) -> None:
+        """Let the process end by itself: quit, then make sure."""
+        if self.open:
+            self.open = False
+            self.connection.kill()
+
+
+@dataclass(slots=True)
+class Lab:
+    """A booted prototype in its throw-away world."""
+
+    work: Path
+    project: Path
+    world: World
+    environment: Environment
+    entry: Entry
+    variables: dict[str, str]
+    listener: Listener
+    box: sandbox.Box | None = None
+    server: Connection | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    whole: bool = False
+    """True where forking is unsafe: every child is a process of its own from the start."""
+    fallback_reason: str = ""
+    boots: int = 0
+    written: set[str] = field(default_factory=set)
+    """Files that trials wrote, restored with the snapshot."""
+    opened: set[str] = field(default_factory=set)
+    _number: int = 0
+    _port: int = 0
+
+    def note(self, frame: dict[str, Any]) -> None:
+        """Remember which files and databases a request touched."""
+        self.written.update(str(each) for each in frame.get("written_files") or ())
+        for each in frame.get("databases") or ():
+            path = each.get("path") if isinstance(each, dict) else each
+            if isinstance(path, str) and path not in self.opened:
+                self.opened.add(path)
+                self.world.discover(self.opened)
+
+    def boot(self) -> None:
+        """Start the server process and import the prototype. Raises BootError with what went wrong and where."""
+        self.stop()
+        self.boots += 1
+        self.box = self._start(f"boot{self.boots}", mode="fork")
+        try:
+            _, self.server = self.listener.accept(IMPORT_SECONDS, hello="server")
+            self.facts = self._ready(self.server, IMPORT_SECONDS)
+        except (TimeoutError, AgentLostError) as error:
+            output = self.box.output()
+            hung = isinstance(error, TimeoutError)
+            self.stop()
+            said = f"importing it took longer than {IMPORT_SECONDS:.0f} s" if hung else "its process ended while it was imported"
+            raise BootError(f"the prototype did not boot: {said}", subject=self.entry, hint=output[-800:].strip()) from error
+        reason = self.facts.get("fork")
+        if isinstance(reason, str) and reason != "safe":
+            self.whole, self.fallback_reason = True, reason
+        for each in self.facts.get("databases") or ():
+            if isinstance(each, dict) and isinstance(each.get("path"), str):
+                self.opened.add(each["path"])
+        self.world.discover(self.opened)
+
+    def _start(self, name: str, *, mode: str) -> sandbox.Box:
+        config = self.work / f"{name}.json"
+        root = self.project / self.entry.import_root
+        config.write_text(
+            json.dumps(
+                {
+                    "socket": str(self.work / "agent.sock"),
+                    "root": str(self.project),
+                    "sys_path": [str(root)],
+                    "cwd": str(root),
+                    "entry": self.entry.target,
+                    "mode": mode,
+                    "outbound": ["127.0.0.1", self._port],
+                    "body_limit": BODY_LIMIT,
+                }
+            )
+        )
+        python = str(self.environment.python)
+        agent = self.work / "agent"
+        environment = sandbox.scrubbed(self.work, {**self.variables, "PYTHONPATH": str(agent)})
+        return sandbox.start(
+            [
+                [python, "-I", str(agent / "toughen_agent" / "fault_server.py"), str(self._port), str(agent / "toughen_agent" / "fault_server.pem")],
+                [python, "-m", "toughen_agent", str(config)],
+            ],
+            work=self.work, cwd=root, python=self.environment.python, environment=environment, name=name,
+        )
+
+    def _ready(self, connection: Connection, timeout: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout
+        while True:
+            frame = connection.receive(max(0.01, deadline - time.monotonic()))
+            if "failed" in frame:
+                failure = frame["failed"].get("failure") or {}
+                where = observe.place(failure.get("place"))
+                message = f"the prototype did not boot: {failure.get('type')}: {failure.get('message')}"
+                raise BootError(message + (f" ({where})" if where else ""), subject=failure, hint=str(failure.get("traceback") or "")[-1500:])
+            if "ready" in frame:
+                return dict(frame["ready"] or {})
+
+    def prepare(self, step: str, timeout: float = 60.0) -> dict[str, Any]:
+        """Have the server process prepare its database (`main_block`, `create_all`). Raises AgentLostError, TimeoutError."""
+        if self.server is None:
+            raise AgentLostError("the prototype is not running")
+        self.server.send({"do": "prepare", "step": step})
+        return dict(self.server.receive(timeout).get("prepared") or {})
+
+    def refresh(self) -> None:
+        """Ask the server for its facts again, after it was prepared."""
+        if self.server is not None:
+            self.server.send({"do": "facts"})
+            self.facts = self._ready(self.server, 30)
+
+    def run_script(self, arguments: list[str], *, cwd: Path, timeout: float = 60.0) -> tuple[int | None, str]:
+        """Run the prototype's interpreter on something of the project's, in the same kind of box; (exit code, output)."""
+        self._number += 1
+        environment = sandbox.scrubbed(self.work, dict(self.variables))
+        box = sandbox.start(
+            [[str(self.environment.python), *arguments]],
+            work=self.work, cwd=cwd, python=self.environment.python, environment=environment, name=f"script{self._number}",
+        )
+        with contextlib.suppress(Exception):
+            box.process.wait(timeout=timeout)
+        code = box.process.poll()
+        box.close()
+        return code, box.output()
+
+    def child(self, *, gate: bool = False, lines: bool = False) -> Child:
+        """A fresh process with the memory that the prototype had after its import. Raises AgentLostError."""
+        for _ in range(2):
+            try:
+                return self._child(gate=gate, lines=lines)
+            except (AgentLostError, TimeoutError):
+                if self.server is not None and self.box is not None and self.box.alive():
+                    with contextlib.suppress(TimeoutError, AgentLostError):
+                        return self._child(gate=gate, lines=lines)
+                self.boot()
+        raise AgentLostError("the prototype's server process cannot be kept alive")
+
+    def _child(self, *, gate: bool, lines: bool) -> Child:
+        self._number += 1
+        number = self._number
+        if self.whole:
+            return self._whole_child(number)
+        if self.server is None:
+            raise AgentLostError("the prototype is not running")
+        self.server.send({"do": "fork", "id": number, "gate": gate, "lines": lines})
+        _, connection = self.listener.accept(FORK_SECONDS, hello="child", number=number)
+        try:
+            self._ready(connection, FORK_SECONDS)
+        except (BootError, TimeoutError, AgentLostError) as error:
+            connection.kill()
+            raise AgentLostError(str(error)) from error
+        return Child(connection, self, lines=lines)
+
+    def _whole_child(self, number: int) -> Child:
+        box = self._start(f"whole{number}", mode="whole")
+        try:
+            _, connection = self.listener.accept(IMPORT_SECONDS, hello="server")
+            self._ready(connection, IMPORT_SECONDS)
+        except (TimeoutError, AgentLostError, BootError) as error:
+            box.close()
+            raise AgentLostError(str(error)) from error
+        return _WholeChild(connection, self, box=box)
+
+    def restore(self) -> None:
+        """Go back to the snapshot. All children must have ended."""
+        self.world.restore(self.written)
+
+    def level(self) -> str:
+        """The active sandbox level, in words."""
+        return self.box.level() if self.box else ""
+
+    def stop(self) -> None:
+        """End the server and all its children."""
+        if self.server is not None:
+            self.server.close()
+            self.server = None
+        if self.box is not None:
+            self.box.close()
+            self.box = None
+
+
+@dataclass(slots=True)
+class _WholeChild(Child):
+    """A child that is a box of its own, where forking is unsafe."""
+
+    box: sandbox.Box | None = None
+
+    def kill(self) -> None:
+        """End the process and its box."""
+        if self.open:
+            self.open = False
+            self.connection.kill()
+            if self.box:
+                self.box.close()
+
+    close = kill
+
+
+@contextlib.contextmanager
+def open_lab(root: Path, entry: Entry, environment: Environment, variables: dict[str, str]) -> Iterator[Lab]:
+    """Copy the project into a throw-away world and boot it; everything is gone when the context ends.
+
+    Raises BootError. The world lies in memory-backed storage where there is room.
+    """
+    work = Path(tempfile.mkdtemp(prefix="toughen-", dir=_roomy()))
+    listener: Listener | None = None
+    lab: Lab | None = None
+    try:
+        project = work / "world" / "project"
+        copy_project(root, project)
+        shutil.copytree(_AGENT, work / "agent" / "toughen_agent", ignore=shutil.ignore_patterns("__pycache__"))
+        listener = Listener(work / "agent.sock")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        world = World(work / "world", work / "pristine")
+        lab = Lab(work, project, world, environment, entry, variables, listener, _port=port)
+        _boot_with_what_is_missing(lab)
+        yield lab
+    finally:
+        if lab is not None:
+            lab.stop()
+        if listener is not None:
+            listener.close()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _boot_with_what_is_missing(lab: Lab) -> None:
+    """Boot; where a package is missing that the project forgot to name, add it and boot again."""
+    for _ in range(_MOST_MISSING):
+        try:
+            return lab.boot()
+        except BootError as error:
+            package = environments.missing(f"{error.message} {error.hint}")
+            extended = environments.extend(lab.environment, package) if package else None
+            if extended is None:
+                raise
+            lab.environment = extended
+    return lab.boot()
+
+
+def copy_project(root: Path, destination: Path) -> None:
+    """Copy the project without its history and environments. Raises BootError when it is larger than COPY_LIMIT."""
+    total = 0
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        nonlocal total
+        left_out = []
+        for name in names:
+            path = os.path.join(folder, name)
+            if name in _SKIPPED and os.path.isdir(path):
+                left_out.append(name)
+            elif os.path.islink(path) and not os.path.realpath(path).startswith(str(root.resolve()) + os.sep):
+                left_out.append(name)
+            elif os.path.isfile(path):
+                total += os.path.getsize(path)
+            elif not os.path.isdir(path) and not os.path.islink(path):
+                left_out.append(name)
+        if total > COPY_LIMIT:
+            raise BootError(f"the project is larger than {COPY_LIMIT >> 20} MiB", subject=root, hint="run toughen in the folder of the backend")
+        return left_out
+
+    shutil.copytree(root, destination, ignore=ignored, symlinks=True)
+
+
+def _roomy() -> str | None:
+    shared = "/dev/shm"  # noqa: S108
+    with contextlib.suppress(OSError):
+        found = os.statvfs(shared)
+        if found.f_bavail * found.f_frsize > 2 << 30 and os.access(shared, os.W_OK):
+            return shared
+    return None

@@ -1,0 +1,135 @@
+"""Owns the credentials of minted identities while trials run: they expire, and are renewed the way they were made."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from toughen.errors import AgentLostError
+from toughen.lab.boot import Record
+from toughen.lab.requests import Resolver, UnresolvedError, assemble, cookies, pick
+from toughen.model.identity import Credential, Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from toughen.lab.boot import Child, Lab
+
+FORGED = "garbage"
+"""Name of the identity whose credential has the right form and means nothing."""
+_MARGIN = 15
+_LONGEST = 420
+"""Seconds after which a credential without a known expiry is renewed."""
+
+
+@dataclass(slots=True)
+class Wallet:
+    """Identities with the credentials that are valid now."""
+
+    identities: dict[str, Identity] = field(default_factory=dict)
+    _until: dict[str, float] = field(default_factory=dict)
+
+    def add(self, identity: Identity) -> None:
+        """Take an identity that was just minted."""
+        self.identities[identity.name] = identity
+        self._until[identity.name] = _expiry(identity.credential)
+
+    def get(self, name: str | None) -> Credential | None:
+        """The credential of an identity; None for anonymous."""
+        if name is None:
+            return None
+        if name == FORGED:
+            return self.forged()
+        return self.identities[name].credential
+
+    def stale(self, names: Iterable[str | None]) -> list[Identity]:
+        """Identities among these whose credential is about to expire."""
+        now = time.time()
+        return [
+            self.identities[name]
+            for name in dict.fromkeys(names)
+            if name in self.identities and self._until.get(name, 0) - _MARGIN < now and self._renewable(name)
+        ]
+
+    def _renewable(self, name: str) -> bool:
+        identity = self.identities[name]
+        return identity.login is not None or identity.forge is not None
+
+    def forged(self) -> Credential:
+        """A credential of the right form whose secret part is garbage."""
+        model = next((each.credential for each in self.identities.values() if each.credential != Credential()), Credential())
+        return Credential(
+            tuple((name, _garbled(value)) for name, value in model.headers),
+            tuple((name, _garbled(value)) for name, value in model.cookies),
+        )
+
+    def renew(self, lab: Lab, identity: Identity) -> bool:
+        """Log an identity in again from the snapshot, and keep the rows that this wrote in a new snapshot."""
+        lab.restore()
+        child = lab.child()
+        try:
+            fresh = renewed(child, identity)
+        finally:
+            child.close()
+        if fresh is None:
+            lab.restore()
+            return False
+        lab.world.take()
+        self.add(replace(identity, credential=fresh))
+        return True
+
+
+def renewed(child: Child, identity: Identity) -> Credential | None:
+    """A fresh credential for an identity, made as its first one was; None where that no longer works."""
+    if identity.forge is not None and identity.header is not None:
+        function, arguments = identity.forge
+        try:
+            token = child.call(function, list(arguments))
+        except (LookupError, AgentLostError):
+            return None
+        return Credential(((identity.header[0], identity.header[1] + str(token)),), identity.credential.cookies)
+    if identity.login is None:
+        return None
+    resolver = Resolver(child.lab.world.rows)
+    exchange = child.serve(assemble(identity.login, resolver, (), None), Record(sql=1))
+    if exchange.response is None or exchange.response.status >= 400:  # noqa: PLR2004
+        return None
+    headers = identity.credential.headers
+    if identity.header is not None and identity.token:
+        try:
+            token = pick([exchange], 0, identity.token)
+        except UnresolvedError:
+            return None
+        headers = ((identity.header[0], identity.header[1] + str(token)),)
+    given = cookies(exchange.response.headers)
+    return Credential(headers, tuple(given.items()) if given and identity.credential.cookies else identity.credential.cookies)
+
+
+def _garbled(value: str) -> str:
+    prefix, _, secret = value.rpartition(" ")
+    half = max(1, len(secret) // 2)
+    garbage = secret[:half] + "".join("Q" if each != "Q" else "Z" for each in secret[half:])
+    return f"{prefix} {garbage}" if prefix else garbage
+
+
+def _expiry(credential: Credential) -> float:
+    """When a credential ends (seconds since the epoch): a JWT says so itself (RFC 7519 4.1.4)."""
+    ends = [time.time() + _LONGEST]
+    for _, value in (*credential.headers, *credential.cookies):
+        parts = value.rpartition(" ")[2].split(".")
+        if len(parts) == 3:  # noqa: PLR2004
+            claims = _claims(parts[1])
+            if isinstance(claims.get("exp"), int | float):
+                ends.append(float(claims["exp"]))
+    return min(ends)
+
+
+def _claims(part: str) -> dict[str, Any]:
+    try:
+        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,35 @@
+"""Owns what is known about packages: which distribution brings which import, and pairs that do not work together."""
+
+from __future__ import annotations
+
+_DISTRIBUTIONS = {
+    "PIL": "Pillow", "attr": "attrs", "bs4": "beautifulsoup4", "cv2": "opencv-python-headless", "dateutil": "python-dateutil",
+    "decouple": "python-decouple", "docx": "python-docx", "dotenv": "python-dotenv", "fastapi_mail": "fastapi-mail",
+    "flask_bcrypt": "Flask-Bcrypt", "flask_cors": "flask-cors", "flask_jwt_extended": "Flask-JWT-Extended",
+    "flask_limiter": "Flask-Limiter", "flask_login": "Flask-Login", "flask_mail": "Flask-Mail", "flask_marshmallow": "flask-marshmallow",
+    "flask_migrate": "Flask-Migrate", "flask_restful": "Flask-RESTful", "flask_restx": "flask-restx", "flask_session": "Flask-Session",
+    "flask_socketio": "Flask-SocketIO", "flask_sqlalchemy": "Flask-SQLAlchemy", "flask_wtf": "Flask-WTF", "fitz": "PyMuPDF",
+    "google": "google-api-python-client", "jose": "python-jose[cryptography]", "jwt": "PyJWT", "magic": "python-magic",
+    "multipart": "python-multipart", "MySQLdb": "mysqlclient", "nacl": "PyNaCl", "OpenSSL": "pyOpenSSL", "passlib": "passlib[bcrypt]",
+    "psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "pydantic_settings": "pydantic-settings", "serial": "pyserial",
+    "sklearn": "scikit-learn", "slugify": "python-slugify", "socketio": "python-socketio", "telegram": "python-telegram-bot",
+    "uvicorn": "uvicorn", "yaml": "PyYAML", "zmq": "pyzmq", "connexion": "connexion[flask,swagger-ui,uvicorn]", "pkg_resources": "setuptools",
+    "ulid": "python-ulid", "Crypto": "pycryptodome", "werkzeug": "Werkzeug", "flask": "Flask",
+}
+"""Imports whose distribution has another name."""
+
+COMPANIONS = {
+    "passlib": ("bcrypt<4.1", "passlib 1.7.4, the last one, cannot use later versions (github.com/pyca/bcrypt/issues/684)"),
+}
+"""Unpinned pairs that do not work together in their newest versions: (import or package) -> (constraint, why)."""
+
+
+def distribution_of(name: str) -> str:
+    """The distribution to install for a top-level import."""
+    return _DISTRIBUTIONS.get(name, name.replace("_", "-"))
+
+
+def supported(version: str) -> bool:
+    """Whether the agent runs under that Python (`3.11`)."""
+    major, _, minor = version.partition(".")
+    return major == "3" and minor.isdigit() and int(minor) >= 9  # noqa: PLR2004

@@ -1,0 +1,116 @@
+"""Owns the reading of the agent's words: frames of JSON from a hostile process become Exchanges, or are refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from toughen.lab import statements
+from toughen.model.source import Location
+from toughen.model.trace import Demand, Exchange, Failure, Outgoing, Response, Sighting, Statement
+
+_SHOWN = 4_000
+
+
+def exchange(frame: dict[str, Any], request: dict[str, Any], *, ended: str = "answered") -> Exchange:
+    """One EXCHANGE frame as an Exchange; missing or malformed fields become their defaults."""
+    body = base64.b64decode(str(request.get("body_b64") or ""))
+    status = frame.get("status")
+    return Exchange(
+        method=str(request["method"]),
+        target=str(request["target"]),
+        request_body=body.decode("utf-8", "replace")[:_SHOWN],
+        response=_response(frame) if isinstance(status, int) else None,
+        ended=ended,
+        statements=tuple(statement(each) for each in _items(frame, "statements")),
+        failure=_failure(frame.get("failure")),
+        handled=tuple(each for each in map(_failure, _items(frame, "handled")) if each),
+        demands=tuple(_demand(each) for each in _items(frame, "demands")),
+        sightings=tuple(
+            Sighting(_text(each, "event"), _text(each, "text"), place(each.get("place"))) for each in _items(frame, "sightings")
+        ),
+        lines=tuple(
+            (str(item[0]), tuple(line for line in item[1] if isinstance(line, int)))
+            for item in _items(frame, "lines", list) if len(item) == 2 and isinstance(item[1], list)  # noqa: PLR2004
+        ),
+        last_line=place(frame.get("last_line")),
+        outgoing=tuple(
+            Outgoing(_text(each, "host"), _number(each, "port"), _text(each, "request") + _mail(each), place(each.get("place")))
+            for each in _items(frame, "outgoing")
+        ),
+        written_files=tuple(str(each) for each in frame.get("written_files") or () if isinstance(each, str)),
+        milliseconds=float(frame.get("milliseconds") or 0.0),
+    )
+
+
+def statement(frame: dict[str, Any]) -> Statement:
+    """One STATEMENT as the driver saw it, with the tables that it reads and writes."""
+    text = _text(frame, "text")
+    reading = statements.read(text)
+    rows = frame.get("rows")
+    return Statement(
+        text=text,
+        parameters=tuple(frame.get("parameters") or ()),
+        verb=reading.verb,
+        reads=reading.reads,
+        writes=reading.writes,
+        rows=rows if isinstance(rows, int) else None,
+        sample=tuple(each for each in frame.get("sample") or () if isinstance(each, dict)),
+        location=place(frame.get("place")),
+        error=str(frame["error"]) if frame.get("error") else None,
+    )
+
+
+def place(value: object) -> Location | None:
+    """A PLACE (`[file, line, function]`), None where it is not one."""
+    match value:
+        case [str() as file, int() as line, *rest]:
+            return Location(file, line, rest[0] if rest and isinstance(rest[0], str) else None)
+    return None
+
+
+def _response(frame: dict[str, Any]) -> Response:
+    body = base64.b64decode(str(frame.get("body_b64") or ""))
+    size = frame.get("size")
+    headers = tuple((str(item[0]), str(item[1])) for item in _items(frame, "headers", list) if len(item) == 2)  # noqa: PLR2004
+    text = body.decode("utf-8", "replace")
+    whole = not isinstance(size, int) or size == len(body)
+    parsed, is_json = None, False
+    if whole and text[:1] in tuple('{["0123456789-tfn'):
+        try:
+            parsed, is_json = json.loads(text), True
+        except (ValueError, RecursionError):
+            pass
+    return Response(frame["status"], headers, text, size if isinstance(size, int) else len(body), parsed, is_json)
+
+
+def _failure(value: object) -> Failure | None:
+    if not isinstance(value, dict):
+        return None
+    return Failure(_text(value, "type"), _text(value, "message")[:_SHOWN], place(value.get("place")), _text(value, "traceback")[-_SHOWN:])
+
+
+def _demand(each: dict[str, Any]) -> Demand:
+    key = each.get("key")
+    keys = tuple(part for part in key if isinstance(part, str | int)) if isinstance(key, list) else (str(key),)
+    return Demand(_text(each, "place"), keys, bool(each.get("present")), bool(each.get("required")), each.get("default"))
+
+
+def _mail(each: dict[str, Any]) -> str:
+    return "\n" + str(each["mail"]) if each.get("mail") else ""
+
+
+def _items(frame: dict[str, Any], name: str, kind: type = dict) -> list[Any]:
+    value = frame.get(name)
+    return [each for each in value if isinstance(each, kind)] if isinstance(value, list) else []
+
+
+def _text(frame: dict[str, Any], name: str) -> str:
+    value = frame.get(name)
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _number(frame: dict[str, Any], name: str) -> int:
+    value = frame.get(name)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,233 @@
+"""Owns the making of requests: a Call, its values resolved, becomes the REQUEST that the agent serves."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from toughen.model.blueprint import Place
+from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from toughen.model.blueprint import Json
+    from toughen.model.identity import Credential
+    from toughen.model.journey import Value
+    from toughen.model.trace import Exchange
+
+_BOUNDARY = "toughen-7d1f0a"
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+"""A one-pixel picture: what an honest client uploads."""
+
+
+class UnresolvedError(LookupError):
+    """A value depends on an answer or a row that is not there."""
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Turns Values into JSON while a trial runs."""
+
+    rows: Callable[[str], list[dict[str, Json]]]
+    """Reads a table as it is now."""
+    markers: dict[str, str] = field(default_factory=dict)
+    """Canary by Marker name, filled as they are met."""
+
+    def resolve(self, value: Value, exchanges: Sequence[Exchange]) -> Json:
+        """The value itself. Raises UnresolvedError."""
+        match value:
+            case Literal(plain):
+                return plain
+            case Marker(name, shape):
+                return self._marker(name, shape)
+            case Extract(step, pointer):
+                return pick(exchanges, step, pointer)
+            case Stored(table, column, where):
+                wanted = {
+                    key: self.resolve(each, exchanges) if isinstance(each, Extract | Marker) else each for key, each in where
+                }
+                for row in reversed(self.rows(table)):
+                    if all(row.get(key) == each for key, each in wanted.items()):
+                        return row.get(column)
+                message = f"no row of {table} where {wanted}"
+                raise UnresolvedError(message)
+        raise AssertionError(value)
+
+    def _marker(self, name: str, shape: str) -> str:
+        canary = self.markers.setdefault(name, secrets.token_hex(8))
+        match shape:
+            case "text":
+                return f"tgn{canary}"
+            case "email":
+                return f"tgn{canary}@example.com"
+            case "digits":
+                return str(int(canary, 16) % 10**9 + 10**9)
+        return shape.replace("{}", canary)
+
+
+def pick(exchanges: Sequence[Exchange], step: int, pointer: tuple[str | int, ...]) -> Json:
+    """The value at a pointer into an earlier answer. Raises UnresolvedError."""
+    response = exchanges[step].response if step < len(exchanges) else None
+    if response is None:
+        message = f"step {step} has no answer"
+        raise UnresolvedError(message)
+    if pointer and pointer[0] == "#header":
+        found = response.header(str(pointer[1]))
+        if found is None:
+            message = f"step {step} has no header {pointer[1]}"
+            raise UnresolvedError(message)
+        return found
+    if pointer and pointer[0] == "#cookie":
+        return cookies(response.headers).get(str(pointer[1]), "")
+    value: Json = response.json
+    for key in pointer:
+        if isinstance(value, dict) and isinstance(key, str) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and isinstance(key, int) and -len(value) <= key < len(value):
+            value = value[key]
+        else:
+            message = f"step {step} has no {'.'.join(map(str, pointer))}"
+            raise UnresolvedError(message)
+    return value
+
+
+def cookies(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Cookies that an answer sets."""
+    found = {}
+    for name, value in headers:
+        if name.lower() == "set-cookie":
+            key, _, rest = value.partition("=")
+            found[key.strip()] = rest.partition(";")[0].strip()
+    return found
+
+
+def assemble(
+    call: Call, resolver: Resolver, exchanges: Sequence[Exchange], credential: Credential | None
+) -> dict[str, Any]:
+    """The REQUEST frame for a call. Raises UnresolvedError."""
+    method, _, path = call.route.partition(" ")
+    headers: list[tuple[str, str]] = [("Host", "localhost"), ("User-Agent", "toughen"), ("Accept", "*/*")]
+    given = dict(credential.cookies) if credential else {}
+    query: list[tuple[str, str]] = []
+    fields: list[tuple[str, str]] = []
+    files: list[tuple[str, str, bytes]] = []
+    tree: list[tuple[tuple[str | int, ...], Json]] = []
+    values = {argument: resolver.resolve(argument.value, exchanges) for argument in call.arguments}
+    for argument, value in values.items():
+        name = str(argument.path[-1]) if argument.path else ""
+        match argument.place:
+            case Place.PATH:
+                path = re.sub(r"\{" + re.escape(name) + r"(:[^}]*)?\}", lambda _, text=text_of(value): quote(text, safe=""), path)
+            case Place.QUERY:
+                query.extend((name, text_of(each)) for each in (value if isinstance(value, list) else [value]))
+            case Place.HEADER:
+                headers.append((name, text_of(value)))
+            case Place.COOKIE:
+                given[name] = text_of(value)
+            case Place.FORM:
+                fields.extend((name, text_of(each)) for each in (value if isinstance(value, list) else [value]))
+            case Place.FILE:
+                files.append((name, value if isinstance(value, str) and value else "picture.png", PNG))
+            case Place.JSON:
+                tree.append((argument.path, value))
+    body = b""
+    kind = call.body or ("json" if tree else "multipart" if files else "form" if fields else None)
+    if call.raw_body is not None:
+        body = call.raw_body.encode("utf-8", "surrogatepass")
+        headers.append(("Content-Type", call.raw_type or "application/json"))
+    elif kind == "json":
+        body = json.dumps(build(tree)).encode()
+        headers.append(("Content-Type", "application/json"))
+    elif kind == "multipart" or files:
+        body = _multipart(fields, files)
+        headers.append(("Content-Type", f"multipart/form-data; boundary={_BOUNDARY}"))
+    elif kind == "form":
+        body = urlencode(fields).encode()
+        headers.append(("Content-Type", "application/x-www-form-urlencoded"))
+    if credential:
+        named = {name.lower() for name, _ in headers}
+        headers.extend((name, value) for name, value in credential.headers if name.lower() not in named)
+    if given:
+        headers.append(("Cookie", "; ".join(f"{key}={value}" for key, value in given.items())))
+    if body or method in {"POST", "PUT", "PATCH"}:
+        headers.append(("Content-Length", str(len(body))))
+    target = path + ("?" + urlencode(query, encoding="utf-8", errors="surrogatepass") if query else "")
+    return {"method": method, "target": target, "headers": headers, "body_b64": base64.b64encode(body).decode()}
+
+
+def build(tree: Sequence[tuple[tuple[str | int, ...], Json]]) -> Json:
+    """The JSON body made of values at paths; an empty path is the whole body."""
+    root: list[Json] = [{}]
+    for path, value in tree:
+        holder: Any = root
+        key: str | int = 0
+        for step in path:
+            wanted: Any = [] if isinstance(step, int) else {}
+            if isinstance(holder, list):
+                index = int(key)
+                while len(holder) <= index:
+                    holder.append(None)
+                if not isinstance(holder[index], type(wanted)):
+                    holder[index] = wanted
+                holder = holder[index]
+            else:
+                if not isinstance(holder.get(key), type(wanted)):
+                    holder[key] = wanted
+                holder = holder[key]
+            key = step
+        if isinstance(holder, list):
+            index = int(key)
+            while len(holder) <= index:
+                holder.append(None)
+            holder[index] = value
+        else:
+            holder[key] = value
+    return root[0]
+
+
+def flatten(value: Json, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], Json]]:
+    """The leaves of a JSON value with their paths; empty containers are leaves."""
+    if isinstance(value, dict) and value:
+        return [leaf for key, each in value.items() for leaf in flatten(each, (*path, key))]
+    if isinstance(value, list) and value:
+        return [leaf for index, each in enumerate(value) for leaf in flatten(each, (*path, index))]
+    return [(path, value)]
+
+
+def text_of(value: Json) -> str:
+    """A JSON value as it stands in a URL, a header or a form."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case dict() | list():
+            return json.dumps(value)
+    return str(value)
+
+
+def _multipart(fields: Sequence[tuple[str, str]], files: Sequence[tuple[str, str, bytes]]) -> bytes:
+    parts = [
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields
+    ]
+    parts += [
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
+        f"Content-Type: image/png\r\n\r\n".encode() + content + b"\r\n"
+        for name, filename, content in files
+    ]
+    return b"".join(parts) + f"--{_BOUNDARY}--\r\n".encode()
+
+
+def arguments(place: Place, value: Json) -> tuple[Argument, ...]:
+    """A JSON value spread into arguments."""
+    return tuple(Argument(place, path, Literal(leaf)) for path, leaf in flatten(value))

@@ -1,0 +1,140 @@
+"""Owns the reading of SQL: which tables a statement reads and writes, and what kind it is."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+_VERBS = {
+    "select": "select", "with": "select", "values": "select", "insert": "insert", "replace": "insert", "update": "update",
+    "delete": "delete", "begin": "begin", "start": "begin", "commit": "commit", "end": "commit", "rollback": "rollback",
+    "savepoint": "other", "release": "other", "create": "ddl", "alter": "ddl", "drop": "ddl",
+}
+_NAME = r"[\"`\[]?([A-Za-z_][\w$]*)[\"`\]]?"
+_LONGEST = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a statement does, by table (lower case)."""
+
+    verb: str
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=8192)
+def read(text: str) -> Reading:
+    """Classify one statement; where the parser gives up, names after FROM, JOIN, INTO and UPDATE are taken."""
+    word = re.match(r"\s*(?:--[^\n]*\n\s*)*([A-Za-z]+)", text)
+    verb = _VERBS.get(word.group(1).lower(), "other") if word else "other"
+    if verb in {"begin", "commit", "rollback", "other"} or len(text) > _LONGEST:
+        return Reading(verb)
+    try:
+        tree = sqlglot.parse_one(text.replace("%s", "?"), dialect="sqlite")
+    except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
+        return _guess(verb, text)
+    if isinstance(tree, exp.Command) or not isinstance(tree, exp.Query | exp.Insert | exp.Update | exp.Delete):
+        return _guess(verb, text)
+    named = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
+    writes: tuple[str, ...] = ()
+    if isinstance(tree, exp.Insert | exp.Update | exp.Delete):
+        verb = {"Insert": "insert", "Update": "update", "Delete": "delete"}[type(tree).__name__]
+        target = tree.this.find(exp.Table) if tree.this else None
+        writes = (target.name.lower(),) if target else ()
+    tables = dict.fromkeys(table.name.lower() for table in tree.find_all(exp.Table) if table.name)
+    reads = tuple(name for name in tables if name not in named and name not in writes)
+    return Reading(verb, reads, writes)
+
+
+def _guess(verb: str, text: str) -> Reading:
+    writes = tuple(
+        dict.fromkeys(match.group(1).lower() for match in re.finditer(rf"\b(?:INTO|UPDATE|DELETE\s+FROM)\s+{_NAME}", text, re.IGNORECASE))
+    ) if verb in {"insert", "update", "delete"} else ()
+    reads = tuple(
+        dict.fromkeys(match.group(1).lower() for match in re.finditer(rf"\b(?:FROM|JOIN)\s+{_NAME}", text, re.IGNORECASE))
+    )
+    return Reading(verb, tuple(name for name in reads if name not in writes), writes)
+
+
+@lru_cache(maxsize=8192)
+def written_columns(text: str) -> tuple[str, ...]:
+    """Columns that an INSERT or UPDATE names, lower case; empty where the statement does not name them."""
+    try:
+        tree = sqlglot.parse_one(text.replace("%s", "?"), dialect="sqlite")
+    except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
+        return ()
+    match tree:
+        case exp.Update():
+            return tuple(each.this.name.lower() for each in tree.expressions if isinstance(each, exp.EQ))
+        case exp.Insert(this=exp.Schema() as schema):
+            return tuple(each.name.lower() for each in schema.expressions)
+    return ()
+
+
+@lru_cache(maxsize=8192)
+def bindings(text: str) -> tuple[tuple[str, str, str], ...]:
+    """(table, column, operator) for each positional placeholder, in order; blanks where it compares nothing.
+
+    `SELECT ... FROM cards WHERE id = ? AND user_id = ?` gives `(("cards", "id", "eq"), ("cards", "user_id", "eq"))`.
+    """
+    numbered, count = _numbered(text)
+    if not count:
+        return ()
+    try:
+        tree = sqlglot.parse_one(numbered, dialect="sqlite")
+    except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
+        return ()
+    tables = [table for table in tree.find_all(exp.Table) if table.name]
+    aliases = {table.alias_or_name.lower(): table.name.lower() for table in tables}
+    alone = tables[0].name.lower() if len({table.name.lower() for table in tables}) == 1 else ""
+    columns = (
+        [each.name.lower() for each in tree.this.expressions]
+        if isinstance(tree, exp.Insert) and isinstance(tree.this, exp.Schema)
+        else []
+    )
+    found = [("", "", "")] * count
+    for mark in tree.find_all(exp.Placeholder, exp.Parameter):
+        match = re.fullmatch(r"_mark(\d+)", mark.name)
+        if match is None or int(match.group(1)) >= count:
+            continue
+        parent, child = mark.parent, mark
+        while isinstance(parent, exp.Paren | exp.Cast | exp.Lower | exp.Upper | exp.Neg):
+            parent, child = parent.parent, parent
+        other = None
+        if isinstance(parent, exp.Binary):
+            other = parent.left if parent.right is child else parent.right
+        elif isinstance(parent, exp.In):
+            other = parent.this
+        column = other.find(exp.Column) if isinstance(other, exp.Expression) else None
+        if column is not None:
+            table = aliases.get(column.table.lower(), alone) if column.table else alone
+            found[int(match.group(1))] = (table, column.name.lower(), type(parent).__name__.lower())
+        elif isinstance(parent, exp.Tuple) and columns:
+            place = next((index for index, each in enumerate(parent.expressions) if each is child), len(columns))
+            if place < len(columns):
+                found[int(match.group(1))] = (tables[0].name.lower(), columns[place], "insert")
+    return tuple(found)
+
+
+_TOKEN = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\?\d*|%s|(?<![:\w]):[A-Za-z_]\w*|[^'\"?%:\-/]+|.", re.DOTALL)
+
+
+def _numbered(text: str) -> tuple[str, int]:
+    """The statement with its placeholders numbered, since the parser does not keep their order."""
+    count = 0
+    parts: list[str] = []
+    for match in _TOKEN.finditer(text):
+        token = match.group(0)
+        if token.startswith("?") or token == "%s" or (token[0] == ":" and len(token) > 1):
+            parts.append(f":_mark{count}")
+            count += 1
+        else:
+            parts.append(token)
+    return "".join(parts), count

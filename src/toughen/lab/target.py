@@ -1,0 +1,163 @@
+"""Owns the running of trials: from the snapshot, with grants, identities, canaries and schedules, to a Trace."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from toughen.errors import AgentLostError
+from toughen.lab import schedule
+from toughen.lab.boot import Record
+from toughen.lab.credentials import FORGED, Wallet
+from toughen.lab.requests import Resolver, UnresolvedError, assemble
+from toughen.model.trace import Exchange, Trace
+from toughen.model.trial import Trial
+
+if TYPE_CHECKING:
+    from toughen.lab.boot import Child, Lab
+    from toughen.lab.snapshot import Table
+    from toughen.model.blueprint import Blueprint
+    from toughen.model.identity import Identity
+    from toughen.model.journey import Call, Journey
+
+_OWNERS = ("user_id", "owner_id", "author_id", "customer_id", "created_by", "account_id", "member_id", "owner", "username", "user")
+
+
+@dataclass(slots=True)
+class LabTarget:
+    """The Target that rules see: one booted prototype, its identities and its journeys."""
+
+    lab: Lab
+    blueprint: Blueprint
+    wallet: Wallet
+    snapshot: str = ""
+    learned: dict[str, Journey] = field(default_factory=dict)
+    trials: int = 0
+    _honest: dict[str, Trace] = field(default_factory=dict)
+    _owners: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """Minted users."""
+        return tuple(self.wallet.identities.values())
+
+    @property
+    def forged_identity(self) -> str:
+        """Name of the identity whose credential is garbage of the right form."""
+        return FORGED
+
+    def journey(self, route_id: str) -> Journey | None:
+        """The verified Journey to that route."""
+        return self.learned.get(route_id)
+
+    def journeys(self) -> tuple[Journey, ...]:
+        """All verified Journeys."""
+        return tuple(self.learned.values())
+
+    def identity(self, name: str) -> Identity | None:
+        """The identity of that name."""
+        return self.wallet.identities.get(name)
+
+    def peer(self, name: str) -> Identity | None:
+        """Another identity of the same role."""
+        own = self.wallet.identities.get(name)
+        if own is None:
+            return None
+        others = [each for each in self.wallet.identities.values() if each.name != name and each.role == own.role]
+        return others[0] if others else None
+
+    def honest(self, route_id: str) -> Trace | None:
+        """The Trace of the route's Journey, remembered."""
+        journey = self.learned.get(route_id)
+        if journey is None:
+            return None
+        if route_id not in self._honest:
+            self._honest[route_id] = self.run(Trial(journey.calls, journey.grants, isolated=True))
+        return self._honest[route_id]
+
+    def owner(self, table: str) -> str | None:
+        """The column of a table that names the user whom its rows belong to."""
+        if table not in self._owners:
+            self._owners[table] = self._find_owner(table)
+        return self._owners[table]
+
+    def _find_owner(self, table: str) -> str | None:
+        known = self.blueprint.table(table)
+        users = next((each.table for each in self.identities if each.table), None)
+        if known is None or users is None or table.lower() == users.lower():
+            return None
+        for column in known.columns:
+            if column.references and column.references[0].lower() == users.lower():
+                return column.name
+        single = re.sub(r"s$", "", users.lower())
+        names = [f"{single}_id", *_OWNERS]
+        return next((column.name for name in names for column in known.columns if column.name.lower() == name), None)
+
+    def run(self, trial: Trial) -> Trace:
+        """Run one trial from the snapshot."""
+        self.trials += 1
+        calls = [*trial.calls, *((trial.schedule.first, trial.schedule.second) if trial.schedule else ())]
+        for identity in self.wallet.stale(call.identity for call in calls):
+            self.wallet.renew(self.lab, identity)
+        self.lab.restore()
+        base = self.lab.world.start
+        if trial.grants:
+            for grant in trial.grants:
+                self.lab.world.write(grant)
+            base = self.lab.world.tables()
+        try:
+            return self._run(trial, base)
+        except AgentLostError as error:
+            lost = Exchange("", "", "", None, ended="died")
+            return Trace((lost,) * max(1, len(calls)), schedule=(str(error),))
+
+    def _run(self, trial: Trial, base: dict[str, Table]) -> Trace:
+        resolver = Resolver(self.lab.world.rows)
+        exchanges: list[Exchange] = []
+        before_last = base
+        child: Child | None = None
+        try:
+            for index, call in enumerate(trial.calls):
+                if child is None or trial.isolated or not child.open:
+                    if child is not None:
+                        child.close()
+                    child = self.lab.child()
+                last = index == len(trial.calls) - 1 and trial.schedule is None
+                if last and index:
+                    before_last = self.lab.world.tables()
+                exchanges.append(self._send(child, call, resolver, exchanges))
+        finally:
+            if child is not None:
+                child.close()
+        log: tuple[str, ...] = ()
+        if trial.schedule is not None:
+            before_last = self.lab.world.tables()
+            log = self._race(trial, resolver, exchanges)
+        after = self.lab.world.tables()
+        changes = self.lab.world.changes(base, after)
+        final = changes if before_last is base else self.lab.world.changes(before_last, after)
+        return Trace(tuple(exchanges), changes, final, dict(resolver.markers), log)
+
+    def _race(self, trial: Trial, resolver: Resolver, exchanges: list[Exchange]) -> tuple[str, ...]:
+        assert trial.schedule is not None  # noqa: S101
+        plan = trial.schedule
+        try:
+            requests = [
+                assemble(call, resolver, exchanges, self.wallet.get(call.identity)) for call in (plan.first, plan.second)
+            ]
+        except UnresolvedError as error:
+            lost = Exchange("", "", "", None, ended=f"not sent: {error}")
+            exchanges.extend((lost, lost))
+            return (str(error),)
+        result = schedule.force(self.lab, requests[0], requests[1], plan.stop_before)
+        exchanges.extend((result.first, result.second))
+        return tuple(result.log) if result.stopped else ("the first request never reached the statement to stop at",)
+
+    def _send(self, child: Child, call: Call, resolver: Resolver, exchanges: list[Exchange]) -> Exchange:
+        try:
+            request: dict[str, Any] = assemble(call, resolver, exchanges, self.wallet.get(call.identity))
+        except (UnresolvedError, KeyError) as error:
+            method, _, path = call.route.partition(" ")
+            return Exchange(method, path, "", None, ended=f"not sent: {error}")
+        return child.serve(request, Record(sql=2, markers=tuple(resolver.markers.values())))

@@ -1,0 +1,40 @@
+"""Owns minted users of the prototype: role, credential, and how they came to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from toughen.model.blueprint import Json
+from toughen.model.journey import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What an identity adds to each request."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    cookies: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A minted user of the prototype; its row is in the snapshot."""
+
+    name: str
+    """user1, user2, admin1, ...: names are what calls refer to."""
+    role: str | None
+    """Value of the role column, None where the prototype knows no roles."""
+    credential: Credential
+    how: str
+    """signup, row, forged: how it was made, for the report."""
+    row: dict[str, Json] = field(default_factory=dict)
+    """Its row in the table of users, empty where there is none."""
+    table: str | None = None
+    login: Call | None = None
+    """The call that renews the credential; None where the token was made by the project's own function."""
+    token: tuple[str | int, ...] = ()
+    """Pointer to the token in log-in's answer; empty for cookies."""
+    header: tuple[str, str] | None = None
+    """(header name, prefix) that carries the token: `("Authorization", "Bearer ")`."""
+    forge: tuple[str, tuple[Json, ...]] | None = None
+    """(module:function, arguments) of the project's own token function that made the token."""

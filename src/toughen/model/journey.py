@@ -1,0 +1,138 @@
+"""Owns what is sent: values that are made when a trial runs, calls, grants and learned Journeys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from toughen.model.blueprint import Json, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A value known beforehand."""
+
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """A value taken from the answer to an earlier step of the same trial."""
+
+    step: int
+    """Index of the step in the trial's list of calls."""
+    pointer: tuple[str | int, ...]
+    """Keys into the JSON body; `("#header", "Location")` and `("#cookie", "name")` reach the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A value read from the database when the call is sent (a one-time code, an id)."""
+
+    table: str
+    column: str
+    where: tuple[tuple[str, Json | Extract | Marker], ...] = ()
+    """Equalities that choose the row; the newest row wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A fresh canary, new for every run; equal names within one trial are the same canary."""
+
+    name: str
+    shape: str = "text"
+    """text, email, digits, or any text that holds `{}` where the canary's 16 hex digits go."""
+
+
+Value = Literal | Extract | Stored | Marker
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One value at one place of a request."""
+
+    place: Place
+    path: tuple[str | int, ...]
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as a template: assembled and given its credential only when it is sent."""
+
+    route: str
+    """Route id: `POST /transfer`."""
+    arguments: tuple[Argument, ...] = ()
+    identity: str | None = None
+    """Name of the Identity that sends it, None for anonymous."""
+    raw_body: str | None = None
+    """Body sent as it stands (UTF-8) instead of the assembled one."""
+    raw_type: str | None = None
+    """Content type of raw_body."""
+    body: str | None = None
+    """json, form or multipart; None sends no body unless arguments demand one."""
+
+    def argument(self, place: Place, path: tuple[str | int, ...]) -> Argument | None:
+        """The argument at that place, None where it is not sent."""
+        return next((each for each in self.arguments if each.place is place and each.path == path), None)
+
+    def with_argument(self, place: Place, path: tuple[str | int, ...], value: Value) -> Call:
+        """This call with one argument replaced or added; every argument below `path` goes."""
+        kept = tuple(each for each in self.arguments if not (each.place is place and each.path[: len(path)] == path))
+        return replace(self, arguments=(*kept, Argument(place, path, value)))
+
+    def without_argument(self, place: Place, path: tuple[str | int, ...]) -> Call:
+        """This call without an argument and all below it."""
+        kept = tuple(each for each in self.arguments if not (each.place is place and each.path[: len(path)] == path))
+        return replace(self, arguments=kept)
+
+    def by(self, identity: str | None) -> Call:
+        """This call sent by another identity."""
+        return replace(self, identity=identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A column written before a trial so that an honest request can pass (a balance, a date)."""
+
+    table: str
+    where: tuple[tuple[str, Json], ...]
+    """Equalities that choose the rows."""
+    column: str
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A learned, minimal sequence that reaches a route's success from the snapshot; replayed twice."""
+
+    route: str
+    calls: tuple[Call, ...]
+    """Prerequisites first; the last call is the route's own."""
+    status: int
+    """Status of the last answer."""
+    grants: tuple[Grant, ...] = ()
+    shallow: bool = False
+    """A mutating route that answered with success and wrote nothing: no control for a write oracle."""
+    anonymous: bool = False
+    """The same calls succeed without any credential."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """(argument, where its value came from), for the report."""
+
+    @property
+    def call(self) -> Call:
+        """The route's own call."""
+        return self.calls[-1]
+
+    @property
+    def identity(self) -> str | None:
+        """Name of the identity that sends the last call."""
+        return self.calls[-1].identity
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """A route without a Journey, with the deepest reason met."""
+
+    route: str
+    reason: str
+    status: int | None = None

@@ -1,0 +1,56 @@
+"""Owns repairs: patches as byte-span edits, what became of each, and briefs where code cannot do it safely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file before and after."""
+
+    file: str
+    """POSIX path relative to the project's root."""
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One mend of one finding."""
+
+    finding: str
+    """Finding id."""
+    changes: tuple[FileChange, ...]
+    summary: str
+    """One line in the imperative: what the change does, for a commit's subject."""
+    note: str = ""
+    """What a reviewer must know: the database that it was chosen for, tokens that become invalid, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmended:
+    """No safe repair by code; the reason opens the brief."""
+
+    reason: str
+    brief: str = ""
+    """What must hold afterwards, and where to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A patch that survived the whole order of trust."""
+
+    patch: Patch
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A patch that was tried and taken back, with the step that failed."""
+
+    patch: Patch
+    step: str
+    reason: str
+
+
+MendOutcome = Kept | RolledBack | Unmended

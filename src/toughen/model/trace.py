@@ -1,0 +1,167 @@
+"""Owns what was observed: statements, exceptions, sightings of canaries, row changes, exchanges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from toughen.model.blueprint import Json
+from toughen.model.source import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement as the driver saw it."""
+
+    text: str
+    parameters: tuple[Json, ...] = ()
+    """Bound values in order (named ones by name order of appearance); bytes as hex, long text cut."""
+    verb: str = "other"
+    """select, insert, update, delete, begin, commit, rollback, ddl, other."""
+    reads: tuple[str, ...] = ()
+    """Tables read, lower case."""
+    writes: tuple[str, ...] = ()
+    """Tables written, lower case."""
+    rows: int | None = None
+    """Rows fetched (select) or touched (write), None where unknown."""
+    sample: tuple[dict[str, Json], ...] = ()
+    """First rows fetched, by column name."""
+    location: Location | None = None
+    """The innermost frame of the project's own code."""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception that no code of the prototype handled."""
+
+    type: str
+    """Qualified name: `sqlite3.OperationalError`."""
+    message: str
+    location: Location | None
+    """The innermost frame of the project's own code."""
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A canary that surfaced where it should be data only."""
+
+    event: str
+    """sql, open, subprocess.Popen, os.system, socket.getaddrinfo, exec, compile, pickle.find_class, import, ..."""
+    text: str
+    """The statement, path, command, ... that holds it (cut)."""
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A key that the handler asked the request for."""
+
+    place: str
+    """json, form, query, header, cookie, file."""
+    key: tuple[str | int, ...]
+    present: bool
+    required: bool
+    """Asked by subscription rather than by `.get` or `in`."""
+    default: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer; long bodies are cut."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    """Decoded as UTF-8 with replacement; cut at the lab's limit."""
+    size: int = 0
+    """Bytes of the whole body."""
+    json: Json = None
+    """The parsed body where it is JSON and not cut."""
+    is_json: bool = False
+
+    def header(self, name: str) -> str | None:
+        """First header of that name, case-insensitively."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A connection that the prototype opened to the world outside, answered by the fault server."""
+
+    host: str
+    port: int
+    request: str = ""
+    """First line of what it sent (`POST /v1/charges HTTP/1.1`), empty where it is not HTTP."""
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request, its answer and all that happened inside while it was served."""
+
+    method: str
+    target: str
+    """Path and query as sent."""
+    request_body: str
+    """The body as sent, cut."""
+    response: Response | None
+    """None when the request never ended or the process died."""
+    ended: str = "answered"
+    """answered, timeout, died."""
+    statements: tuple[Statement, ...] = ()
+    failure: Failure | None = None
+    handled: tuple[Failure, ...] = ()
+    """Exceptions raised inside the project's code and handled there; only while lines are recorded."""
+    demands: tuple[Demand, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    lines: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """(file, executed lines in order of first execution); only while lines are recorded."""
+    last_line: Location | None = None
+    """The last executed line of the route's handler, or of the guard that ended it; only while lines are recorded."""
+    outgoing: tuple[Outgoing, ...] = ()
+    written_files: tuple[str, ...] = ()
+    milliseconds: float = 0.0
+
+    @property
+    def status(self) -> int | None:
+        """Status of the answer, None when there is none."""
+        return self.response.status if self.response else None
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One row that a trial changed."""
+
+    table: str
+    kind: str
+    """inserted, updated, deleted."""
+    before: dict[str, Json] = field(default_factory=dict)
+    after: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns whose value differs."""
+        keys = dict.fromkeys([*self.before, *self.after])
+        return tuple(key for key in keys if self.before.get(key) != self.after.get(key))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All that happened in a trial."""
+
+    exchanges: tuple[Exchange, ...]
+    """One for each call, in the trial's order of calls."""
+    changes: tuple[RowChange, ...] = ()
+    """Rows that differ from the snapshot (after grants) when the trial ended."""
+    final_changes: tuple[RowChange, ...] = ()
+    """Rows that the last call alone changed."""
+    markers: dict[str, str] = field(default_factory=dict)
+    """Name of each Marker -> the canary that was sent."""
+    schedule: tuple[str, ...] = ()
+    """What the scheduler did, in order, for the evidence of a race."""
+
+    @property
+    def last(self) -> Exchange:
+        """The exchange of the last call."""
+        return self.exchanges[-1]

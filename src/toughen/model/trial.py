@@ -1,0 +1,45 @@
+"""Owns experiments: trials from a snapshot, and the schedules forced on two requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toughen.model.journey import Call, Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Two calls at once: the first is stopped at one of its statements, the second runs whole, the first goes on."""
+
+    first: Call
+    second: Call
+    stop_before: int
+    """Index of the first call's statement before which it is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One experiment from the snapshot; grants are written first, then the calls run in order."""
+
+    calls: tuple[Call, ...]
+    grants: tuple[Grant, ...] = ()
+    schedule: Schedule | None = None
+    """Runs after the calls; its two exchanges are the last two of the Trace (first, second)."""
+    isolated: bool = False
+    """True gives each call a process of its own, as separate workers would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What a rule wants executed: the honest control and the hostile trials, each under a name."""
+
+    trials: dict[str, Trial]
+    """`control` is always there and comes first."""
+    about: str = ""
+    """What this experiment tries, in words: `quantity = -1`."""
+    detail: tuple[tuple[str, str], ...] = ()
+    """Facts that judge and mend need again at replay: (`field`, `json:quantity`)."""
+
+    def fact(self, name: str) -> str:
+        """The detail of that name, "" where it is missing."""
+        return next((value for key, value in self.detail if key == name), "")

@@ -1,0 +1,148 @@
+"""Owns the comparison of traces that race rules rest on: where to stop a request, and whether an outcome has a serial order.
+
+Pure functions over Traces. Sources: serializability by comparison with serial executions, as ACIDRain (Warszawski and
+Bailis, SIGMOD 2017) and DPOR explore it; the judgement of state and answers together is from measurements on wallets,
+where the final state alone often equals a serial one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from toughen.model.blueprint import Json
+    from toughen.model.trace import Exchange, RowChange, Trace
+
+_TIME = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_RANDOM = re.compile(r"^(?:[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\$2[aby]\$.*|[\w\-]{40,})$", re.IGNORECASE)
+
+State = Counter[str]
+Outcome = tuple[tuple[tuple[str, int], ...], tuple[str, ...]]
+"""(multiset of changed rows, how each request was answered)."""
+
+
+def succeeded(exchange: Exchange) -> bool:
+    """Whether a request was answered with success, by status and by what a JSON body says of itself."""
+    response = exchange.response
+    if response is None or response.status >= 400:  # noqa: PLR2004
+        return False
+    body = response.json
+    if isinstance(body, dict):
+        if body.get("success") is False or body.get("ok") is False:
+            return False
+        status = body.get("status")
+        if isinstance(status, str) and status.lower() in {"fail", "failed", "failure", "error"}:
+            return False
+        if isinstance(body.get("error"), str) and body["error"] and not body.get("success"):
+            return False
+    return True
+
+
+def touched(exchange: Exchange) -> tuple[frozenset[str], frozenset[str]]:
+    """Tables that a request read, and those that it wrote."""
+    reads = frozenset(table for each in exchange.statements for table in each.reads)
+    writes = frozenset(table for each in exchange.statements if each.rows != 0 for table in each.writes)
+    return reads, writes
+
+
+def conflict(first: Exchange, second: Exchange) -> bool:
+    """Whether one reads or writes what the other writes."""
+    reads, writes = touched(first)
+    other_reads, other_writes = touched(second)
+    return bool((reads | writes) & other_writes or other_reads & writes)
+
+
+def stops(first: Exchange, second: Exchange, most: int = 4) -> tuple[int, ...]:
+    """Statements of `first` before which `second` should run whole, the most telling first.
+
+    Before each write whose earlier read touched a table that `second` writes; then before each later read of such a
+    table; then before the commit that follows a write.
+    """
+    _, other = touched(second)
+    read: set[str] = set()
+    before_writes, between_reads, before_commits = [], [], []
+    wrote = False
+    for index, statement in enumerate(first.statements):
+        if statement.writes:
+            if read & other and not wrote:
+                before_writes.append(index)
+            elif read & other and set(statement.writes) & read:
+                before_writes.append(index)
+            wrote = True
+        elif statement.verb == "select":
+            if set(statement.reads) & other & read:
+                between_reads.append(index)
+            read |= set(statement.reads)
+        elif statement.verb == "commit" and wrote:
+            before_commits.append(index)
+    return tuple(dict.fromkeys((*before_writes, *between_reads, *before_commits)))[:most]
+
+
+def volatile(one: Trace, other: Trace) -> frozenset[tuple[str, str]]:
+    """(table, column) whose values differ between two runs of the same order."""
+    found: set[tuple[str, str]] = set()
+    pairs = zip(_sorted(one.changes), _sorted(other.changes), strict=False)
+    for left, right in pairs:
+        if left.table == right.table and left.kind == right.kind:
+            found.update((left.table, name) for name in {*left.after, *right.after} if left.after.get(name) != right.after.get(name))
+    return frozenset(found)
+
+
+def _sorted(changes: Iterable[RowChange]) -> list[RowChange]:
+    return sorted(changes, key=lambda each: (each.table, each.kind, str(list(each.before.values())[:1])))
+
+
+def state(changes: Iterable[RowChange], masked: frozenset[tuple[str, str]]) -> State:
+    """Changed rows as a multiset, without new keys, clock readings and random values."""
+    listed = list(changes)
+    new_keys = {(each.table, str(next(iter(each.after.values()), None))) for each in listed if each.kind == "inserted"}
+    numbers = {key for _, key in new_keys}
+    return Counter(
+        repr((each.table, each.kind, _row(each.before, each.table, masked, frozenset()), _row(each.after, each.table, masked, frozenset(numbers), inserted=each.kind == "inserted")))
+        for each in listed
+    )
+
+
+def _row(
+    row: Mapping[str, Json], table: str, masked: frozenset[tuple[str, str]], new: frozenset[str], *, inserted: bool = False
+) -> tuple[tuple[str, str], ...]:
+    shown = []
+    for index, (name, value) in enumerate(row.items()):
+        text = repr(value)
+        if (table, name) in masked or (isinstance(value, str) and (_TIME.match(value) or _RANDOM.match(value))):
+            text = "~"
+        elif inserted and ((index == 0 and isinstance(value, int)) or (name.endswith("_id") and str(value) in new)):
+            text = "#"
+        shown.append((name, text))
+    return tuple(shown)
+
+
+def outcome(trace: Trace, masked: frozenset[tuple[str, str]], answers: tuple[Exchange, ...]) -> Outcome:
+    """State and answers, judged together."""
+    return tuple(sorted(state(trace.changes, masked).items())), tuple("yes" if succeeded(each) else "no" for each in answers)
+
+
+def serial(race: Trace, traces: Mapping[str, Trace]) -> bool:
+    """Whether the race's outcome is that of some serial order, or one request failed and the state is the other's alone.
+
+    `traces` holds `ab`, `ab_again`, `ba`, `a` and `b`: the two orders (A is the first of the race's two answers), the
+    first order repeated, and each request alone.
+    """
+    masked = volatile(traces["ab"], traces["ab_again"])
+    first, second = race.exchanges[-2:]
+    seen = outcome(race, masked, (first, second))
+    ab = outcome(traces["ab"], masked, tuple(traces["ab"].exchanges[-2:]))
+    ba = outcome(traces["ba"], masked, tuple(reversed(traces["ba"].exchanges[-2:])))
+    if seen in {ab, ba}:
+        return True
+    yes = (succeeded(first), succeeded(second))
+    state_now = seen[0]
+    if yes == (True, False):
+        return state_now == outcome(traces["a"], masked, ())[0]
+    if yes == (False, True):
+        return state_now == outcome(traces["b"], masked, ())[0]
+    return yes == (False, False)

@@ -1,0 +1,160 @@
+"""Owns the pairing of honest requests for races: who runs against whom, from which state, stopped where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from toughen.model.blueprint import Place
+from toughen.model.journey import Call, Extract, Grant, Literal
+from toughen.model.trial import Experiment, Schedule, Trial
+from toughen.oracle import conflict, stops, touched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toughen.model.blueprint import Route
+    from toughen.model.journey import Journey
+    from toughen.model.trace import Exchange, Trace
+    from toughen.rule import Target
+
+AMPLE = 12
+"""How many honest requests a tuned resource has room for where none should be refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two honest calls that may run at once, after common prerequisites."""
+
+    before: tuple[Call, ...]
+    first: Call
+    second: Call
+    grants: tuple[Grant, ...]
+    about: str
+    places: tuple[int, ...]
+    """Statements of the first before which the second runs whole."""
+
+    def experiments(self, detail: tuple[tuple[str, str], ...] = ()) -> Iterator[Experiment]:
+        """One experiment for each place to stop at; all share their serial runs."""
+        one, two = self.first, self.second
+        both = (*self.before, one, two)
+        serial = {
+            "control": Trial(both, self.grants),
+            "again": Trial(both, self.grants),
+            "reverse": Trial((*self.before, two, one), self.grants),
+            "first": Trial((*self.before, one), self.grants),
+            "second": Trial((*self.before, two), self.grants),
+        }
+        for place in self.places:
+            race = Trial(self.before, self.grants, Schedule(one, two, place), isolated=True)
+            yield Experiment({**serial, "race": race}, f"{self.about}, stopped before statement {place}", detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """A number that one honest request takes from a row."""
+
+    table: str
+    column: str
+    where: tuple[tuple[str, object], ...]
+    before: float
+    taken: float
+    """How much one request takes (positive) or adds (negative)."""
+
+
+def consumption(trace: Trace) -> tuple[Consumption, ...]:
+    """Numbers of existing rows that the request changed."""
+    found = []
+    for change in trace.final_changes or trace.changes:
+        if change.kind != "updated":
+            continue
+        key = next(iter(change.before), None)
+        for name in change.columns:
+            old, new = change.before.get(name), change.after.get(name)
+            if key and _number(old) and _number(new) and name != key:
+                found.append(Consumption(change.table, name, ((key, change.before[key]),), old, old - new))  # type: ignore[arg-type,operator]
+    return tuple(found)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def tuned(journey: Journey, trace: Trace, room: float) -> tuple[tuple[Call, ...], tuple[Grant, ...]]:
+    """The journey with every number that it takes from set so that it suffices for `room` such requests.
+
+    The number is set where it came from: in the request that made the row, else by a grant.
+    """
+    calls, grants = journey.calls, journey.grants
+    for each in consumption(trace):
+        if each.taken <= 0:
+            continue
+        wanted = each.taken * room
+        value = int(wanted) if float(wanted).is_integer() and isinstance(each.before, int) else wanted
+        made = _made_by(calls[:-1], each)
+        if made is not None:
+            index, place, path = made
+            calls = (*calls[:index], calls[index].with_argument(place, path, Literal(value)), *calls[index + 1 :])
+        else:
+            kept = tuple(grant for grant in grants if (grant.table, grant.column) != (each.table, each.column))
+            grants = (*kept, Grant(each.table, each.where, each.column, value))  # type: ignore[arg-type]
+    return calls, grants
+
+
+def _made_by(calls: tuple[Call, ...], each: Consumption) -> tuple[int, Place, tuple[str | int, ...]] | None:
+    for index, call in enumerate(calls):
+        for argument in call.arguments:
+            if argument.path and argument.path[-1] == each.column and argument.value == Literal(each.before):
+                return index, argument.place, argument.path
+    return None
+
+
+def pairs(target: Target, route: Route, journey: Journey, room: float, most: int = 5) -> Iterator[Pair]:
+    """Pairs with this route first: the same request twice, the same by another user, and other routes on the same rows."""
+    honest = target.honest(route.id)
+    if honest is None or not touched(honest.last)[1]:
+        return
+    calls, grants = tuned(journey, honest, room)
+    before, own = calls[:-1], calls[-1]
+    given = 0
+    places = stops(honest.last, honest.last)
+    if places:
+        given += 1
+        yield Pair(before, own, own, grants, f"{route.id} twice at once", places)
+    peer = target.peer(own.identity) if own.identity else None
+    if peer is not None and places:
+        given += 1
+        yield Pair(before, own, own.by(peer.name), grants, f"{route.id} by two users at once", places)
+    for other in target.journeys():
+        if given >= most:
+            return
+        if other.route == route.id or other.route.startswith("GET "):
+            continue
+        facing = target.honest(other.route)
+        if facing is None or not _updates_together(honest.last, facing.last):
+            continue
+        places = stops(honest.last, facing.last)
+        if places:
+            given += 1
+            moved = [shifted(call, len(before)) for call in other.calls]
+            yield Pair((*before, *moved[:-1]), own, moved[-1], (*grants, *other.grants), f"{route.id} and {other.route} at once", places)
+
+
+def _updates_together(first: Exchange, second: Exchange) -> bool:
+    """Whether both change rows of one table that already exist."""
+    if not conflict(first, second):
+        return False
+    updated = [
+        {table for each in exchange.statements if each.verb in {"update", "delete"} and each.rows != 0 for table in each.writes}
+        for exchange in (first, second)
+    ]
+    return bool(updated[0] & updated[1])
+
+
+def shifted(call: Call, steps: int) -> Call:
+    """A call whose values come from steps that now stand later."""
+    arguments = tuple(
+        replace(each, value=replace(each.value, step=each.value.step + steps)) if isinstance(each.value, Extract) else each
+        for each in call.arguments
+    )
+    return replace(call, arguments=arguments)

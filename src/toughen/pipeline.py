@@ -1,0 +1,169 @@
+"""Owns the run: source -> Blueprint -> Identities, Journeys -> Proofs -> Verdict, on one page; it prints nothing."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from toughen import __version__, store
+from toughen.conclude import finding_of, verdict_of
+from toughen.errors import LabError
+from toughen.events import Found, Stage, Step, silent
+from toughen.explore.explore import Explored, Explorer
+from toughen.harden.fix import Hardening
+from toughen.lab import environment
+from toughen.lab.boot import Lab, open_lab
+from toughen.lab.credentials import Wallet
+from toughen.lab.target import LabTarget
+from toughen.lab.variables import dummies
+from toughen.model.finding import Finding, Inconclusive, NotConcluded, Outcome, Proven, Refuted, Status
+from toughen.model.verdict import Verdict
+from toughen.rules import load, named
+from toughen.survey import Sources, join, read, survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from toughen.config import Config
+    from toughen.events import Listener
+    from toughen.model.blueprint import Blueprint, Route
+    from toughen.rule import Rule
+
+
+@dataclass(slots=True)
+class Run:
+    """One run over one project."""
+
+    root: Path
+    config: Config
+    tell: Listener = silent
+
+    def check(self) -> Verdict:
+        """Survey, boot, explore, prove. What is known statically is in the Verdict even when the prototype does not boot."""
+        with self.attack() as (verdict, _):
+            return verdict
+
+    def fix(self, *, write: bool, commit: bool) -> Verdict:
+        """Check, then mend every proven finding, each kept only if it survives the order of trust."""
+        with self.attack() as (verdict, target):
+            if target is None:
+                return verdict
+            hardening = Hardening(self.root, verdict, target, self.tell)
+            return hardening.run(write=write, commit=commit)
+
+    def replay(self, file: Path) -> tuple[Finding, Outcome]:
+        """Execute a stored proof again in a fresh boot."""
+        stored, snapshot = store.load(file)
+        rule = named(stored.proof.break_id)
+        if rule is None:
+            return finding_of(None, stored.proof.route, stored.proof), Inconclusive(f"this version has no rule {stored.proof.break_id}")
+        sources, blueprint = self._survey()
+        with self._booted(sources, blueprint) as (lab, blueprint):
+            lab.world.load(snapshot)
+            wallet = Wallet()
+            for identity in stored.identities:
+                wallet.add(identity)
+            for identity in stored.identities:
+                wallet.renew(lab, identity)
+            target = LabTarget(lab, blueprint, wallet, snapshot.digest)
+            self.tell(Stage("prove", f"replaying {stored.finding}"))
+            outcome = rule.confirm(target, stored.proof.route, stored.proof.experiment)
+        return finding_of(rule, stored.proof.route, stored.proof), outcome
+
+    @contextmanager
+    def attack(self) -> Iterator[tuple[Verdict, LabTarget | None]]:
+        """The Verdict, and the Target while it is still alive."""
+        began = time.monotonic()
+        sources, blueprint = self._survey()
+        timings = {"survey_s": time.monotonic() - began}
+        suspected = tuple(self._suspected(blueprint, sources))
+        empty = Verdict(blueprint, "harden", "only surveyed: nothing was executed", suspected, timings=timings, booted=False)
+        if self.config.static:
+            yield replace(empty, notes=("static survey only",)), None
+            return
+        try:
+            with self._booted(sources, blueprint) as (lab, blueprint):
+                timings["boot_s"] = time.monotonic() - began - timings["survey_s"]
+                explored = self._explore(lab, blueprint, sources, timings)
+                findings, unclear = self._prove(explored, sources, began, timings, lab)
+                timings["total_s"] = time.monotonic() - began
+                yield verdict_of(blueprint, explored, findings, suspected, unclear, timings, self._notes(lab)), explored.target
+        except LabError as error:
+            timings["total_s"] = time.monotonic() - began
+            why = f"{error.message}" + (f"\n{error.hint}" if error.hint else "")
+            yield replace(empty, decision="harden", why=why, timings=timings), None
+
+    def _survey(self) -> tuple[Sources, Blueprint]:
+        self.tell(Stage("survey", str(self.root.name)))
+        sources = read(self.root, cache=environment.cache_folder() / "survey")
+        return sources, survey(sources, app=self.config.app)
+
+    @contextmanager
+    def _booted(self, sources: Sources, blueprint: Blueprint) -> Iterator[tuple[Lab, Blueprint]]:
+        assert blueprint.entry is not None  # noqa: S101 - survey raises where there is none
+        self.tell(Stage("environment", f"for {blueprint.entry.target}"))
+        framework = blueprint.entry.framework
+        built = environment.existing(self.root, framework) or environment.build(environment.needs(self.root, sources.texts, framework))
+        variables = {**dummies(blueprint, self.root), **dict(self.config.environment)}
+        self.tell(Stage("boot", f"{blueprint.entry.target} on Python {built.version} ({built.origin})"))
+        with open_lab(self.root, blueprint.entry, built, variables) as lab:
+            yield lab, join(blueprint, lab.facts, sources)
+
+    def _explore(self, lab: Lab, blueprint: Blueprint, sources: Sources, timings: dict[str, float]) -> Explored:
+        began = time.monotonic()
+        self.tell(Stage("explore", f"{len(blueprint.routes)} routes"))
+        explorer = Explorer(lab, blueprint, sources.texts, self.config.budget / 2, lambda text: self.tell(Step(text)))
+        explored = explorer.run()
+        timings["explore_s"] = time.monotonic() - began
+        return explored
+
+    def _prove(
+        self, explored: Explored, sources: Sources, began: float, timings: dict[str, float], lab: Lab
+    ) -> tuple[list[Finding], list[NotConcluded]]:
+        target, findings, unclear = explored.target, [], []
+        self.tell(Stage("prove", f"{len(explored.journeys)} routes, {len(self._rules())} rules"))
+        snapshot = lab.world.take()
+        target.snapshot = snapshot.digest
+        for rule, route in ((rule, route) for rule in self._rules() for route in target.blueprint.routes if target.journey(route.id)):
+            if time.monotonic() - began > self.config.budget:
+                unclear.append(NotConcluded(rule.id, route.id, "the time budget was used up"))
+                continue
+            self.tell(Step(f"{rule.id} on {route.id}"))
+            for outcome in _outcomes(rule, target, route):
+                match outcome:
+                    case Proven(proof):
+                        finding = finding_of(rule, route.id, replace(proof, toughen=__version__), route)
+                        timings.setdefault("first_proof_s", time.monotonic() - began)
+                        store.save(self.root, finding.id, lab.entry.target, proof, target.identities, snapshot)
+                        findings.append(finding)
+                        self.tell(Found(finding, time.monotonic() - began))
+                    case Inconclusive(reason):
+                        unclear.append(NotConcluded(rule.id, route.id, reason))
+                    case Refuted():
+                        pass
+        return findings, unclear
+
+    def _rules(self) -> tuple[Rule, ...]:
+        only = self.config.only
+        return tuple(rule for rule in load() if not only or rule.id in only or rule.id.partition("/")[0] in only)
+
+    def _suspected(self, blueprint: Blueprint, sources: Sources) -> Iterator[Finding]:
+        for rule in self._rules():
+            for each in rule.suspect(blueprint, sources.texts):
+                yield Finding(rule.id, each.route, each.location, Status.SUSPECTED, rule.severity, each.message, cwe=rule.cwe)
+
+    def _notes(self, lab: Lab) -> tuple[str, ...]:
+        named_variables = ", ".join(sorted(set(lab.variables) - {name for name, _ in self.config.environment}))
+        made_up = (f"made up values for environment variables that nothing supplies: {named_variables}",) if named_variables else ()
+        whole = (f"a process for each request from the start: {lab.fallback_reason}",) if lab.whole else ()
+        return (f"sandbox: {lab.level()}", *lab.environment.notes, *made_up, *whole)
+
+
+def _outcomes(rule: Rule, target: LabTarget, route: Route) -> Iterator[Outcome]:
+    try:
+        yield from rule.prove(target, route)
+    except LabError as error:
+        yield Inconclusive(error.message)

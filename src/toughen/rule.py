@@ -1,0 +1,212 @@
+"""Owns what the author of a rule sees: Rule, Target, Judgement, Broken and Sound."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from toughen.model.finding import (
+    Evidence,
+    Finding,
+    Inconclusive,
+    Outcome,
+    Proof,
+    Proven,
+    Refuted,
+    Severity,
+    Suspicion,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.identity import Identity
+    from toughen.model.journey import Journey
+    from toughen.model.patch import Patch, Unmended
+    from toughen.model.trace import Trace
+    from toughen.model.trial import Experiment, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The break showed itself in these traces."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Fails:
+    """The control passed and the hostile request was turned away, or did no harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """The control did not pass, or the traces say nothing."""
+
+    reason: str
+
+
+Judgement = Holds | Fails | Unclear
+
+
+class Target(Protocol):
+    """The prototype under attack, as a rule may use it. Every trial starts from the snapshot."""
+
+    @property
+    def blueprint(self) -> Blueprint:
+        """The facts about the prototype."""
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """Minted users; at least two for every role where that was possible."""
+
+    @property
+    def snapshot(self) -> str:
+        """Content hash of the snapshot that trials start from."""
+
+    @property
+    def forged_identity(self) -> str:
+        """Name of the identity whose credential is garbage of the right form (`garbage`)."""
+
+    def journey(self, route_id: str) -> Journey | None:
+        """The verified Journey to that route, None where it was not reached."""
+
+    def journeys(self) -> tuple[Journey, ...]:
+        """All verified Journeys."""
+
+    def identity(self, name: str) -> Identity | None:
+        """The identity of that name."""
+
+    def peer(self, name: str) -> Identity | None:
+        """Another identity of the same role (and tenant) as that one."""
+
+    def honest(self, route_id: str) -> Trace | None:
+        """The Trace of the route's Journey, run once from the snapshot in a process of its own and remembered."""
+
+    def run(self, trial: Trial) -> Trace:
+        """Run one trial from the snapshot."""
+
+    def owner(self, table: str) -> str | None:
+        """The column of that table that names its owner among the users, None where there is none."""
+
+
+class Rule(ABC):
+    """One way to break. The docstring is its public page: what breaks, who pays, example, instead, references.
+
+    A rule yields experiments; each holds a trial named `control` (the honest request) and the hostile ones.
+    `judge` reads their traces only, so that a stored Proof can be judged again in a fresh boot.
+    """
+
+    id: ClassVar[str]
+    """`place/defect`, as in DESIGN."""
+    title: ClassVar[str]
+    """The defect in a few plain words, for a founder: `Two buyers get the last item`."""
+    severity: ClassVar[Severity]
+    cwe: ClassVar[tuple[int, ...]] = ()
+    owasp: ClassVar[str] = ""
+    """OWASP API Top 10 2023 entry (`API1:2023`)."""
+    asvs: ClassVar[str] = ""
+    """ASVS 5.0 requirement."""
+    order: ClassVar[int] = 50
+    """Mends are applied in this order (low first): bind, guard, scope, allow, bounds, locks, answers."""
+    isolated: ClassVar[bool] = False
+    """True where every call needs a process of its own (races)."""
+
+    BROKEN: ClassVar[list[Broken]]
+    SOUND: ClassVar[list[Sound]]
+
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:  # noqa: ARG002
+        """Yield places that look like the Break; `sources` maps each project file to its text."""
+        yield from ()
+
+    @abstractmethod
+    def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
+        """Yield what to execute against this route, the most telling experiment first."""
+
+    @abstractmethod
+    def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        """Say what the traces of the experiment's trials show; reads nothing else."""
+
+    @abstractmethod
+    def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
+        """Yield repairs of this one finding, the most trusted first; each is tried until one survives."""
+
+    def prove(self, target: Target, route: Route) -> Iterator[Outcome]:
+        """Run the experiments on one route: one Proven for each break shown twice, else one Refuted or Inconclusive."""
+        journey = target.journey(route.id)
+        if journey is None:
+            yield Inconclusive("no honest journey reaches this route")
+            return
+        proven: set[str] = set()
+        unclear: list[str] = []
+        refuted = False
+        for experiment in self.experiments(target, route, journey):
+            outcome = self.confirm(target, route.id, experiment, skip=proven)
+            match outcome:
+                case Proven(proof):
+                    proven.add(proof.evidence.key)
+                    yield outcome
+                case Refuted():
+                    refuted = True
+                case Inconclusive(reason):
+                    unclear.append(reason)
+        if not proven and unclear:
+            yield Inconclusive(unclear[0])
+        elif not proven and refuted:
+            yield Refuted()
+
+    def confirm(
+        self, target: Target, route_id: str, experiment: Experiment, skip: set[str] | frozenset[str] = frozenset()
+    ) -> Outcome:
+        """Execute one experiment; where the Break shows, execute it again, each call in a process of its own."""
+        first = self.judge(experiment, {name: target.run(trial) for name, trial in experiment.trials.items()})
+        match first:
+            case Fails():
+                return Refuted()
+            case Unclear(reason):
+                return Inconclusive(reason)
+            case Holds(evidence) if evidence.key in skip:
+                return Refuted()
+        again = self.judge(experiment, {name: target.run(alone(trial)) for name, trial in experiment.trials.items()})
+        match again:
+            case Holds(evidence):
+                return Proven(Proof(self.id, route_id, experiment, evidence, target.snapshot))
+            case Fails():
+                return Inconclusive(f"shown once and not the second time: {first.evidence.message}")
+            case Unclear(reason):
+                return Inconclusive(f"shown once, then: {reason}")
+
+
+def alone(trial: Trial) -> Trial:
+    """The same trial with a process for each call."""
+    from dataclasses import replace
+
+    return replace(trial, isolated=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The smallest app that breaks: written to `main.py` of an empty project and attacked for real."""
+
+    source: str
+    route: str
+    """Id of the route that breaks."""
+    requirements: tuple[str, ...] = ("flask",)
+    """Packages that its environment needs."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Other files of the project, by path."""
+    unmended: str = ""
+    """Why no mend is expected (a part of the reason); "" where the mend must end in Refuted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """An app that looks alike and is right: it must never be Proven."""
+
+    source: str
+    why: str
+    """What makes it right."""
+    requirements: tuple[str, ...] = ("flask",)
+    files: Mapping[str, str] = field(default_factory=dict)

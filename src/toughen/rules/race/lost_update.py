@@ -1,0 +1,97 @@
+"""Owns race/lost-update."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from toughen.model.finding import Evidence, Severity
+from toughen.oracle import serial, succeeded
+from toughen.pairs import AMPLE, pairs
+from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.finding import Finding
+    from toughen.model.journey import Journey
+    from toughen.model.patch import Patch, Unmended
+    from toughen.model.trace import Trace
+    from toughen.model.trial import Experiment
+    from toughen.rule import Judgement, Target
+
+
+class LostUpdate(Rule):
+    """A number is read, changed in Python and written back: of two requests at once, one change is lost."""
+
+    id = "race/lost-update"
+    title = "Two requests at once, and one of the two changes is lost"
+    severity = Severity.CRITICAL
+    cwe = (362, 367)
+    order = 60
+    isolated = True
+    BROKEN: ClassVar[list[Broken]] = []
+    SOUND: ClassVar[list[Sound]] = []
+
+    def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
+        """Both requests have room; they are stopped between read and write."""
+        for pair in pairs(target, route, journey, room=AMPLE):
+            yield from pair.experiments()
+
+    def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        """Both succeed one after the other and at once, and the rows are those of no serial order."""
+        control, reverse, race = traces["control"], traces["reverse"], traces["race"]
+        if not all(map(succeeded, (*control.exchanges[-2:], *reverse.exchanges[-2:]))):
+            return Unclear("the two honest requests do not both succeed one after the other")
+        one, two = race.exchanges[-2:]
+        if not (succeeded(one) and succeeded(two)):
+            return Fails()
+        orders = {"ab": control, "ab_again": traces["again"], "ba": reverse, "a": traces["first"], "b": traces["second"]}
+        if serial(race, orders):
+            return Fails()
+        lost = _lost(control, race)
+        if lost is None:
+            return Fails()
+        table, column, expected, found = lost
+        write = next((each for each in reversed(one.statements) if table.lower() in each.writes), None)
+        return Holds(
+            Evidence(
+                f"two requests at once leave {table}.{column} at {found}; one after the other they leave {expected}",
+                {
+                    "requests": [f"{each.method} {each.target} {each.request_body}".strip() for each in (one, two)],
+                    "answers": [each.status for each in (one, two)],
+                    "schedule": list(race.schedule),
+                    "expected": expected, "found": found, "statement": write.text if write else None,
+                },
+                write.location if write else None,
+                (("table", table), ("column", column), ("statement", write.text if write else "")),
+                key="",
+            )
+        )
+
+    def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
+        """Not yet."""
+        yield from ()
+
+
+def _lost(control: Trace, race: Trace) -> tuple[str, str, object, object] | None:
+    """(table, column, serial value, value after the race) of the first number that differs in a row that both updated."""
+    after = {(each.table, str(next(iter(each.before.values()), None))): each for each in race.changes if each.kind == "updated"}
+    for change in control.changes:
+        if change.kind != "updated":
+            continue
+        other = after.get((change.table, str(next(iter(change.before.values()), None))))
+        for column in change.columns:
+            expected = change.after.get(column)
+            found = other.after.get(column) if other else change.before.get(column)
+            if isinstance(expected, int | float) and isinstance(found, int | float) and expected != found:
+                return change.table, column, expected, found
+    made = {(each.table, index): each for index, each in enumerate(race.changes) if each.kind == "inserted"}
+    for index, change in enumerate(control.changes):
+        other = made.get((change.table, index))
+        if change.kind == "inserted" and other is not None:
+            for column, expected in change.after.items():
+                found = other.after.get(column)
+                if isinstance(expected, int | float) and isinstance(found, int | float) and expected != found:
+                    return change.table, column, expected, found
+    return None
