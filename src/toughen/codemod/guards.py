@@ -80,6 +80,7 @@ class _Copier:
     def needs(self, *nodes: ast.AST, local: set[str] | frozenset[str] = frozenset()) -> Draft:
         """Imports of the names that copied code reads; refuses names that the target's file cannot have."""
         draft = Draft(self.module)
+        wanted: dict[str, list[str]] = {}
         used = {name for node in nodes for name in names_in(node)} - local
         outer = {
             name for above in self.module.ancestors(self.target) for name in bound_names(getattr(above, "body", []))
@@ -100,12 +101,13 @@ class _Copier:
             ):
                 halt(f"`{name}` is imported relative to {self.home.file}, which lies in another folder")
             package, _, last = origin.rpartition(".")
-            if package and not package.endswith("."):
-                draft += use(self.module, f"from {package} import {last}" + (f" as {name}" if last != name else ""))
-            elif package:
-                draft += use(self.module, f"from {package} import {last}")
+            text = last if last == name else f"{last} as {name}"
+            if package or origin.startswith("."):
+                wanted.setdefault(package or ".", []).append(text)
             else:
-                draft += use(self.module, f"import {origin}" + (f" as {name}" if origin != name else ""))
+                draft += use(self.module, f"import {text}")
+        for package, texts in wanted.items():
+            draft += use(self.module, f"from {package} import {', '.join(texts)}")
         return draft
 
     def early(self, node: ast.AST) -> None:
@@ -165,10 +167,10 @@ class _Copier:
             if default is not None:
                 gap = " = " if argument_node.annotation is not None else "="
                 text += gap + self.home.segment(default)
-            for node in (argument_node, default):
-                if node is not None:
-                    self.early(node)
-                    draft += self.needs(node)
+            nodes = [node for node in (argument_node, default) if node is not None]
+            for node in nodes:
+                self.early(node)
+            draft += self.needs(*nodes)
             draft += parameter(self.module, self.target, text)
         return draft
 

@@ -32,6 +32,8 @@ def taken(module: Module, line: int, *, text: str = "Already exists", mention: s
     """
     statement = module.statement(line)
     function = module.enclosing(statement) or halt("the write stands outside of a function")
+    if hasattr(statement, "body"):
+        halt(f"{module.file}:{line} is a compound statement, not the write")
     calls = [*calls_of(statement, "commit", "flush", "execute", "executemany")]
     if not calls:
         halt(f"{module.file}:{line} neither executes nor commits")

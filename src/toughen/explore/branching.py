@@ -82,7 +82,11 @@ def _strings(suite: list[ast.stmt]) -> str:
 
 def branch_plans(session: Session, state: RouteState, plan: Plan, exchange: Exchange, identity: str | None) -> Iterator[Plan]:
     """Read the branch that refused and yield plans that would pass it: other values, a row's own value, or a grant."""
+    checkpoint = session.lab.world.checkpoint()
+    for grant in plan.grants:
+        session.lab.world.write(grant)
     traced = session.send(plan.call(state.route, identity, state.body), lines=True)
+    session.lab.world.rollback(checkpoint)
     place = traced.last_line
     if place is None or place.file not in session.sources:
         return

@@ -74,8 +74,12 @@ class Explorer:
         snapshot = self.lab.world.take()
         session.baked = len(session.history)
         target = LabTarget(self.lab, self.blueprint, session.wallet, snapshot.digest)
+        minted = tuple(session.wallet.identities.values())
         self._rounds(session, states)
         session.reset()
+        for identity in minted:
+            # Credentials that were renewed on the way have their rows in the session's database, not in the snapshot.
+            session.wallet.add(identity)
         return self._verified(session, states, target)
 
     def _rounds(self, session: Session, states: dict[str, RouteState]) -> None:
@@ -83,7 +87,7 @@ class Explorer:
             progress = 0
             for name in [*self._names(session), None]:
                 progress += self._round(session, states, [name], keep=number > 0)
-            self._read_mail(session)
+            progress += self._read_mail(session)
             progress += self._second_realm(session, states)
             if not progress or time.monotonic() > self._deadline:
                 break
@@ -147,13 +151,16 @@ class Explorer:
         session.wallet.add(replace(identity, credential=fresh))
         return True
 
-    def _read_mail(self, session: Session) -> None:
-        """Tokens and codes of e-mails that the prototype sent."""
+    def _read_mail(self, session: Session) -> int:
+        """Tokens and codes of e-mails that the prototype sent; how many."""
+        found = 0
         for text in session.outbox:
             for name in ("token", "code", "reset_token"):
                 for value in re.findall(r"(?:token|code|key)[=:/ ]+([\w\-.]{4,2000})", text, re.IGNORECASE):
                     session.pool.values.setdefault(name, deque(maxlen=12)).appendleft(Candidate(value, "mail"))
+                    found += 1
         session.outbox.clear()
+        return found
 
     def _second_realm(self, session: Session, states: dict[str, RouteState]) -> int:
         """Routes that still want a credential: every token-like value seen, under the header that the refusal names."""

@@ -95,6 +95,8 @@ class Registrar:
         state.reached = Entry(own.login.route, own.login, exchange, Plan(values, why="log in"), kept=True)
         state.shallow = not any(statement.writes for statement in exchange.statements)
         self.session.history.append(state.reached)
+        if exchange.response is not None:
+            self.session.pool.learn(exchange.response.json, len(self.session.history) - 1, state.resource)
 
     def _probes(self) -> list[RouteState]:
         """Routes that refused an anonymous request for want of a credential, those without parameters first."""

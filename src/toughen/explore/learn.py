@@ -48,7 +48,35 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
         if state.body is None and place in {Place.JSON, Place.FORM}:
             state.body = "json" if place is Place.JSON else "form"
         missing[key] = first(session, state, parameter)
+    if not missing and not any(key[0] in {Place.JSON, Place.FORM} for key, _ in plan.values):
+        missing = _any_fields(state, exchange, session)
     return plan.put(missing, "demanded") if missing else None
+
+
+def _any_fields(state: RouteState, exchange: Exchange, session: Session) -> dict[Key, Candidate]:
+    """Where the handler takes whatever fields it is sent: those that the resource shows, as a client would echo them."""
+    walked = next((each for each in exchange.demands if not each.key and each.place in {"json", "form"}), None)
+    if walked is None:
+        return {}
+    place = Place.JSON if walked.place == "json" else Place.FORM
+    shown: Json = None
+    for entry in session.history:
+        if entry.route == f"GET {state.route.path}" and entry.exchange.response:
+            shown = entry.exchange.response.json
+    while isinstance(shown, dict) and sum(isinstance(each, dict) for each in shown.values()) == 1:
+        shown = next(each for each in shown.values() if isinstance(each, dict))
+    names = list(shown) if isinstance(shown, dict) else [
+        column.name for table in session.blueprint.tables if _single(table.name).endswith(_single(state.resource) or "-") for column in table.columns
+    ]
+    fields: dict[Key, Candidate] = {}
+    for name in names:
+        if grants_power(name) or normal(name) in {"id", "password", "username", "email", "created_at", "updated_at"} or normal(name).endswith("_id"):
+            continue
+        parameter = Parameter(place, (name,), declared=False)
+        state.parameters[(place, (name,))] = parameter
+        fields[(place, (name,))] = Candidate(session.maker.make(parameter), "demanded")
+    state.body = state.body or ("json" if place is Place.JSON else "form")
+    return fields
 
 
 def _missing_key(exchange: Exchange) -> str:
@@ -81,6 +109,9 @@ def first(session: Session, state: RouteState, parameter: Parameter) -> Candidat
 def candidates(session: Session, state: RouteState, parameter: Parameter) -> Iterator[Candidate]:
     """Values for a parameter, the most honest first: its schema, answers seen, rows, its name and type."""
     name = parameter.name
+    own = session.wallet.identities.get(session.current or "")
+    if own is not None and "token" in words(name) and own.credential.headers and parameter.place not in {Place.HEADER, Place.COOKIE}:
+        yield Candidate(own.credential.headers[0][1].rpartition(" ")[2], "identity")
     for value in parameter.enum:
         yield Candidate(value, "schema")
     if parameter.example is not None and not re.search(r"user|mail|name$", normal(name)):

@@ -105,4 +105,10 @@ def _run(session: Session, script: str, root: Path) -> list[str]:
     except ValueError:
         return []
     code, _ = session.lab.run_script(["-m", module], cwd=root)
-    return [f"ran python -m {module}"] if code == 0 else []
+    if code == 0:
+        return [f"ran python -m {module}"]
+    if (root / "__init__.py").is_file():
+        # The project's root is itself a package: its modules import each other from one folder up.
+        code, _ = session.lab.run_script(["-m", f"{root.name}.{module}"], cwd=root.parent)
+        return [f"ran python -m {root.name}.{module}"] if code == 0 else []
+    return []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from toughen.explore import learn
 from toughen.explore.branching import branch_plans
-from toughen.explore.outcomes import Depth, depth, wants_identity
+from toughen.explore.outcomes import Depth, depth, message, wants_identity
 from toughen.explore.session import Entry, Plan, RouteState, Session
 from toughen.explore.values import Candidate, Origin, required
 from toughen.lab.requests import UnresolvedError, pick
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BUDGET = 28
 """Requests that one identity may spend on one route in one round."""
+_PATIENCE = 3
+"""How often the same answer is read again for what it teaches."""
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 _CREDENTIAL_COLUMNS = ("password", "passwd", "hash", "email", "username", "role", "admin", "active", "token")
 
@@ -42,8 +44,10 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
     A success that deletes or that changes who may log in is undone in the database, so that it does not spoil what comes
     after; with `keep` nothing is undone.
     """
+    session.current = identity
     queue: deque[Plan] = deque([first_plan(session, state)])
     seen: set[str] = set()
+    answers: Counter[tuple[int | None, str]] = Counter()
     spent = 0
     while queue and spent < budget:
         plan = queue.popleft()
@@ -69,9 +73,11 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         _remember(state, exchange, identity)
         if deep is Depth.DEAD or (deep is Depth.REFUSED and wants_identity(exchange)):
             return False
-        found = list(_next(session, state, plan, exchange, identity))
-        for better in reversed(found):
-            queue.appendleft(better)
+        answers[exchange.status, message(exchange)] += 1
+        heard = answers[exchange.status, message(exchange)]
+        if heard == 1 or (heard <= _PATIENCE and not plan.grants):
+            for better in reversed(list(_next(session, state, plan, exchange, identity))):
+                queue.appendleft(better)
         if spent == 1 or not queue:
             queue.extend(_coordinates(session, state, plan))
     return False

@@ -49,7 +49,8 @@ class Plan:
 
     def grant(self, grant: Grant, why: str) -> Plan:
         """This plan with one more row written beforehand."""
-        return Plan(self.values, (*self.grants, grant), why)
+        kept = tuple(each for each in self.grants if (each.table, each.where, each.column) != (grant.table, grant.where, grant.column))
+        return Plan(self.values, (*kept, grant), why)
 
     def call(self, route: Route, identity: str | None, body: str | None) -> Call:
         """The Call that it stands for."""
@@ -116,6 +117,8 @@ class Session:
     """Credential-like headers that handlers asked for."""
     outbox: list[str] = field(default_factory=list)
     missing_tables: bool = False
+    current: str | None = None
+    """The identity that is trying."""
     _child: Child | None = None
     _lines: Child | None = None
 
@@ -147,6 +150,8 @@ class Session:
             if each.request.startswith("MAIL"):
                 self.outbox.append(each.request)
         for demand in exchange.demands:
+            if not demand.key:
+                continue
             name = str(demand.key[-1])
             if demand.place == "header" and re.search(r"auth|token|api.?key|session|secret", name, re.IGNORECASE):
                 self.asked_headers[name] = None

@@ -50,14 +50,7 @@ def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | 
     return Unreached(state.route.id, f"reached once, but not again from the snapshot: {reason}", last.last.status if last else None)
 
 
-def _debug(trace, entry):
-    import os
-    if os.environ.get("TDBG"):
-        print("   replay", [(e.method, e.target, e.request_body[:80], e.status, e.response.body[:80] if e.response else e.ended, [s.writes for s in e.statements if s.writes]) for e in trace.exchanges], entry.exchange.status)
-
-
 def _as_before(trace: Trace, entry: Entry) -> bool:
-    _debug(trace, entry)
     """Every step answered, the last with the status that it had, and it wrote where it wrote."""
     if any(exchange.response is None or exchange.response.status >= 400 for exchange in trace.exchanges[:-1]):  # noqa: PLR2004
         return False

@@ -309,7 +309,8 @@ def open_lab(root: Path, entry: Entry, environment: Environment, variables: dict
     listener: Listener | None = None
     lab: Lab | None = None
     try:
-        project = work / "world" / "project"
+        # The folder keeps its name: where it is a package, its modules are imported by that name.
+        project = work / "world" / (root.name if root.name.isidentifier() else "project")
         copy_project(root, project)
         shutil.copytree(_AGENT, work / "agent" / "toughen_agent", ignore=shutil.ignore_patterns("__pycache__"))
         listener = Listener(work / "agent.sock")

@@ -120,8 +120,8 @@ def assemble(
     fields: list[tuple[str, str]] = []
     files: list[tuple[str, str, bytes]] = []
     tree: list[tuple[tuple[str | int, ...], Json]] = []
-    values = {argument: resolver.resolve(argument.value, exchanges) for argument in call.arguments}
-    for argument, value in values.items():
+    for argument in call.arguments:
+        value = resolver.resolve(argument.value, exchanges)
         name = str(argument.path[-1]) if argument.path else ""
         match argument.place:
             case Place.PATH:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from typing_extensions import TypeAliasType
+
 from toughen.model.source import Location
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json = TypeAliasType("Json", "None | bool | int | float | str | list[Json] | dict[str, Json]")
 """Any JSON value."""
 
 

@@ -65,9 +65,7 @@ def survey(sources: Sources, *, app: str | None = None) -> Blueprint:
     )
 
 
-def _handlers(
-    sources: Sources, import_root: str, root: Key | None, framework: str
-) -> Handlers:
+def _handlers(sources: Sources, import_root: str, root: Key | None, framework: str) -> Handlers:
     graph = Graph(Project(sources, import_root))
     graph.choose(root)
     return Handlers(graph, framework)
@@ -94,7 +92,12 @@ def join(blueprint: Blueprint, facts: dict[str, Any], sources: Sources) -> Bluep
     root = entry_points.rooted(sources, entry) if entry else None
     handlers = _handlers(sources, entry.import_root if entry else ".", root, framework)
     joined = _Joined(handlers, facts, sources)
-    told = joined.tables()
+    told = tuple(
+        table
+        if table.location
+        else replace(table, location=own.location if (own := blueprint.table(table.name)) else None)
+        for table in joined.tables()
+    )
     names = {each.name.lower() for each in told}
     known = (*told, *(each for each in blueprint.tables if each.name.lower() not in names))
     routes = joined.routes()
@@ -153,19 +156,20 @@ class _Joined:
 
     def symbol(self, told: dict[str, Any]) -> tuple[Symbol | None, int]:
         """The function that a told place names, and the line of its definition."""
-        line = told.get("line") if isinstance(told.get("line"), int) else 0
+        given = told.get("line")
+        line = given if isinstance(given, int) else 0
         name = str(told.get("function") or told.get("name") or "").replace(".<locals>", "")
-        file = self.relative(told.get("file"), line or 0, name)
+        file = self.relative(told.get("file"), line, name)
         if not file:
-            return None, line or 0
+            return None, line
         around = [
             each
             for each in self.project.facts[file].definitions
-            if each.first <= (line or 0) <= each.end and each.name.rpartition(".")[2] == name.rpartition(".")[2]
+            if each.first <= (line) <= each.end and each.name.rpartition(".")[2] == name.rpartition(".")[2]
         ]
         if not around:
-            return None, line or 0
-        found = min(around, key=lambda each: abs(each.line - (line or 0)))
+            return None, line
+        found = min(around, key=lambda each: abs(each.line - (line)))
         return Symbol(file, found.name), found.line
 
     def routes(self) -> tuple[Route, ...]:
@@ -183,11 +187,13 @@ class _Joined:
         path = str(told["path"])
         identity = openapi.key(method, path)
         known = self.static.get(identity) or self.by_place.get((symbol.file, line) if symbol else ("", -1))
-        parameters = self.path_parameters(told)
+        parameters = list(self.path_parameters(told))
         if known is not None and known.handler != symbol and symbol is not None:
             known = replace(known, handler=symbol, line=line)
         base = known or Found((method,), path, symbol, line, None, None)
-        specified = base.parameters if known and known.secured or (known and known.body) else ()
+        specified = base.parameters
+        described = {each.name: each for each in specified if each.place is Place.PATH}
+        parameters = [described.get(each.name, each) for each in parameters]
         base = replace(base, path=path, methods=(method,), handler=symbol, parameters=(*parameters, *_rest(specified)))
         read = self.handlers.route(base, method)
         operation = self.operations.get(identity)
@@ -209,7 +215,8 @@ class _Joined:
         )
 
     def path_parameters(self, told: dict[str, Any]) -> tuple[Parameter, ...]:
-        converters = told.get("converters") if isinstance(told.get("converters"), dict) else {}
+        given = told.get("converters")
+        converters = given if isinstance(given, dict) else {}
         found = []
         for name in _PART.findall(str(told["path"])):
             kind, form = _TYPES.get(str(converters.get(name)), ("string", None))
@@ -252,7 +259,7 @@ class _Joined:
         model = told.get("model")
         symbol, line = self.symbol({**told, "function": model}) if model else (None, 0)
         return Table(
-            told["name"],
+            str(told["name"]),
             tuple(_column(each) for each in told.get("columns") or () if isinstance(each, dict)),
             tuple(tuple(map(str, each)) for each in told.get("uniques") or ()),
             str(model) if model else None,
@@ -272,7 +279,8 @@ def _named(framework: list[Guard], static: list[Guard]) -> list[Guard]:
     """The framework's guards, with the name and roles that the source gives the same place."""
     found: list[Guard] = []
     for each in framework:
-        known = next((one for one in static if one.location == each.location), None)
+        same = [one for one in static if one.location == each.location]
+        known = next((one for one in same if set(one.roles) >= set(each.roles)), same[0] if same else None)
         if known is None:
             found.append(each)
             continue
@@ -282,8 +290,10 @@ def _named(framework: list[Guard], static: list[Guard]) -> list[Guard]:
 
 
 def _column(told: dict[str, Any]) -> Column:
-    reference = told.get("references")
-    pair = isinstance(reference, list | tuple) and len(reference) == 2  # noqa: PLR2004 - table and column
+    reference: tuple[str, str] | None = None
+    match told.get("references"):
+        case [table, column]:
+            reference = (str(table), str(column))
     length = told.get("max_length")
     return Column(
         str(told.get("name")),
@@ -291,7 +301,7 @@ def _column(told: dict[str, Any]) -> Column:
         nullable=bool(told.get("nullable", True)),
         primary_key=bool(told.get("primary_key")),
         unique=bool(told.get("unique")),
-        references=(str(reference[0]), str(reference[1])) if pair else None,
+        references=reference,
         enum=tuple(told.get("enum") or ()),
         max_length=length if isinstance(length, int) else None,
         has_default=bool(told.get("has_default")),

@@ -39,9 +39,7 @@ def ddl_tables(project: Project) -> Iterator[Table]:
         table = found.get(name.lower())
         if table is None or columns in table.uniques:
             continue
-        changed = tuple(
-            replace(each, unique=each.unique or columns == (each.name,)) for each in table.columns
-        )
+        changed = tuple(replace(each, unique=each.unique or columns == (each.name,)) for each in table.columns)
         found[name.lower()] = replace(table, columns=changed, uniques=(*table.uniques, columns))
     yield from found.values()
 
@@ -152,7 +150,7 @@ def read_table(schema: exp.Schema, where: Location) -> Table:
         )
     uniques += [(each.name,) for each in columns.values() if each.unique]
     listed = tuple(replace(each, unique=each.unique or (each.name,) in uniques) for each in columns.values())
-    return Table(schema.this.name, listed, tuple(dict.fromkeys(uniques)), None, where)
+    return Table(schema.this.name, listed, tuple(sorted(set(uniques))), None, where)
 
 
 def _column(node: exp.ColumnDef) -> Column:
@@ -179,7 +177,7 @@ def _column(node: exp.ColumnDef) -> Column:
     return column
 
 
-def _constrained(column: Column, kind: exp.Expression, raw: str) -> Column:
+def _constrained(column: Column, kind: object, raw: str) -> Column:
     from sqlglot import exp
 
     match kind:
@@ -190,7 +188,11 @@ def _constrained(column: Column, kind: exp.Expression, raw: str) -> Column:
             return replace(column, primary_key=True, nullable=False, has_default=column.has_default or generated)
         case exp.UniqueColumnConstraint():
             return replace(column, unique=True)
-        case exp.AutoIncrementColumnConstraint() | exp.DefaultColumnConstraint() | exp.GeneratedAsIdentityColumnConstraint():
+        case (
+            exp.AutoIncrementColumnConstraint()
+            | exp.DefaultColumnConstraint()
+            | exp.GeneratedAsIdentityColumnConstraint()
+        ):
             return replace(column, has_default=True)
         case exp.Reference():
             table = kind.find(exp.Table)

@@ -20,10 +20,14 @@ _NAMED: Final = re.compile(
     r"(?<![\w./-])((?:[A-Za-z_]\w*[./])*[A-Za-z_]\w*?)(?:\.py)?:([A-Za-z_]\w*)(\(\))?(?![\w:/.])"
 )
 _FLASK_APP: Final = re.compile(r"FLASK_APP[=\s\"':]+([\w./-]+(?::\w+)?)")
-_RUN_FILE: Final = re.compile(r"(?:python3?|fastapi\s+(?:dev|run)|flask\s+--app)\s+([\w./-]+?)(?:\.py)?(?=[\s\"'`\],&]|$)")
+_RUN_FILE: Final = re.compile(
+    r"(?:python3?|fastapi\s+(?:dev|run)|flask\s+--app)\s+([\w./-]+?)(?:\.py)?(?=[\s\"'`\],&]|$)"
+)
 _RUN_FILE_JSON: Final = re.compile(r"\"python3?\",\s*\"([\w./-]+?)(?:\.py)?\"")
 _FILES: Final = frozenset({"main", "app", "wsgi", "asgi", "server", "api", "run", "manage", "application", "index"})
-_TESTS: Final = re.compile(r"(?:^|/)(?:tests?|testing|examples?|docs?|samples?|demos?|scripts?|conftest|test_[^/]*|[^/]*_test)(?:/|\.py$|$)")
+_TESTS: Final = re.compile(
+    r"(?:^|/)(?:tests?|testing|examples?|docs?|samples?|demos?|scripts?|conftest|test_[^/]*|[^/]*_test)(?:/|\.py$|$)"
+)
 _READ: Final = ("procfile", "dockerfile", "docker-compose", "compose", "readme", ".flaskenv")
 
 
@@ -123,7 +127,12 @@ def override(sources: Sources, app: str, found: list[Candidate]) -> tuple[Entry,
     if chosen is None and file in sources.facts:
         facts = sources.facts[file]
         head = attribute.partition(".")[0]
-        if head not in facts.assigned and head not in facts.imports and facts.definition(head) is None and not facts.stars:
+        if (
+            head not in facts.assigned
+            and head not in facts.imports
+            and facts.definition(head) is None
+            and not facts.stars
+        ):
             raise ConfigurationError(
                 f"--app {app!r}: {file} defines no {head!r}", subject=app, hint=f"candidates: {listed}"
             )
@@ -151,12 +160,12 @@ def candidates(graph: Graph) -> list[Candidate]:
     for file, facts in project.facts.items():
         for seen in facts.sightings:
             # A file that imports an application from elsewhere and runs it is where the project itself starts.
-            if seen.kind == "main" and seen.text in facts.imports and (key := graph.find(file, "", seen.text)):
-                if graph.routers[key].kind in APPLICATIONS:
-                    found[file, seen.text] = Candidate(file, seen.text, graph.routers[key].kind, key)
+            if seen.kind == "main" and seen.text in facts.imports and (run := graph.find(file, "", seen.text)):
+                if graph.routers[run].kind in APPLICATIONS:
+                    found[file, seen.text] = Candidate(file, seen.text, graph.routers[run].kind, run)
         for name in facts.assigned:
-            if (file, name) not in found and (made := _assigned_from_factory(graph, file, name)):
-                found[file, name] = Candidate(file, name, graph.routers[made].kind, made)
+            if (file, name) not in found and (held := _assigned_from_factory(graph, file, name)):
+                found[file, name] = Candidate(file, name, graph.routers[held].kind, held)
         for definition in facts.definitions:
             if definition.kind == "def" and "." not in definition.name and definition.returns:
                 made_here = graph.factory(Symbol(file, definition.name))
@@ -170,7 +179,9 @@ def candidates(graph: Graph) -> list[Candidate]:
                     found[file, definition.name] = each
     _score(graph, list(found.values()))
     order = {file: index for index, file in enumerate(project.facts)}
-    return sorted(found.values(), key=lambda each: (-each.score, each.file.count("/"), order[each.file], each.attribute))
+    return sorted(
+        found.values(), key=lambda each: (-each.score, each.file.count("/"), order[each.file], each.attribute)
+    )
 
 
 def _assigned_from_factory(graph: Graph, file: str, name: str) -> Key | None:
@@ -243,8 +254,11 @@ def _named(sources: Sources) -> dict[tuple[str, str], str]:
     readmes_last = sorted(sources.extras.items(), key=lambda each: "readme" in each[0].lower())
     for file, text in readmes_last:
         last = file.rpartition("/")[2].lower()
-        if not (last.startswith(_READ) or last.endswith((".toml", ".sh", ".ini", ".cfg", "makefile", "justfile"))
-                or last in {"app.json", "render.yaml", "railway.json", "vercel.json", "fly.toml"}):
+        if not (
+            last.startswith(_READ)
+            or last.endswith((".toml", ".sh", ".ini", ".cfg", "makefile", "justfile"))
+            or last in {"app.json", "render.yaml", "railway.json", "vercel.json", "fly.toml"}
+        ):
             continue
         clipped = text[:200_000]
         for module, attribute, _ in _NAMED.findall(clipped):
@@ -288,15 +302,21 @@ def import_root(sources: Sources, file: str) -> str:
     if not any(scores.values()):
         # Relative imports need the package's parent; without packages the file's own folder will do.
         plain = next((each for each in ancestors if f"{each}/__init__.py".lstrip("/") not in modules), "")
-        relative = any(target.startswith(".") for target in sources.facts[file].imports.values()) if file in sources.facts else False
+        relative = (
+            any(target.startswith(".") for target in sources.facts[file].imports.values())
+            if file in sources.facts
+            else False
+        )
         if relative and plain == ancestors[0]:
             plain = ancestors[1] if len(ancestors) > 1 else plain
         return plain or "."
     best = max(scores.values())
     chosen = next(each for each in ancestors if scores[each] == best)
-    if f"{chosen}/__init__.py".lstrip("/") in modules and any(
-        target.startswith(".") for target in sources.facts.get(file, _NO_FACTS).imports.values()
-    ) and chosen:
+    if (
+        f"{chosen}/__init__.py".lstrip("/") in modules
+        and any(target.startswith(".") for target in sources.facts.get(file, _NO_FACTS).imports.values())
+        and chosen
+    ):
         tied = [each for each in ancestors if scores[each] == best and each != chosen]
         chosen = tied[0] if tied else chosen
     return chosen or "."

@@ -132,7 +132,11 @@ def _calls(project: Project, file: str, wrapper: Symbol, position: int, needed: 
             for node in ast.walk(statement):
                 if not isinstance(node, ast.Call) or dotted(node.func).rpartition(".")[2] != short:
                     continue
-                if id(node) in seen or project.resolve(file, dotted(node.func)) != wrapper or len(node.args) <= position:
+                if (
+                    id(node) in seen
+                    or project.resolve(file, dotted(node.func)) != wrapper
+                    or len(node.args) <= position
+                ):
                     continue
                 seen.add(id(node))
                 name = project.text(node.args[position], file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from toughen.model.blueprint import Parameter, Place
@@ -88,13 +88,9 @@ def _read(  # noqa: PLR0913 - one pass with its accumulators
         if arg.arg in {"self", "cls"}:
             continue
         kind = shape(project, file, arg.annotation)
-        if (dependency := depends(kind, default, arg.annotation)) is not None:
-            target = dependency
-            if target is _SELF:
-                target = _own_class(arg.annotation)
-            if target is not None:
-                result.dependencies.append((file, target))
-                _follow(project, file, target, names, result, bodies, depth)
+        if (dependency := depends(file, kind, default, arg.annotation)) is not None:
+            result.dependencies.append(dependency)
+            _follow(project, *dependency, names, result, bodies, depth)
             continue
         annotation = arg.annotation
         while isinstance(annotation, ast.Subscript) and dotted(annotation.value).endswith("Annotated"):
@@ -102,7 +98,7 @@ def _read(  # noqa: PLR0913 - one pass with its accumulators
         if dotted(annotation).rpartition(".")[2] in _GIVEN:
             continue
         call, value = setting(project, file, default, kind)
-        required = value is MISSING and default is None or (value is MISSING and call is not None)
+        required = (value is MISSING and default is None) or (value is MISSING and call is not None)
         kind_name = dotted(call.func).rpartition(".")[2] if call else ""
         place = _PLACES.get(kind_name)
         name = (project.text(keyword(call, "alias"), file) if call else None) or arg.arg
@@ -154,21 +150,18 @@ def _bodies(
             result.body_model = kind.model.name.rpartition(".")[2]
 
 
-_SELF: Final = ast.Name("self")
-
-
-def depends(kind: Shape, default: ast.expr | None, annotation: ast.expr | None) -> ast.expr | None:
-    """What an argument depends on; `_SELF` stands for a bare `Depends()`."""
-    for each in (default, *kind.metadata, *_alias_metadata(annotation)):
+def depends(
+    file: str, kind: Shape, default: ast.expr | None, annotation: ast.expr | None
+) -> tuple[str, ast.expr] | None:
+    """What an argument depends on, with the file that says so; a bare `Depends()` means the annotated class."""
+    for home, each in ((file, default), *kind.metadata):
         if isinstance(each, ast.Call) and dotted(each.func).rpartition(".")[2] in {"Depends", "Security"}:
-            return each.args[0] if each.args else keyword(each, "dependency") or _SELF
+            target = each.args[0] if each.args else keyword(each, "dependency")
+            if target is not None:
+                return home, target
+            own = _own_class(annotation)
+            return (file, own) if own is not None else None
     return None
-
-
-def _alias_metadata(annotation: ast.expr | None) -> tuple[ast.expr, ...]:
-    if isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple):
-        return tuple(annotation.slice.elts[1:])
-    return ()
 
 
 def _own_class(annotation: ast.expr | None) -> ast.expr | None:
@@ -186,7 +179,8 @@ def target_of(project: Project, file: str, node: ast.expr) -> Symbol | str:
 
 def dependency_function(project: Project, file: str, node: ast.expr) -> tuple[Symbol, Function] | None:
     """The function that runs for a dependency: itself, `__call__` of an instance, `__init__` of a class, or the inner
-    function of a factory."""
+    function of a factory.
+    """
     found = target_of(project, file, node)
     if not isinstance(found, Symbol):
         return None

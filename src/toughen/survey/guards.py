@@ -31,7 +31,9 @@ _ASKING: Final = re.compile(
     r"|token_valid|is_admin|check_(?:auth|perm)|authenticated|has_(?:role|perm)|verify_(?:jwt|auth|session)|require"
 )
 _NO_IDENTITY: Final = re.compile(r"csrf|captcha|state$|nonce|otp|cart|lang", re.IGNORECASE)
-_MAKES: Final = re.compile(r"(?:create|generate|make|issue|encode|new|sign)_?\w*(?:token|jwt)|jwt\.encode", re.IGNORECASE)
+_MAKES: Final = re.compile(
+    r"(?:create|generate|make|issue|encode|new|sign)_?\w*(?:token|jwt)|jwt\.encode", re.IGNORECASE
+)
 _POWER: Final = re.compile(r"^(?:is_?)?(admin|superuser|staff|moderator|manager|owner|superadmin)$", re.IGNORECASE)
 _ROLE: Final = re.compile(r"roles?$|account_type$|user_type$|permissions?$|scopes?$", re.IGNORECASE)
 _DEEPEST: Final = 6
@@ -57,7 +59,7 @@ def dependency_guards(project: Project, dependencies: Iterable[tuple[str, ast.ex
     schemes: list[Guard] = []
     for file, node in dependencies:
         pair = dependency_function(project, file, node)
-        roles = _literals(project, file, node) if isinstance(node, ast.Call) else ()
+        roles = _given(project, file, node)
         if pair is not None:
             symbol, function = pair
             asked = roles_in(project, symbol.file, function)
@@ -69,6 +71,15 @@ def dependency_guards(project: Project, dependencies: Iterable[tuple[str, ast.ex
         elif _library_user(project, file, node):
             found.append(Guard("dependency", source(node), Location(file, node.lineno), ()))
     return _distinct(found or schemes)
+
+
+def _given(project: Project, file: str, node: ast.expr) -> tuple[str, ...]:
+    """Literals that a dependency was made with, in place or where its name is bound."""
+    if isinstance(node, ast.Call):
+        return _literals(project, file, node)
+    found = project.resolve(file, dotted(node)) if dotted(node) else ""
+    value = project.value(found) if isinstance(found, Symbol) else None
+    return _literals(project, found.file, value) if isinstance(found, Symbol) and isinstance(value, ast.Call) else ()
 
 
 def scheme_of(project: Project, file: str, node: ast.expr) -> Guard | None:
@@ -127,7 +138,7 @@ def fact_guards(project: Project, dependencies: list[tuple[str, Location, tuple[
         if denials(function.body) or _security(function) or _calls_guard(project, symbol, function):
             asked = roles_in(project, symbol.file, function)
             shown = name.partition(".<locals>")[0].removesuffix(".__call__")
-            found.append(Guard("dependency", shown, where, _unique((*roles, *asked))))
+            found.append(Guard("dependency", shown, place(project, symbol), _unique((*roles, *asked))))
     return _distinct(found or schemes)
 
 
@@ -181,7 +192,10 @@ def _optional(call: ast.Call | None) -> bool:
 def _literals(project: Project, file: str, call: ast.Call) -> tuple[str, ...]:
     """Role literals given to a factory: strings, lists of strings, enum members."""
     found: list[str] = []
-    for node in (*call.args, *(each.value for each in call.keywords if each.arg not in {"optional", "fresh", "scheme"})):
+    for node in (
+        *call.args,
+        *(each.value for each in call.keywords if each.arg not in {"optional", "fresh", "scheme"}),
+    ):
         value = project.fold(node, file)
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, str):
@@ -290,18 +304,22 @@ class _Inline:
     def asks(self, node: ast.expr) -> bool:
         """Whether an expression speaks of the caller: session, header, cookie, or a name that came from one."""
         match node:
-            case ast.Call(func=ast.Attribute(attr="get" | "pop", value=owner), args=[first, *_]) if self.local & _names(owner):
+            case ast.Call(func=ast.Attribute(attr="get" | "pop", value=owner), args=[first, *_]) if self.local & _names(
+                owner
+            ):
                 # A default taken from a cookie does not make a field of the body a credential.
                 return self.asks(owner) or self.asks(first)
             case ast.Name(id=name):
                 return name in self.tainted or (name not in self.local and bool(_GLOBAL.search(name)))
             case ast.Attribute(attr=attr, value=owner):
                 if attr in {"is_authenticated", "current_user", "is_anonymous", "headers", "cookies", "authorization"}:
-                    return not isinstance(owner, ast.Name) or owner.id not in self.local or owner.id in {"request", "req"}
+                    return (
+                        not isinstance(owner, ast.Name) or owner.id not in self.local or owner.id in {"request", "req"}
+                    )
                 return self.asks(owner)
-            case ast.Subscript(value=owner, slice=index) | ast.Call(func=ast.Attribute(value=owner), args=[index, *_]) if (
-                isinstance(index, ast.Constant) and isinstance(index.value, str) and _NO_IDENTITY.search(index.value)
-            ):
+            case (
+                ast.Subscript(value=owner, slice=index) | ast.Call(func=ast.Attribute(value=owner), args=[index, *_])
+            ) if isinstance(index, ast.Constant) and isinstance(index.value, str) and _NO_IDENTITY.search(index.value):
                 del owner
                 return False
             case ast.Call(func=func):
@@ -309,7 +327,8 @@ class _Inline:
                 last = name.rpartition(".")[2]
                 if name.partition(".")[0] not in self.local and _ASKING.search(last):
                     return True
-        return any(self.asks(each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr))
+        inner = (each.value if isinstance(each, ast.keyword) else each for each in ast.iter_child_nodes(node))
+        return any(self.asks(each) for each in inner if isinstance(each, ast.expr))
 
 
 def _names(node: ast.expr) -> set[str]:
@@ -355,7 +374,9 @@ def _roles_of(project: Project, file: str, tests: list[ast.expr]) -> tuple[str, 
                 if any(_names_role(each) for each in sides):
                     for each in sides:
                         value = project.fold(each, file)
-                        found += [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+                        found += [
+                            one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)
+                        ]
                 compared.update(id(each) for each in ast.walk(node))
             elif isinstance(node, ast.Attribute) and (power := _POWER.match(node.attr)) and id(node) not in compared:
                 found.append(power[1].lower())
@@ -385,7 +406,4 @@ def _unique(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _distinct(guards: list[Guard]) -> list[Guard]:
-    found: dict[tuple[str, str, Location], Guard] = {}
-    for each in guards:
-        found.setdefault((each.kind, each.name, each.location), each)
-    return list(found.values())
+    return list(dict.fromkeys(guards))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -17,11 +16,12 @@ from toughen.survey.fastapi import Signature, depends, signature
 from toughen.survey.models import shape
 from toughen.survey.project import Function, Project, Symbol
 from toughen.survey.refusals import denials
-from toughen.survey.routers import Graph, Mounted
 from toughen.survey.routes import Found, collect, hooks
 from toughen.survey.spec import specified
 
 if TYPE_CHECKING:
+    from toughen.survey.routers import Graph, Mounted
+    from collections.abc import Iterable
     from toughen.survey.routers import Key
 
 _TYPED: Final = frozenset({"fastapi"})
@@ -103,7 +103,7 @@ class Handlers:
     def objects(self, found: Found, symbol: Symbol | None, node: Function | None, read: Signature) -> list[str]:
         """Arguments that hold an untyped JSON object."""
         if self.framework == "connexion" and node is not None:
-            return [each.arg for each in node.args.args if each.arg in {"body"}]
+            return [each.arg for each in node.args.args if each.arg == "body"]
         # webargs, apifairy and flask_smorest hand the parsed body over as an argument; its schema declares it.
         del found, symbol
         return read.objects
@@ -119,8 +119,8 @@ class Handlers:
         pairs += zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
         for arg, default in pairs:
             kind = shape(self.project, symbol.file, arg.annotation)
-            target = depends(kind, default, arg.annotation)
-            if target is not None and guarding.dependency_guards(self.project, [(symbol.file, target)]):
+            target = depends(symbol.file, kind, default, arg.annotation)
+            if target is not None and guarding.dependency_guards(self.project, [target]):
                 found.add(arg.arg)
         return found
 
@@ -195,7 +195,9 @@ def _negated(node: Function, call: ast.Call) -> bool:
     for each in ast.walk(node):
         if isinstance(each, ast.If) and any(inner is call for inner in ast.walk(each.test)):
             return bool(denials(each.body)) and not any(
-                isinstance(inner, ast.UnaryOp) and isinstance(inner.op, ast.Not) and any(x is call for x in ast.walk(inner))
+                isinstance(inner, ast.UnaryOp)
+                and isinstance(inner.op, ast.Not)
+                and any(x is call for x in ast.walk(inner))
                 for inner in ast.walk(each.test)
             )
     return False

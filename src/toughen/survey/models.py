@@ -28,9 +28,13 @@ _SCALARS: Final = {
     "IPvAnyAddress": ("string", "ipv4"), "PastDate": ("string", "date"), "FutureDate": ("string", "date"),
     "AwareDatetime": ("string", "date-time"), "NaiveDatetime": ("string", "date-time"), "UploadFile": ("file", None),
 }  # fmt: skip
-_LISTS: Final = frozenset({"list", "List", "set", "Set", "frozenset", "FrozenSet", "Sequence", "Iterable", "tuple", "Tuple"})
+_LISTS: Final = frozenset(
+    {"list", "List", "set", "Set", "frozenset", "FrozenSet", "Sequence", "Iterable", "tuple", "Tuple"}
+)
 _OBJECTS: Final = frozenset({"dict", "Dict", "Mapping", "MutableMapping", "Json", "JSON", "TypedDict"})
-_BASES: Final = frozenset({"BaseModel", "SQLModel", "Schema", "RootModel", "TypedDict", "Struct", "BaseSettings", "NamedTuple"})
+_BASES: Final = frozenset(
+    {"BaseModel", "SQLModel", "Schema", "RootModel", "TypedDict", "Struct", "BaseSettings", "NamedTuple"}
+)
 _DEEPEST: Final = 8
 
 
@@ -46,8 +50,8 @@ class Shape:
     model: Symbol | None = None
     """The class of an object whose fields are known."""
     items: Shape | None = None
-    metadata: tuple[ast.expr, ...] = ()
-    """What `Annotated` adds."""
+    metadata: tuple[tuple[str, ast.expr], ...] = ()
+    """What `Annotated` adds, each with the file that it stands in."""
     arguments: ast.Call | None = None
     """`constr(...)` and its kin."""
 
@@ -75,7 +79,7 @@ def shape(project: Project, file: str, node: ast.expr | None, depth: int = 0) ->
                 return _union([shape(project, file, each, depth + 1) for each in elements])
             if name == "Annotated":
                 inner = shape(project, file, elements[0], depth + 1)
-                return replace(inner, metadata=(*inner.metadata, *elements[1:]))
+                return replace(inner, metadata=(*inner.metadata, *((file, each) for each in elements[1:])))
             if name == "Literal":
                 values = tuple(each.value for each in elements if isinstance(each, ast.Constant))
                 return Shape(_type_of(values), enum=values)  # type: ignore[arg-type]
@@ -155,7 +159,9 @@ def bases(project: Project, symbol: Symbol, depth: int = 0) -> Iterator[Symbol |
 def is_model(project: Project, symbol: Symbol) -> bool:
     """Whether a class is a pydantic model or a relative of one."""
     definition = project.definition(symbol)
-    if definition and any(head.rpartition(".")[2] in {"dataclass", "define", "attrs"} for head in definition.decorators):
+    if definition and any(
+        head.rpartition(".")[2] in {"dataclass", "define", "attrs"} for head in definition.decorators
+    ):
         return True
     return any(isinstance(each, str) and each.rpartition(".")[2] in _BASES for each in bases(project, symbol))
 
@@ -218,12 +224,10 @@ def _own_fields(  # noqa: PLR0913 - where, what and how deep
     return found
 
 
-def setting(
-    project: Project, file: str, value: ast.expr | None, kind: Shape
-) -> tuple[ast.Call | None, Json | Missing]:
+def setting(project: Project, file: str, value: ast.expr | None, kind: Shape) -> tuple[ast.Call | None, Json | Missing]:
     """The Field/Query/Body call of a field, and its default; MISSING where it has none."""
     call = value if isinstance(value, ast.Call) and _is_setting(value) else None
-    extra = next((each for each in kind.metadata if isinstance(each, ast.Call) and _is_setting(each)), None)
+    extra = next((each for _, each in kind.metadata if isinstance(each, ast.Call) and _is_setting(each)), None)
     if value is not None and call is None:
         folded = project.fold(value, file)
         return extra, (None if isinstance(folded, Missing) else folded)
@@ -301,9 +305,9 @@ def _leaf(  # noqa: PLR0913 - where and what
         form = None
     texts: dict[str, str] = {}
     example: Json = None
-    for source in (kind.arguments, *kind.metadata, call):
+    for home, source in ((file, kind.arguments), *kind.metadata, (file, call)):
         for each in source.keywords if isinstance(source, ast.Call) else ():
-            value = project.fold(each.value, file)
+            value = project.fold(each.value, home)
             if each.arg in {"gt", "ge", "lt", "le", "min_length", "max_length"} and isinstance(value, int | float):
                 bounds[each.arg] = value
             elif each.arg in {"pattern", "regex"} and isinstance(value, str):

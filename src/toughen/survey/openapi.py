@@ -214,6 +214,8 @@ class _Reader:
         form = node.get("format") if isinstance(node.get("format"), str) else None
         if place is Place.FORM and (form == "binary" or node.get("contentMediaType")):
             place = Place.FILE
+        if place is Place.FILE:
+            form = "binary"
         minimum, maximum = _bounds(node, kind)
         values = node.get("enum")
         enum = tuple(values) if isinstance(values, list) else (node["const"],) if "const" in node else ()
@@ -235,7 +237,7 @@ class _Reader:
 
     def merged(self, schema: object, depth: int = 0) -> dict[str, Any]:
         """The schema with references followed, `allOf` joined, and the first alternative that is not null."""
-        node = self.follow(schema)
+        node: dict[str, Any] = self.follow(schema)
         if not isinstance(node, dict) or depth > _DEEPEST:
             return {}
         if isinstance(parts := node.get("allOf"), list):
@@ -325,7 +327,9 @@ def _model(schema: object) -> str | None:
         return None
     reference = schema.get("$ref")
     if isinstance(reference, str):
-        return reference.rpartition("/")[2]
+        name = reference.rpartition("/")[2]
+        # FastAPI makes such a schema up for the fields of a form.
+        return None if name.startswith("Body_") else name
     for word in ("allOf", "anyOf", "oneOf"):
         listed = schema.get(word)
         for each in listed if isinstance(listed, list) else ():

@@ -29,7 +29,13 @@ def hosts(project: Project) -> tuple[Outbound, ...]:
         client = CLIENTS[root]
         where = Location(file, seen.line, project.scope(file, seen.line) or None)
         host = _host(project, file, seen.line, seen.end)
-        if host is None and seen.text.rpartition(".")[2] in {"Session", "Client", "AsyncClient", "ClientSession", "Request"}:
+        if host is None and seen.text.rpartition(".")[2] in {
+            "Session",
+            "Client",
+            "AsyncClient",
+            "ClientSession",
+            "Request",
+        }:
             # A session says nothing of where it goes; its calls are looked for in the function that holds it.
             host = _host_in_function(project, file, seen.line)
         found.setdefault((host, client, file if host is None else ""), Outbound(host, client, where))

@@ -194,7 +194,9 @@ class Project:
             if isinstance(node, ast.stmt) and node.lineno <= end and (node.end_lineno or 0) >= first
         ]
         # The innermost statements that overlap these lines: an outer one only repeats them.
-        inner = {id(each) for node in found for each in ast.walk(node) if each is not node and isinstance(each, ast.stmt)}
+        inner = {
+            id(each) for node in found for each in ast.walk(node) if each is not node and isinstance(each, ast.stmt)
+        }
         leaves = [node for node in found if not any(isinstance(each, ast.stmt) for each in ast.iter_child_nodes(node))]
         return leaves or [node for node in found if id(node) not in inner]
 
@@ -212,7 +214,10 @@ class Project:
         """The tree of a definition whose facts are known."""
         for statement in self.statements(file, found.first, found.end):
             for node in ast.walk(statement):
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.lineno == found.line:
+                if (
+                    isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                    and node.lineno == found.line
+                ):
                     return node
         return None
 
@@ -274,8 +279,8 @@ class Project:
                     return first + second
                 return first + second if isinstance(first, list) and isinstance(second, list) else MISSING
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                value = self.fold(operand, file, depth + 1)
-                return -value if isinstance(value, int | float) else MISSING
+                number = self.fold(operand, file, depth + 1)
+                return -number if isinstance(number, int | float) else MISSING
             case ast.JoinedStr(values=parts):
                 folded = [self.fold(each, file, depth + 1) for each in parts]
                 return "".join(map(str, folded)) if not any(isinstance(each, Missing) for each in folded) else MISSING

@@ -86,8 +86,8 @@ def _returned(call: ast.Call, node: ast.stmt) -> Refusal | None:
 
 
 def _call_status(call: ast.Call) -> int | None:
-    for each in call.keywords:
-        if each.arg in {"status_code", "status", "code"} and (found := status_of(each.value)) is not None:
+    for named in call.keywords:
+        if named.arg in {"status_code", "status", "code"} and (found := status_of(named.value)) is not None:
             return found
     for each in call.args:
         if (found := status_of(each)) is not None:

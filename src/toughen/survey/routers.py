@@ -117,6 +117,8 @@ class Graph:
         self.root = root
         self.links.clear()
         self.unresolved = 0
+        for key, router in self.routers.items():
+            self._extends(key, router)
         for file, seen in self.project.sightings("link"):
             if seen.text in {"include_router", "register_blueprint", "mount", "add_namespace"}:
                 for call in calls_on(self.project, file, seen.line, seen.end, seen.text):
@@ -138,13 +140,22 @@ class Graph:
             return
         key = (file, self.project.scope(file, line), name)
         self.routers[key] = Router(key, kind, call, line, prefix.rstrip("/"))
-        if kind == "api":
-            parent = argument(call, 0, "app")
-            if parent is not None and (found := self.find(file, key[1], dotted(parent))):
-                self.links.append(Link(found, key, "", replaces=False, call=call, file=file))
-        elif kind_name == "namespace" and isinstance(call.func, ast.Attribute):
-            if found := self.find(file, key[1], dotted(call.func.value)):
-                self.links.append(Link(found, key, "", replaces=False, call=call, file=file))
+
+    def _extends(self, key: Key, router: Router) -> None:
+        """`Api(app)` of flask_restful and its kin, and the namespaces that hang on it."""
+        file, scope, _ = key
+        func = router.call.func
+        if router.kind == "api":
+            parent = argument(router.call, 0, "app", "blueprint")
+            found = self.find(file, scope, dotted(parent)) if parent is not None else None
+            # An `Api()` without an app is tied to one by init_app.
+            found = found or self.root
+        elif isinstance(func, ast.Attribute) and func.attr == "namespace":
+            found = self.find(file, scope, dotted(func.value))
+        else:
+            return
+        if found and found != key:
+            self.links.append(Link(found, key, "", replaces=False, call=router.call, file=file))
 
     def _made(self, file: str, call: ast.Call) -> tuple[str, str] | None:
         name = dotted(call.func)

@@ -78,17 +78,17 @@ def collect(graph: Graph) -> list[Found]:
             if seen.kind == "link" and seen.text in {"add_url_rule", "add_api_route", "add_route", "add_resource"}:
                 found += _registered(graph, mounted, file, seen)
     for routers in mounted.values():
-        for each in routers:
-            if each.router.kind == "starlette" or each.router.kind == "router":
-                found += _listed(project, each)
+        for router in routers:
+            if router.router.kind in {"starlette", "router", "fastapi"}:
+                found += _listed(project, router)
     order = {file: index for index, file in enumerate(project.facts)}
     found.sort(key=lambda each: (order[each.handler.file] if each.handler else 0, each.line))
     unique: dict[tuple[str, str], Found] = {}
-    for each in found:
-        for method in each.methods:
-            unique.setdefault((method, each.path), each)
-    kept: dict[int, Found] = {id(each): each for each in unique.values()}
-    return [each for each in found if id(each) in kept]
+    for route in found:
+        for method in route.methods:
+            unique.setdefault((method, route.path), route)
+    kept = {id(route) for route in unique.values()}
+    return [route for route in found if id(route) in kept]
 
 
 def hooks(graph: Graph) -> list[tuple[Symbol, Mounted]]:

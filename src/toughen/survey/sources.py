@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from toughen.errors import SurveyError
 from toughen.model.blueprint import Unparsed
-from toughen.survey.facts import VERSION, FileFacts, extract
+from toughen.survey.facts import VERSION, FileFacts
+from toughen.survey.visitor import extract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,8 +62,7 @@ class Sources:
     def lines(self) -> int:
         """Lines of Python, also in files that could not be parsed."""
         return sum(
-            self.facts[file].lines if file in self.facts else text.count("\n") + 1
-            for file, text in self.texts.items()
+            self.facts[file].lines if file in self.facts else text.count("\n") + 1 for file, text in self.texts.items()
         )
 
 
@@ -230,7 +230,7 @@ def _extract_some(work: list[tuple[str, str]]) -> list[tuple[str, FileFacts | st
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for file, text in work:
-                done.append((file, _extract_one(text)))  # noqa: PERF401 - the warnings filter is the loop's scope
+                done.append((file, _extract_one(text)))
     finally:
         if enabled:
             gc.enable()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from toughen.model.blueprint import Json
 from toughen.survey import openapi, yaml
 from toughen.survey.facts import dotted
 from toughen.survey.project import Symbol, argument, keyword
@@ -13,6 +12,7 @@ from toughen.survey.routers import calls_on
 from toughen.survey.routes import Found, plain
 
 if TYPE_CHECKING:
+    from toughen.model.blueprint import Json
     import ast
 
     from toughen.survey.routers import Graph, Router

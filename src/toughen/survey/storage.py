@@ -21,7 +21,9 @@ _IMPORTS: Final = {
     "flask_mysqldb": "mysql", "pymongo": "mongodb", "motor": "mongodb",
 }  # fmt: skip
 _KNOWN: Final = frozenset({"sqlite", "postgresql", "mysql"})
-_MUTATORS: Final = frozenset({"append", "pop", "update", "remove", "insert", "setdefault", "clear", "add", "extend", "popitem"})
+_MUTATORS: Final = frozenset(
+    {"append", "pop", "update", "remove", "insert", "setdefault", "clear", "add", "extend", "popitem"}
+)
 
 
 def database(project: Project, tables: Iterable[Table], routes: Iterable[Route]) -> str | None:

@@ -29,7 +29,9 @@ _TYPES: Final = {
 }  # fmt: skip
 _ANNOTATED: Final = {"date-time": "datetime", "date": "date", "time": "datetime", "binary": "blob"}
 _COLUMN_CALLS: Final = frozenset({"Column", "mapped_column"})
-_MODEL_BASES: Final = frozenset({"DeclarativeBase", "declarative_base", "Model", "SQLModel", "MappedAsDataclass", "Base"})
+_MODEL_BASES: Final = frozenset(
+    {"DeclarativeBase", "declarative_base", "Model", "SQLModel", "MappedAsDataclass", "Base"}
+)
 
 
 def tables(project: Project) -> tuple[Table, ...]:
@@ -37,9 +39,7 @@ def tables(project: Project) -> tuple[Table, ...]:
     found: dict[str, Table] = {}
     for table in (*_mapped(project), *_objects(project), *ddl_tables(project), *_migrated(project)):
         key = table.name.lower()
-        if key not in found:
-            found[key] = table
-        elif found[key].model is None and table.model:
+        if key not in found or (found[key].model is None and table.model):
             found[key] = table
     return tuple(found.values())
 
@@ -52,11 +52,15 @@ class _Columns:
 
     def table(self, name: str, model: str | None, location: Location) -> Table:
         columns = tuple(
-            replace(each, unique=each.unique or (each.name,) in self.uniques, enum=each.enum or self.enums.get(each.name, ()))
+            replace(
+                each,
+                unique=each.unique or (each.name,) in self.uniques,
+                enum=each.enum or self.enums.get(each.name, ()),
+            )
             for each in self.columns.values()
         )
         singles = [(each.name,) for each in columns if each.unique]
-        return Table(name, columns, tuple(dict.fromkeys([*self.uniques, *singles])), model, location)
+        return Table(name, columns, tuple(sorted({*self.uniques, *singles})), model, location)
 
 
 # -- mapped classes ------------------------------------------------------------------------------------------
@@ -98,7 +102,9 @@ def _class_table(project: Project, symbol: Symbol, definition: Definition) -> Ta
             table_name = _snake(definition.name.rpartition(".")[2])
     if table_name is None or not read.columns:
         return None
-    return read.table(table_name, definition.name.rpartition(".")[2], Location(symbol.file, definition.line, definition.name))
+    return read.table(
+        table_name, definition.name.rpartition(".")[2], Location(symbol.file, definition.line, definition.name)
+    )
 
 
 def _declared_base(project: Project, above: list[Symbol | str]) -> bool:
@@ -106,7 +112,10 @@ def _declared_base(project: Project, above: list[Symbol | str]) -> bool:
     for each in above:
         if isinstance(each, Symbol):
             value = project.value(each)
-            if isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] in {"declarative_base", "automap_base"}:
+            if isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] in {
+                "declarative_base",
+                "automap_base",
+            }:
                 return True
             if each.name.endswith(".Model"):
                 return True
@@ -116,9 +125,7 @@ def _declared_base(project: Project, above: list[Symbol | str]) -> bool:
 def _names_itself(names: set[str], node: ast.ClassDef) -> bool:
     """Flask-SQLAlchemy and its kin name a table after its class; an abstract class has none."""
     del names
-    return not any(
-        isinstance(each, ast.Assign) and dotted(each.targets[0]) == "__abstract__" for each in node.body
-    )
+    return not any(isinstance(each, ast.Assign) and dotted(each.targets[0]) == "__abstract__" for each in node.body)
 
 
 def _table_name(project: Project, symbol: Symbol, node: ast.ClassDef) -> str | None:
@@ -203,7 +210,9 @@ def _members(project: Project, symbol: Symbol) -> tuple[Json, ...]:
     return tuple(
         each.targets[0].id
         for each in node.body
-        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name) and not each.targets[0].id.startswith("_")
+        if isinstance(each, ast.Assign)
+        and isinstance(each.targets[0], ast.Name)
+        and not each.targets[0].id.startswith("_")
     )
 
 
@@ -265,7 +274,9 @@ def _column(project: Project, file: str, name: str, call: ast.Call, known: Colum
     kind = told[0] if told else base.type
     if told is None and references is not None and kind == "any":
         kind = "integer"
-    supplied = any(each.arg in {"default", "server_default", "default_factory", "insert_default"} for each in call.keywords)
+    supplied = any(
+        each.arg in {"default", "server_default", "default_factory", "insert_default"} for each in call.keywords
+    )
     return replace(
         base,
         name=name,

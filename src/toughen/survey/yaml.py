@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from toughen.model.blueprint import Json
 
-_KEY: Final = re.compile(r"""^(?P<key>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s\[\]{},#&*!|>'"%@`-][^#]*?|-[^\s#][^#]*?):(?:\s+(?P<rest>.*))?$""")
+_KEY: Final = re.compile(
+    r"""^(?P<key>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s\[\]{},#&*!|>'"%@`-][^#]*?|-[^\s#][^#]*?):(?:\s+(?P<rest>.*))?$"""
+)
 _INTEGER: Final = re.compile(r"^[-+]?(?:0|[1-9]\d*)$")
 _FLOAT: Final = re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?$")
 _CONSTANTS: Final[dict[str, Json]] = {

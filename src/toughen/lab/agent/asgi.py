@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from typing import Any, Awaitable, Callable, Dict, Iterable, List, Optional
+from typing import Any, Callable, Coroutine, Dict, Iterable, List, Optional
 
 from .answers import CLIENT, SERVER, Answer, Request
 
@@ -32,11 +32,12 @@ class AsgiCaller:
         self._messages: asyncio.Queue[Event]
         self._lifespan: Optional[asyncio.Task[None]] = None
 
-    def start(self) -> None:
-        """Run the lifespan's start-up; raises what the app raised there."""
-        self._loop.run_until_complete(self._start())
+    def live(self, life: Coroutine[Any, Any, None]) -> None:
+        """Run the child's whole life in one task: worker threads live as long as the task that they began under."""
+        self._loop.run_until_complete(life)
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
+        """Run the lifespan's start-up; raises what the app raised there."""
         self._messages = asyncio.Queue()
         started: asyncio.Future[Optional[str]] = self._loop.create_future()
         self._stopped: asyncio.Future[None] = self._loop.create_future()
@@ -68,10 +69,11 @@ class AsgiCaller:
         if error is not None and not isinstance(error, Exception):
             raise error
 
-    def serve(self, requests: Iterable[Dict[str, Any]], begin: Callable[[], None], end: Finished) -> None:
+    async def serve(self, requests: Iterable[Dict[str, Any]], begin: Callable[[], None], end: Finished) -> None:
         """Serve a batch: `begin()` before and `end(answer, error)` after each request."""
         done: asyncio.Future[None] = self._loop.create_future()
         waiting = iter(requests)
+        context = contextvars.copy_context()
 
         def following() -> None:
             message = next(waiting, None)
@@ -91,24 +93,13 @@ class AsgiCaller:
             except BaseException as error:  # noqa: BLE001 - the lab is gone, or a recorder failed
                 done.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
 
-        context = contextvars.copy_context()
-        self._loop.call_soon(following)
-        self._loop.run_until_complete(done)
+        following()
+        await done
 
-    def run(self, awaitable: Awaitable[Any]) -> Any:  # noqa: ANN401
-        """Finish a coroutine of the prototype in this child's loop."""
-
-        async def finish() -> Any:  # noqa: ANN401
-            return await awaitable
-
-        return self._loop.run_until_complete(finish())
-
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Run the lifespan's shut-down."""
-        if self._lifespan is not None and not self._lifespan.done():
-            self._loop.run_until_complete(self._stop())
-
-    async def _stop(self) -> None:
+        if self._lifespan is None or self._lifespan.done():
+            return
         await self._messages.put({"type": "lifespan.shutdown"})
         waiting: List[Any] = [self._lifespan, self._stopped]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=SHUTDOWN_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import inspect
@@ -15,6 +16,7 @@ from .answers import Answer
 from .asgi import AsgiCaller
 from .boot import App
 from .gate import Gate
+from .late import Late
 from .recorder import RECORDER, plain_json
 from .wire import Message, Wire
 from .wsgi import WsgiCaller
@@ -25,11 +27,12 @@ SERVER_ERROR = 500
 class Child:
     """Serves requests to one loaded app until the lab says quit or goes away."""
 
-    def __init__(self, app: App, config: Message, order: Message) -> None:
-        """Connect to the lab and put the recorders of this process in place."""
+    def __init__(self, app: App, config: Message, order: Message, wire: Wire, late: Late) -> None:
+        """Put the recorders of this process in place."""
         self._app = app
         self._order = order
-        self._wire = Wire(config["socket"])
+        self._wire = wire
+        self._late = late
         limit = int(config.get("body_limit") or 1 << 20)
         self._caller: Union[AsgiCaller, WsgiCaller] = (AsgiCaller if app.asgi else WsgiCaller)(app.target, limit)
         self._modules = len(sys.modules)
@@ -38,42 +41,47 @@ class Child:
         self._started = 0.0
         canaries.install()
 
-    def run(self) -> None:
-        """Say hello, start up, serve, shut down."""
-        self._wire.send({"hello": "child", "id": self._order.get("id"), "pid": os.getpid()})
+    def run(self, first: Optional[Message] = None) -> None:
+        """Say hello, start up, serve, shut down; no hello where the first order is there already."""
+        self._caller.live(self._live(first))
+
+    async def _live(self, first: Optional[Message]) -> None:
+        if first is None:
+            self._wire.send({"hello": "child", "id": self._order.get("id"), "pid": os.getpid()})
         if self._order.get("lines"):
             lines.install(self._app)
         try:
-            self._caller.start()
+            await self._caller.start()
         except BaseException as error:  # noqa: BLE001 - whatever the start-up raised is the answer
             self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
             return
         if self._order.get("gate"):
             RECORDER.gate = Gate(self._wire)
             sqlite.never_wait()
-        self._wire.send({"ready": {}})
+        if first is None:
+            self._wire.send({"ready": {}})
         while True:
-            order = self._wire.receive()
+            order, first = first or self._wire.receive(), None
             if order is None:
                 return
             do = order.get("do")
             if do == "serve":
-                self._serve(order)
+                await self._serve(order)
             elif do == "call":
-                self._wire.send(self._call(order))
+                self._wire.send(await self._call(order))
             elif do == "rows":
                 self._wire.send({"tables": sqlite.memory_tables()})
             elif do == "quit":
-                self._caller.stop()
+                await self._caller.stop()
                 return
             else:
                 self._wire.send({"failed": {"stage": "order", "failure": _unknown(do)}})
 
-    def _serve(self, order: Message) -> None:
+    async def _serve(self, order: Message) -> None:
         self._record = order.get("record") or {}
         if self._record.get("lines"):
             lines.install(self._app)
-        self._caller.serve(order.get("requests") or (), self._begin, self._end)
+        await self._caller.serve(order.get("requests") or (), self._begin, self._end)
 
     def _begin(self) -> None:
         RECORDER.begin(self._record)
@@ -99,7 +107,8 @@ class Child:
         RECORDER.failure = RECORDER.passing = cause = None
         exchange["milliseconds"] = round(spent * 1000, 3)
         if len(sys.modules) != self._modules:
-            exchange["imported"] = self._imported()
+            exchange["imported"] = names = self._imported()
+            self._late.tell(names)
         self._wire.send(exchange)
         if leaves:
             # SystemExit or KeyboardInterrupt out of a handler ends a worker.
@@ -118,7 +127,7 @@ class Child:
                 told.append(name)
         return told
 
-    def _call(self, order: Message) -> Message:
+    async def _call(self, order: Message) -> Message:
         module, _, path = str(order.get("function") or "").partition(":")
         try:
             target: Any = importlib.import_module(module)
@@ -127,7 +136,7 @@ class Child:
             with self._context():
                 result = target(*(order.get("arguments") or ()), **(order.get("keywords") or {}))
                 if inspect.isawaitable(result):
-                    result = self._caller.run(result)
+                    result = await result if self._app.asgi else asyncio.run(_finish(result))
         except BaseException as error:  # noqa: BLE001 - the prototype's function may raise anything
             return {"failed": {"stage": "call", "failure": frames.failure(error)}}
         return {"returned": _readable(result)}
@@ -136,6 +145,10 @@ class Child:
         """Flask's functions want an application context around them."""
         flask = self._app.flask
         return flask.test_request_context("/") if flask is not None else contextlib.nullcontext()
+
+
+async def _finish(awaitable: Any) -> Any:  # noqa: ANN401
+    return await awaitable
 
 
 def _readable(result: object) -> Any:  # noqa: ANN401

@@ -167,9 +167,9 @@ def _recording(kind: Any) -> type:  # noqa: ANN401
             self.__dict__["_asked_at"] = (id(frame), frame.f_lasti)
             note(place, (), "iterate", present=True)
 
-    def __getitem__(self: Any, key: Any, *more: Any) -> Any:  # noqa: ANN401, N807
+    def __getitem__(self: Any, key: Any, *more: Any, **keywords: Any) -> Any:  # noqa: ANN401, N807
         ask(self, key, "subscript")
-        return kind.__getitem__(self, key, *more)
+        return kind.__getitem__(self, key, *more, **keywords)
 
     def get(self: Any, key: Any, default: Any = None, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401
         ask(self, key, "get", default, args[0] if args else keywords.get("type"))

@@ -93,10 +93,21 @@ def text_of(value: object, limit: int = 2000) -> str:
         return "<" + type(value).__name__ + " whose text cannot be had: " + type(error).__name__ + ">"
 
 
+def _without_agent(told: Any, depth: int = 0) -> None:  # noqa: ANN401
+    """Leave the agent's own frames out: they are none of the prototype's business."""
+    if told is None or depth > 20:  # noqa: PLR2004
+        return
+    told.stack = traceback.StackSummary.from_list([each for each in told.stack if not each.filename.startswith(_AGENT)])
+    _without_agent(told.__cause__, depth + 1)
+    _without_agent(told.__context__, depth + 1)
+
+
 def failure(error: BaseException, place: Optional[Place] = None) -> Dict[str, Any]:
     """Tell an exception as the protocol's FAILURE."""
     try:
-        told = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-40))[-8000:]
+        whole = traceback.TracebackException(type(error), error, error.__traceback__, limit=-40)
+        _without_agent(whole)
+        told = "".join(whole.format())[-8000:]
     except Exception:  # noqa: BLE001
         told = ""
     return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
 import os
 import platform
 import signal
@@ -13,7 +12,7 @@ import threading
 import time
 from typing import Any, Dict, Optional
 
-from . import boot, demand, facts, frames, frameworks, outbound, prepare, sqlite
+from . import boot, demand, facts, frames, frameworks, late, outbound, prepare, sqlite
 from .child import Child
 from .hooks import Finder
 from .wire import Message, Wire
@@ -36,6 +35,7 @@ class Server:
         self._failed: Optional[Message] = None
         self._wire = Wire(config["socket"])
         self._prctl = _prctl()
+        self._late = late.Late()
         frames.own(config["root"])
         sqlite.install()
         finder = Finder()
@@ -64,6 +64,8 @@ class Server:
             order = self._wire.receive()
             if order is None or order.get("do") == "quit":
                 return
+            if self._config.get("mode") == "whole" and order.get("do") in ("serve", "call", "rows"):
+                self._live({}, order)
             answer = self._obey(order)
             if answer is not None:
                 self._wire.send(answer)
@@ -80,7 +82,7 @@ class Server:
         if do == "facts":
             return {"ready": self._facts()}
         if do == "import":
-            return {"imported": _import(order.get("modules") or ())}
+            return {"imported": late.bring_in(order.get("modules") or ())}
         return {"failed": {"stage": "order", "failure": _plain_failure("unknown order: " + repr(do))}}
 
     def _facts(self) -> Dict[str, Any]:
@@ -94,6 +96,7 @@ class Server:
             return self._failed or {"failed": {"stage": "entry", "failure": _plain_failure("no entry was loaded")}}
         if self._config.get("mode") == "whole":
             self._live(order)
+        self._late.bring_in()
         for stream in (sys.stdout, sys.stderr):
             _flush(stream)
         # The kernel reaps children that nobody waits for.
@@ -118,12 +121,15 @@ class Server:
         self._live(order)
         return None
 
-    def _live(self, order: Message) -> None:
-        """Be the child; never come back."""
+    def _live(self, order: Message, first: Optional[Message] = None) -> None:
+        """Be the child, on the server's own connection where the lab's first order came by it; never come back."""
         code = 0
         try:
-            assert self._app is not None
-            Child(self._app, self._config, order).run()
+            if self._app is None:
+                message = "no entry was loaded"
+                raise RuntimeError(message)
+            wire = Wire(self._config["socket"]) if first is None else self._wire
+            Child(self._app, self._config, order, wire, self._late).run(first)
         except OSError:
             code = 72
         except BaseException as error:  # noqa: BLE001 - nothing may fall back into the server's loop
@@ -144,19 +150,6 @@ def fork_safety() -> str:
     if busy:
         return "a transaction is open after the import: " + ", ".join(busy)
     return "safe"
-
-
-def _import(names: Any) -> int:  # noqa: ANN401
-    done = 0
-    for name in names:
-        try:
-            importlib.import_module(str(name))
-            done += 1
-        except Exception:  # noqa: BLE001, S112 - a module that only its package can import
-            continue
-    gc.collect()
-    gc.freeze()
-    return done
 
 
 def _prctl() -> Any:  # noqa: ANN401

@@ -15,7 +15,8 @@ Message = Dict[str, Any]
 LIMIT = 256 * 1024 * 1024
 """Longest frame, in bytes; a longer one means that the stream is out of step."""
 
-_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+# What is sent was made here, as a tree: no need to look for circles.
+_encode = json.JSONEncoder(separators=(",", ":"), default=str, check_circular=False).encode
 
 
 class Wire:
@@ -32,10 +33,11 @@ class Wire:
 
     def send(self, message: Message) -> None:
         """Send one frame; raises OSError when the lab is gone."""
-        data = _encode(message).encode("utf-8", "backslashreplace")
-        view = memoryview(struct.pack(">I", len(data)) + data)
-        while view:
-            view = view[self._socket.send(view) :]
+        data = _encode(message).encode("ascii")
+        frame = struct.pack(">I", len(data)) + data
+        sent = self._socket.send(frame)
+        if sent != len(frame):
+            self._socket.sendall(memoryview(frame)[sent:])
 
     def receive(self) -> Optional[Message]:
         """Return the next frame, None when the lab closed the connection."""

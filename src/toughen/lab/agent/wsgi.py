@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import sys
-from typing import Any, Awaitable, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Coroutine, Dict, Iterable, List, Optional, Tuple
 
 from .answers import CLIENT, SERVER, Answer, Request
 
@@ -20,21 +19,22 @@ class WsgiCaller:
         self._app = app
         self._limit = limit
 
-    def start(self) -> None:
+    def live(self, life: Coroutine[Any, Any, None]) -> None:
+        """Run the child's whole life without an event loop, which views of the prototype may want to start."""
+        try:
+            life.send(None)
+        except StopIteration:
+            return
+        message = "the child's life waits for an event loop"
+        raise RuntimeError(message)
+
+    async def start(self) -> None:
         """Do nothing: WSGI knows no lifespan."""
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Do nothing: WSGI knows no lifespan."""
 
-    def run(self, awaitable: Awaitable[Any]) -> Any:  # noqa: ANN401
-        """Finish a coroutine of the prototype."""
-
-        async def finish() -> Any:  # noqa: ANN401
-            return await awaitable
-
-        return asyncio.run(finish())
-
-    def serve(self, requests: Iterable[Dict[str, Any]], begin: Callable[[], None], end: Finished) -> None:
+    async def serve(self, requests: Iterable[Dict[str, Any]], begin: Callable[[], None], end: Finished) -> None:
         """Serve a batch: `begin()` before and `end(answer, error)` after each request."""
         for message in requests:
             request = Request(message)

@@ -1,0 +1,174 @@
+"""Owns the command line: arguments -> config -> pipeline -> report -> exit code; the only file that prints."""
+
+from __future__ import annotations
+
+import difflib
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from toughen import __version__, config, store
+from toughen.errors import ToughenError
+from toughen.events import Event, Found, Stage, Step
+from toughen.harden import tree
+from toughen.model.finding import Inconclusive, Proven, Refuted, Severity, Status
+from toughen.model.patch import Kept
+from toughen.pipeline import Run
+from toughen.report import json as json_report
+from toughen.report import text as text_report
+from toughen.rules import load, named
+
+if TYPE_CHECKING:
+    from toughen.model.verdict import Verdict
+
+PROVEN, CLEAN, FAILED = 10, 0, 1
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Proves where an AI-built web backend breaks, and hardens it without rewriting it.")
+_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+PathArgument = Annotated[Path, typer.Argument(help="The prototype's folder.")]
+Only = Annotated[list[str] | None, typer.Option("--only", help="A break (race/lost-update) or a place (race); may be repeated.")]
+App = Annotated[str | None, typer.Option("--app", help="The application, where several are found: module:attribute, module:factory() or file.py:attribute.")]
+Budget = Annotated[float | None, typer.Option("--budget", help="Seconds for exploring and proving together.")]
+Format = Annotated[str, typer.Option("--format", help="text or json.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to a file.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything that is made up.")]
+
+
+@app.command()
+def check(
+    path: PathArgument = Path(), only: Only = None, *, static: Annotated[bool, typer.Option("--static", help="Read the source only; execute nothing.")] = False,
+    app: App = None, budget: Budget = None, format: Format = "text", output: Output = None, seed: Seed = None,  # noqa: A002
+) -> None:
+    """Prove where the prototype breaks, on a throw-away copy of it."""
+    settings = _settings(path, only=only, static=static, app=app, budget=budget, seed=seed, form=format)
+    run = Run(path.resolve(), settings, _progress())
+    verdict = run.check()
+    _report(verdict, format, output)
+    raise typer.Exit(_code(verdict, settings.threshold))
+
+
+@app.command()
+def fix(
+    path: PathArgument = Path(), only: Only = None, *, app: App = None, budget: Budget = None, format: Format = "text", output: Output = None, seed: Seed = None,  # noqa: A002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the diff; write nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write even where the tree is not clean.")] = False,
+    commit: Annotated[bool, typer.Option("--commit", help="One commit for each mend.")] = False,
+) -> None:
+    """Mend what was proven; each mend is kept only if the break is gone and everything honest still works."""
+    settings = _settings(path, only=only, app=app, budget=budget, seed=seed, form=format)
+    root = path.resolve()
+    if not dry_run and not force:
+        tree.demand_clean(root)
+    verdict = Run(root, settings, _progress()).fix(write=not dry_run, commit=commit)
+    if dry_run:
+        kept = [outcome.patch for _, outcome in verdict.mends if isinstance(outcome, Kept)]
+        for patch in kept:
+            sys.stdout.write(f"# {patch.summary}\n# {patch.finding}\n{tree.diff(patch.changes)}\n")
+    _report(verdict, format, output)
+    left = [each for each in verdict.findings if each.status is Status.PROVEN and each.id not in {finding for finding, outcome in verdict.mends if isinstance(outcome, Kept)}]
+    raise typer.Exit(3 if not verdict.booted else PROVEN if left else CLEAN)
+
+
+@app.command()
+def replay(proof: Annotated[Path, typer.Argument(help="A file below .toughen/proofs/.")], *, app: App = None) -> None:
+    """Execute a stored proof again, in a fresh boot."""
+    root = proof.resolve().parent.parent.parent
+    stored, _ = store.load(proof.resolve())
+    run = Run(root, config.read(root, app=app or stored.app), _progress())
+    finding, outcome = run.replay(proof.resolve())
+    match outcome:
+        case Proven(again):
+            sys.stdout.write(f"{finding.id}: it still breaks.\n{again.evidence.message}\n")
+            for name, value in again.evidence.facts.items():
+                sys.stdout.write(f"  {name}: {value}\n")
+            raise typer.Exit(PROVEN)
+        case Refuted():
+            sys.stdout.write(f"{finding.id}: gone. The honest request passes and the hostile one is turned away.\n")
+        case Inconclusive(reason):
+            sys.stdout.write(f"{finding.id}: inconclusive: {reason}\n")
+            raise typer.Exit(FAILED)
+
+
+@app.command()
+def explain(break_id: Annotated[str, typer.Argument(metavar="BREAK", help="A break: race/lost-update.")]) -> None:
+    """Say what a break is, who pays for it, and what to do instead."""
+    rule = named(break_id)
+    if rule is None:
+        known = [each.id for each in load()]
+        near = difflib.get_close_matches(break_id, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        _errors.print(f"error: there is no break {break_id!r}{hint}\nthere are: {', '.join(known)}", style="red", markup=False)
+        raise typer.Exit(2)
+    numbers = ", ".join([*(f"CWE-{each}" for each in rule.cwe), *(each for each in (f"OWASP {rule.owasp}" if rule.owasp else "", f"ASVS {rule.asvs}" if rule.asvs else "") if each)])
+    sys.stdout.write(f"{rule.id}: {rule.title}\n{rule.severity.value}" + (f" ({numbers})" if numbers else "") + f"\n\n{_dedented(type(rule).__doc__ or '')}\n")
+
+
+def _dedented(text: str) -> str:
+    import inspect
+
+    return inspect.cleandoc(text)
+
+
+def _settings(path: Path, *, form: str, **overrides: object) -> config.Config:
+    if not path.is_dir():
+        raise config.ConfigurationError(f"{path} is not a folder", subject=path, hint="name the folder that holds the prototype")
+    if form not in {"text", "json"}:
+        raise config.ConfigurationError(f"--format must be text or json, not {form!r}", subject=form)
+    only = overrides.pop("only", None)
+    return config.read(path.resolve(), only=tuple(only) if only else None, **overrides)  # type: ignore[arg-type]
+
+
+def _progress():  # noqa: ANN202
+    def tell(event: Event) -> None:
+        match event:
+            case Stage(name, detail):
+                _errors.print(f"{name:<12}{detail}", style="bold", markup=False)
+            case Step(text):
+                if _errors.is_terminal:
+                    _errors.print(f"            {text}", style="dim", markup=False)
+            case Found(finding, seconds):
+                _errors.print(f"  proven {seconds:6.1f} s  {finding.id}: {finding.message}", style="red", markup=False)
+
+    return tell
+
+
+def _report(verdict: Verdict, form: str, output: Path | None) -> None:
+    if form == "json":
+        text = json_report.render(verdict, __version__)
+    else:
+        text = text_report.render(verdict, __version__, {rule.id: rule.title for rule in load()})
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        store.write(output, text.encode())
+
+
+def _code(verdict: Verdict, threshold: str) -> int:
+    least = list(Severity).index(Severity(threshold))
+    if any(each.status is Status.PROVEN and list(Severity).index(each.severity) >= least for each in verdict.findings):
+        return PROVEN
+    return CLEAN if verdict.booted or "static survey only" in verdict.notes else 3
+
+
+def main() -> None:
+    """Run the command line; every error that toughen raises on purpose becomes one clear message and its exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        app()
+    except ToughenError as error:
+        _errors.print(f"error: {error.message}", style="red", markup=False)
+        if error.hint:
+            _errors.print(error.hint, markup=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _errors.print("interrupted; nothing is left behind", markup=False)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Owns the order of trust: a mend is tried on its own copy and kept only when every step of it holds."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toughen.errors import LabError
+from toughen.events import Stage, Step, silent
+from toughen.harden.sameness import Behaviour, behaviour, differences
+from toughen.harden.suite import SuiteResult, run_suite
+from toughen.harden.tree import commit as commit_patch
+from toughen.harden.tree import put, undo
+from toughen.lab.boot import copy_project, open_lab
+from toughen.lab.credentials import Wallet
+from toughen.lab.target import LabTarget
+from toughen.model.finding import Finding, Inconclusive, Proven, Refuted, Status
+from toughen.model.patch import FileChange, Kept, MendOutcome, Patch, RolledBack, Unmended
+from toughen.rules import named
+from toughen.survey import join, read, survey
+
+if TYPE_CHECKING:
+    from toughen.events import Listener
+    from toughen.lab.snapshot import Snapshot
+    from toughen.model.verdict import Verdict
+    from toughen.rule import Rule
+
+_SHOWN = 3
+MOST_VARIANTS = 4
+"""Variants of one mend that are tried."""
+
+
+@dataclass(slots=True)
+class Hardening:
+    """Mends the proven findings of one Verdict, one at a time, each on top of those that were kept."""
+
+    root: Path
+    verdict: Verdict
+    target: LabTarget
+    tell: Listener = silent
+    _before: dict[str, Behaviour] = field(default_factory=dict)
+    _suite: SuiteResult | None = None
+    _snapshot: Snapshot | None = None
+
+    def run(self, *, write: bool, commit: bool) -> Verdict:
+        """Try every mend; with `write`, those that were kept are written to the user's tree."""
+        lab = self.target.lab
+        self._snapshot = lab.world.take()
+        self.tell(Stage("mend", f"{sum(1 for each in self.verdict.findings if each.status is Status.PROVEN)} proven breaks"))
+        self._before = {each.route: behaviour(self.target, each) for each in self.target.journeys()}
+        outcomes: list[tuple[str, MendOutcome]] = []
+        bench = Path(tempfile.mkdtemp(prefix="toughen-mend-"))
+        try:
+            tree = bench / (self.root.name if self.root.name.isidentifier() else "project")
+            copy_project(self.root, tree)
+            self._suite = run_suite(lab, tree, self.verdict.blueprint.suite)
+            if self._suite.problem:
+                self.tell(Step(f"the prototype's own tests: {self._suite.problem}"))
+            for finding in self._ordered():
+                self.tell(Step(f"mending {finding.id}"))
+                outcome = self._mend(finding, tree)
+                outcomes.append((finding.id, outcome))
+                match outcome:
+                    case Kept(patch):
+                        self.tell(Step(f"kept: {patch.summary}"))
+                        if write:
+                            put(self.root, patch.changes)
+                            if commit:
+                                commit_patch(self.root, patch)
+                    case RolledBack(patch, step, reason):
+                        self.tell(Step(f"rolled back ({step}): {reason}"))
+                    case Unmended(reason):
+                        self.tell(Step(f"not mended: {reason}"))
+        finally:
+            shutil.rmtree(bench, ignore_errors=True)
+        return replace(self.verdict, mends=tuple(outcomes))
+
+    def _ordered(self) -> list[Finding]:
+        proven = [each for each in self.verdict.findings if each.status is Status.PROVEN and each.proof is not None]
+        return sorted(proven, key=lambda each: (rule.order if (rule := named(each.break_id)) else 99, each.id))
+
+    def _mend(self, finding: Finding, tree: Path) -> MendOutcome:
+        """The first variant that survives; else why the last one did not."""
+        rule = named(finding.break_id)
+        if rule is None:
+            return Unmended(f"this version has no rule {finding.break_id}")
+        sources = read(tree)
+        blueprint = join(survey(sources, app=self.verdict.blueprint.entry.target if self.verdict.blueprint.entry else None), self.target.lab.facts, sources)
+        last: MendOutcome = Unmended("no repair is known for this shape of code")
+        for number, offer in enumerate(rule.mend(finding, blueprint, sources.texts)):
+            if number >= MOST_VARIANTS:
+                break
+            if isinstance(offer, Unmended):
+                last = offer if not isinstance(last, RolledBack) else last
+                continue
+            put(tree, offer.changes)
+            fault = self._fault(rule, finding, offer, tree)
+            if fault is None:
+                return Kept(offer)
+            undo(tree, offer.changes)
+            last = RolledBack(offer, *fault)
+        return last
+
+    def _fault(self, rule: Rule, finding: Finding, patch: Patch, tree: Path) -> tuple[str, str] | None:
+        """The step of the order of trust that fails and why; None when all hold."""
+        again = self._again(rule, finding, patch, tree)
+        if again is not None:
+            return again
+        entry = self.verdict.blueprint.entry
+        assert entry is not None  # noqa: S101
+        assert finding.proof is not None  # noqa: S101
+        assert self._snapshot is not None  # noqa: S101
+        lab = self.target.lab
+        try:
+            with open_lab(tree, entry, lab.environment, lab.variables) as mended:
+                mended.world.load(self._snapshot)
+                wallet = Wallet()
+                for identity in self.target.identities:
+                    wallet.add(identity)
+                for identity in self.target.identities:
+                    wallet.renew(mended, identity)
+                target = LabTarget(mended, self.verdict.blueprint, wallet, self.target.snapshot, dict(self.target.learned))
+                for _ in range(2):
+                    match rule.confirm(target, finding.route or "", finding.proof.experiment):
+                        case Proven(proof):
+                            return "proof", f"the break is still there: {proof.evidence.message}"
+                        case Inconclusive(reason):
+                            return "control", f"the honest control no longer passes: {reason}"
+                        case Refuted():
+                            pass
+                return self._changed(target, finding) or self._tests(tree)
+        except LabError as error:
+            return "boot", error.message
+
+    def _again(self, rule: Rule, finding: Finding, patch: Patch, tree: Path) -> tuple[str, str] | None:
+        """A second application must find nothing left to do, or refuse."""
+        sources = read(tree)
+        for change in patch.changes:
+            if change.file.endswith(".py") and change.file in {each.file for each in sources.unparsed}:
+                return "parse", f"{change.file} no longer parses"
+        blueprint = self.verdict.blueprint
+        for offer in rule.mend(finding, blueprint, sources.texts):
+            if isinstance(offer, Patch) and _same_edit(offer, patch):
+                return "idempotence", "a second application changes the code again"
+            break
+        return None
+
+    def _changed(self, target: LabTarget, finding: Finding) -> tuple[str, str] | None:
+        """Every Journey answers as before: status, shape of the body, rows."""
+        for journey in target.journeys():
+            found = differences(self._before[journey.route], behaviour(target, journey))
+            if found:
+                return "journeys", f"{journey.route} answers differently: {'; '.join(found[:_SHOWN])}"
+        assert finding.proof is not None  # noqa: S101
+        for trial in finding.proof.experiment.trials.values():
+            target.run(trial)
+        own = target.journey(finding.route or "")
+        if own is not None:
+            found = differences(self._before[own.route], behaviour(target, own))
+            if found:
+                return "journeys", f"after the hostile request, {own.route} answers differently: {'; '.join(found[:_SHOWN])}"
+        return None
+
+    def _tests(self, tree: Path) -> tuple[str, str] | None:
+        """The prototype's own tests: every one that passed still passes."""
+        if self._suite is None or not self._suite.passed:
+            return None
+        now = run_suite(self.target.lab, tree, self.verdict.blueprint.suite)
+        lost = sorted(self._suite.passed - now.passed)
+        if lost:
+            return "tests", f"{len(lost)} of the prototype's own tests no longer pass: {', '.join(lost[:_SHOWN])}"
+        return None
+
+
+def _same_edit(offer: Patch, patch: Patch) -> bool:
+    """Whether a patch would insert the same lines once more."""
+    def added(changes: tuple[FileChange, ...]) -> list[str]:
+        return [line for change in changes for line in change.after.splitlines() if line not in set(change.before.splitlines())]
+
+    lines = added(patch.changes)
+    return bool(lines) and added(offer.changes) == lines
+

@@ -1,0 +1,64 @@
+"""Owns the comparison of honest behaviour before and after a mend: status, shape of the body, changed rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toughen.model.trial import Trial
+
+if TYPE_CHECKING:
+    from toughen.lab.target import LabTarget
+    from toughen.model.blueprint import Json
+    from toughen.model.journey import Journey
+
+_DEEP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What an honest Journey does, without values that differ from run to run."""
+
+    statuses: tuple[int | None, ...]
+    shape: str
+    rows: tuple[tuple[str, int], ...]
+
+
+def behaviour(target: LabTarget, journey: Journey) -> Behaviour:
+    """Run a Journey once and reduce it to what must stay."""
+    trace = target.run(Trial(journey.calls, journey.grants))
+    response = trace.last.response
+    rows = Counter(f"{each.kind} {each.table}.{','.join(each.columns)}" for each in trace.changes)
+    body = shape(response.json) if response is not None and response.is_json else (response.header("content-type") or "") if response else ""
+    return Behaviour(tuple(each.status for each in trace.exchanges), body, tuple(sorted(rows.items())))
+
+
+def shape(value: Json, depth: int = 0) -> str:
+    """Keys and kinds of a JSON value: `{id: number, items: [{...}]}`."""
+    match value:
+        case dict() if depth < _DEEP:
+            return "{" + ", ".join(f"{key}: {shape(each, depth + 1)}" for key, each in sorted(value.items())) + "}"
+        case list() if depth < _DEEP:
+            return "[" + " | ".join(sorted({shape(each, depth + 1) for each in value})) + "]"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case None:
+            return "null"
+    return "..."
+
+
+def differences(before: Behaviour, after: Behaviour) -> list[str]:
+    """What differs, in words."""
+    found = []
+    if before.statuses != after.statuses:
+        found.append(f"status {before.statuses[-1]} became {after.statuses[-1]}" if before.statuses[-1] != after.statuses[-1] else f"statuses {before.statuses} became {after.statuses}")
+    if before.shape != after.shape:
+        found.append(f"body {before.shape[:120]} became {after.shape[:120]}")
+    if before.rows != after.rows:
+        found.append(f"rows {dict(before.rows)} became {dict(after.rows)}")
+    return found

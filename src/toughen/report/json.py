@@ -1,0 +1,95 @@
+"""Owns the JSON report: the schema-versioned output contract of DESIGN (docs/output.md)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from toughen.model.finding import Status
+from toughen.model.patch import Kept, RolledBack, Unmended
+
+if TYPE_CHECKING:
+    from toughen.model.finding import Finding
+    from toughen.model.patch import MendOutcome
+    from toughen.model.source import Location
+    from toughen.model.verdict import Verdict
+
+SCHEMA = 1
+
+
+def render(verdict: Verdict, version: str) -> str:
+    """The report as JSON text with a final newline."""
+    return json.dumps(document(verdict, version), indent=1, ensure_ascii=False, default=str) + "\n"
+
+
+def document(verdict: Verdict, version: str) -> dict[str, Any]:
+    """The report as a dictionary."""
+    blueprint = verdict.blueprint
+    return {
+        "schema": SCHEMA,
+        "toughen": version,
+        "prototype": {
+            "name": blueprint.name,
+            "framework": blueprint.framework,
+            "entry": blueprint.entry.target if blueprint.entry else None,
+            "database": blueprint.database,
+            "routes": len(blueprint.routes),
+        },
+        "findings": [_finding(each) for each in verdict.findings],
+        "coverage": {
+            "routes": len(blueprint.routes),
+            "reached": len(verdict.journeys),
+            "unreached": [{**_route(each.route), "reason": each.reason} for each in verdict.unreached],
+        },
+        "inconclusive": [
+            {"break": each.break_id, "route": _route(each.route), "reason": each.reason} for each in verdict.inconclusive
+        ],
+        "identities": [{"name": each.name, "role": each.role, "how": each.how} for each in verdict.identities],
+        "mends": [{"finding": finding, **_mend(outcome)} for finding, outcome in verdict.mends],
+        "notes": list(verdict.notes),
+        "booted": verdict.booted,
+        "verdict": {"decision": verdict.decision, "why": verdict.why},
+        "timings": {name: round(seconds, 2) for name, seconds in verdict.timings.items()},
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        "break": finding.break_id,
+        "place": finding.break_id.partition("/")[0],
+        "status": finding.status.value,
+        "severity": finding.severity.value,
+        "route": _route(finding.route) if finding.route else None,
+        "location": _location(finding.location),
+        "message": finding.message,
+        "evidence": finding.evidence.facts if finding.evidence else {},
+        "proof": f".toughen/proofs/{slug(finding.id)}.json" if finding.status is Status.PROVEN else None,
+        "cwe": list(finding.cwe),
+        "mend": finding.mend,
+    }
+
+
+def _route(route: str) -> dict[str, str]:
+    method, _, path = route.partition(" ")
+    return {"method": method, "path": path}
+
+
+def _location(location: Location) -> dict[str, Any]:
+    return {"file": location.file, "line": location.line, "function": location.function}
+
+
+def _mend(outcome: MendOutcome) -> dict[str, Any]:
+    match outcome:
+        case Kept(patch):
+            return {"outcome": "kept", "summary": patch.summary, "note": patch.note, "files": [each.file for each in patch.changes]}
+        case RolledBack(patch, step, reason):
+            return {"outcome": "rolled-back", "summary": patch.summary, "step": step, "reason": reason}
+        case Unmended(reason, brief):
+            return {"outcome": "unmended", "reason": reason, "brief": brief}
+
+
+def slug(finding_id: str) -> str:
+    """The file name of a finding's proof."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", finding_id).strip("-")[:150]

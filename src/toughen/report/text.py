@@ -1,0 +1,112 @@
+"""Owns the text report: what a founder reads in a terminal, the worst first, each with what happened and where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toughen.model.finding import Status
+from toughen.model.patch import Kept, RolledBack, Unmended
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from toughen.model.finding import Finding
+    from toughen.model.verdict import Verdict
+
+_MOST = 12
+
+
+def render(verdict: Verdict, version: str, titles: Mapping[str, str] | None = None) -> str:
+    """The report as plain text with a final newline; `titles` gives each break a plain name."""
+    return "\n".join(_lines(verdict, version, titles or {})) + "\n"
+
+
+def _lines(verdict: Verdict, version: str, titles: Mapping[str, str]) -> Iterator[str]:
+    blueprint = verdict.blueprint
+    entry = blueprint.entry.target if blueprint.entry else "no entry"
+    yield f"toughen {version}: {blueprint.name} ({blueprint.framework}, {entry}, {blueprint.database or 'no database'}, {len(blueprint.routes)} routes)"
+    yield ""
+    proven = [each for each in verdict.findings if each.status is Status.PROVEN]
+    suspected = [each for each in verdict.findings if each.status is Status.SUSPECTED]
+    for number, finding in enumerate(proven, 1):
+        yield from _finding(number, finding, titles)
+    if not verdict.booted:
+        yield "Nothing was executed."
+        yield from (f"  {line}" for line in verdict.why.splitlines())
+        yield ""
+    if suspected:
+        yield f"Suspected only, from the source ({len(suspected)}); not proven, never fails a gate:"
+        for each in suspected[:_MOST]:
+            yield f"  {each.break_id}  {each.location}: {each.message}"
+        yield from _more(len(suspected))
+        yield ""
+    if verdict.mends:
+        yield from _mends(verdict)
+    yield from _coverage(verdict)
+    if verdict.booted:
+        yield f"Verdict: {verdict.decision}. {verdict.why}."
+    total = verdict.timings.get("total_s")
+    if total is not None:
+        first = verdict.timings.get("first_proof_s")
+        yield f"Took {total:.1f} s" + (f", first proof after {first:.1f} s." if first is not None else ".")
+    if proven and not verdict.mends:
+        yield "Next: `toughen fix --dry-run` shows the repairs, `toughen replay .toughen/proofs/...` shows one break again."
+
+
+def _finding(number: int, finding: Finding, titles: Mapping[str, str]) -> Iterator[str]:
+    title = titles.get(finding.break_id, finding.break_id)
+    yield f"{number}. {finding.severity.value.upper()}  {title}"
+    yield f"   {finding.break_id} on {finding.route}"
+    yield f"   {finding.message}"
+    yield f"   at {finding.location}"
+    facts = finding.evidence.facts if finding.evidence else {}
+    for name in ("request", "requests", "answer", "answers", "schedule", "rows", "exception"):
+        value = facts.get(name)
+        if value:
+            shown = value if isinstance(value, list) else [value]
+            for index, each in enumerate(shown[:6]):
+                yield f"   {name + ':' if index == 0 else '':<12}{str(each)[:160]}"
+    yield ""
+
+
+def _mends(verdict: Verdict) -> Iterator[str]:
+    yield "Repairs:"
+    for finding, outcome in verdict.mends:
+        match outcome:
+            case Kept(patch):
+                yield f"  mended       {finding}: {patch.summary}"
+                if patch.note:
+                    yield f"               {patch.note}"
+            case RolledBack(_, step, reason):
+                yield f"  rolled back  {finding}: at the step '{step}': {reason}"
+            case Unmended(reason, brief):
+                yield f"  by hand      {finding}: {reason}"
+                if brief:
+                    yield f"               {brief}"
+    yield ""
+
+
+def _coverage(verdict: Verdict) -> Iterator[str]:
+    if not verdict.booted:
+        return
+    yield f"Reached {len(verdict.journeys)} of {len(verdict.blueprint.routes)} routes as an honest client" + (
+        f", as {', '.join(each.name for each in verdict.identities)}" if verdict.identities else ""
+    ) + "."
+    for each in verdict.unreached[:_MOST]:
+        yield f"  not reached  {each.route}: {each.reason}"
+    yield from _more(len(verdict.unreached))
+    unclear: dict[str, list[str]] = {}
+    for one in verdict.inconclusive:
+        unclear.setdefault(f"{one.break_id}: {one.reason}", []).append(one.route)
+    if unclear:
+        yield f"Inconclusive ({len(verdict.inconclusive)}):"
+        for reason, routes in list(unclear.items())[:_MOST]:
+            yield f"  {reason} ({', '.join(routes[:3])}{', ...' if len(routes) > 3 else ''})"  # noqa: PLR2004
+        yield from _more(len(unclear))
+    for note in verdict.notes:
+        yield f"Note: {note}"
+
+
+def _more(number: int) -> Iterator[str]:
+    if number > _MOST:
+        yield f"  ... and {number - _MOST} more (see --format json)"

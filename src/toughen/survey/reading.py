@@ -1,0 +1,97 @@
+"""Owns what was read from a request: values by place and path, and what is known of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from toughen.model.blueprint import Json, Parameter, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where in the request a value came from."""
+
+    place: Place | None
+    """None for the request object itself."""
+    path: tuple[str | int, ...] = ()
+
+    def below(self, key: str | int) -> Origin:
+        """The value under a key."""
+        return Origin(self.place, (*self.path, key))
+
+
+@dataclass
+class Note:
+    """What is known of one value."""
+
+    required: bool = False
+    type: str | None = None
+    default: Json = None
+    enum: tuple[Json, ...] = ()
+    compared: list[Json] = field(default_factory=list)
+
+
+@dataclass
+class Reading:
+    """What was read: parameters by place and path."""
+
+    notes: dict[Origin, Note] = field(default_factory=dict)
+    roots: set[Place] = field(default_factory=set)
+
+    def note(self, origin: Origin) -> Note:
+        """The note of a value, made when it is first met."""
+        return self.notes.setdefault(origin, Note())
+
+    @property
+    def body(self) -> str | None:
+        """Kind of body that is read."""
+        if Place.JSON in self.roots:
+            return "json"
+        if Place.FILE in self.roots:
+            return "multipart"
+        return "form" if Place.FORM in self.roots else None
+
+    def parameters(self) -> list[Parameter]:
+        """Leaves, as undeclared Parameters; a container whose content is read is no leaf."""
+        inner = {
+            Origin(origin.place, origin.path[:count]) for origin in self.notes for count in range(1, len(origin.path))
+        }
+        found: list[Parameter] = []
+        for origin, note in self.notes.items():
+            if origin.place is None or not origin.path or origin in inner:
+                continue
+            path = origin.path
+            if origin.place is not Place.JSON:
+                path = (next((key for key in path if isinstance(key, str)), ""),)
+            values = note.enum or (
+                tuple(dict.fromkeys(note.compared)) if len(set(map(repr, note.compared))) > 1 else ()
+            )
+            kind = note.type or (type_of(note.default) if note.default is not None else None)
+            kind = kind or (type_of(values[0]) if values else None) or _usual(origin.place)
+            parameter = Parameter(
+                origin.place, path, kind, required=note.required, enum=values, default=note.default, declared=False,
+                format="binary" if origin.place is Place.FILE else None,
+            )  # fmt: skip
+            if path[0] != "" and all((each.place, each.path) != (origin.place, path) for each in found):
+                found.append(parameter)
+        return found
+
+
+def _usual(place: Place) -> str:
+    return "any" if place is Place.JSON else "string"
+
+
+def type_of(value: object) -> str | None:
+    """JSON Schema type of a constant."""
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+    return None
