@@ -7,6 +7,7 @@ import builtins
 import io
 import re
 import tokenize
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,7 +96,7 @@ class Module:
 
     def line_start(self, at: int) -> int:
         """Offset of the start of the line that holds byte `at`."""
-        return max(start for start in self._starts if start <= at)
+        return self._starts[max(bisect_right(self._starts, at) - 1, 0)]
 
     def line_end(self, at: int) -> int:
         """Offset of the end of the line that holds byte `at`, before its newline."""
@@ -260,18 +261,15 @@ class Module:
         return found[0] if len(found) == 1 else halt(f"{self.file} defines class {name} {len(found)} times")
 
     def statement(self, line: int) -> ast.stmt:
-        """The innermost statement that spans a line; the first one where several share it."""
-        found = [
-            node
-            for node in ast.walk(self.tree)
-            if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
-        ]
+        """The innermost statement that spans a line; the last one where several share it."""
+        found = [node for node in self._statements if node.lineno <= line <= (node.end_lineno or node.lineno)]
         if not found:
             return halt(f"no statement stands at {self.file}:{line}")
-        size = {node: (node.end_lineno or node.lineno) - node.lineno for node in found}
-        return min(
-            found, key=lambda node: (size[node], -node.lineno, -len(list(self.ancestors(node))), node.col_offset)
-        )
+        return min(found, key=lambda node: ((node.end_lineno or line) - node.lineno, -node.col_offset))
+
+    @cached_property
+    def _statements(self) -> list[ast.stmt]:
+        return [node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)]
 
     # names
 
@@ -358,6 +356,14 @@ def scope_of(function: FunctionNode) -> Iterator[ast.AST]:
     """Nodes of a function's own body, without the functions inside it."""
     for statement in function.body:
         yield from scope(statement) if not isinstance(statement, DEFINITIONS) else ()
+
+
+def own(statement: ast.AST) -> Iterator[ast.AST]:
+    """Nodes of a statement without the statements inside it: of an `if` its test."""
+    yield statement
+    for child in ast.iter_child_nodes(statement):
+        if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+            yield from scope(child)
 
 
 def names_in(node: ast.AST) -> set[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from toughen.codemod.draft import Draft, Edit, word
 from toughen.codemod.mechanics import after, argument, replace, use
-from toughen.codemod.module import Module, dotted, halt, names_in, scope, scope_of
+from toughen.codemod.module import Module, dotted, halt, names_in, own, scope_of
 from toughen.codemod.refusals import refuse
 from toughen.codemod.sql import scope_sql
 from toughen.codemod.statements import executions
@@ -50,7 +50,7 @@ class Load:
 def loads(module: Module, root: ast.AST) -> list[Load]:
     """The queries that a node holds, each once."""
     found: dict[int, Load] = {}
-    for node in scope(root):
+    for node in own(root):
         if isinstance(node, ast.Call):
             load = _load(module, node)
             if load is not None and not any(load.root is other.root for other in found.values()):
@@ -199,7 +199,8 @@ def owned(module: Module, line: int, column: str, caller: str, *, status: int = 
     statement = module.statement(line)
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-            pass
+            if not isinstance(statement.value, (ast.Call, ast.Await)):
+                halt(f"nothing is loaded at {module.file}:{line}")
         case _:
             return halt(f"the load at {module.file}:{line} is not assigned to one name")
     function = module.enclosing(statement) or halt("the load stands outside of a function")

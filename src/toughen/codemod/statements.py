@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toughen.codemod.module import FUNCTIONS, Module, UnmendableError, dotted, halt, scope, scope_of
+from toughen.codemod.module import FUNCTIONS, Module, UnmendableError, dotted, halt, own, scope_of
 from toughen.codemod.sqltext import Hole, builds_text, read
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def execution(module: Module, line: int, project: Sequence[Module] = ()) -> Exec
 
 def _unfound(module: Module, statement: ast.stmt, line: int) -> Execution:
     function = module.enclosing(statement)
-    for call in (item for item in scope(statement) if isinstance(item, ast.Call)):
+    for call in (item for item in own(statement) if isinstance(item, ast.Call)):
         if function and _is_executing(call) and call.args and isinstance(call.args[0], ast.Name):
             name = call.args[0].id
             if name in {item.arg for item in ast.walk(function.args) if isinstance(item, ast.arg)}:
@@ -70,7 +70,7 @@ def _unfound(module: Module, statement: ast.stmt, line: int) -> Execution:
 
 def executions(module: Module, root: ast.AST, project: Sequence[Module] = ()) -> Iterator[Execution]:
     """Executions inside a node whose text is built in its own function."""
-    for call in (item for item in scope(root) if isinstance(item, ast.Call)):
+    for call in (item for item in own(root) if isinstance(item, ast.Call)):
         found = _execution(module, call, project)
         if found is not None:
             yield found

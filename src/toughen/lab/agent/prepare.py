@@ -71,7 +71,7 @@ def _main_block(report: _Report, app: Optional[App], config: Dict[str, Any]) -> 
     body: List[ast.stmt] = []
     for node in tree.body:
         if isinstance(node, ast.If) and _is_main(node.test):
-            body += without_servers(node.body)
+            body += without_idle_imports(without_servers(node.body))
     if not body:
         return
     words = "ran the main block of " + (frames.relative(file) or os.path.basename(file)) + " without its server"
@@ -104,6 +104,20 @@ def without_servers(body: List[ast.stmt]) -> List[ast.stmt]:
             handler.body = without_servers(handler.body) or [ast.Pass()]
         if changed and not _starts_server(node):
             kept.append(node)
+    return kept
+
+
+def without_idle_imports(body: List[ast.stmt]) -> List[ast.stmt]:
+    """Return the statements without imports that nothing uses any more: the server need not be installed."""
+    used = {each.id for node in body for each in ast.walk(node) if isinstance(each, ast.Name)}
+    kept: List[ast.stmt] = []
+    for node in body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [each for each in node.names if (each.asname or each.name).partition(".")[0] in used]
+            if not names:
+                continue
+            node.names = names
+        kept.append(node)
     return kept
 
 

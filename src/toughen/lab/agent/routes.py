@@ -78,7 +78,7 @@ def _router(inner: Any) -> Any:  # noqa: ANN401
 
 def _is_plain_http(route: Any) -> bool:  # noqa: ANN401
     """Starlette routes to a class or a bare ASGI app take every method; WebSocket routes are left out."""
-    return type(route).__name__ == "Route"
+    return type(getattr(route, "original_route", route)).__name__ == "Route"
 
 
 def flat(routes: Any) -> Iterator[Any]:  # noqa: ANN401

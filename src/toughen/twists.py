@@ -1,0 +1,135 @@
+"""Owns the words in which rules twist an honest call: which arguments carry text or numbers, what a request shows, who is who."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from toughen.model.blueprint import Place
+from toughen.model.journey import Argument, Call, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toughen.model.blueprint import Blueprint, Json, Parameter, Route, Table
+    from toughen.model.trace import Exchange, RowChange, Trace
+
+POWER = re.compile(
+    r"^(is_?)?(admin|superuser|staff|verified|approved|moderator|premium|active)$|^(user_?)?roles?$|^(account_?)?balance$|^credits?$"
+    r"|permission|privilege|^user_?type$|^account_?type$|^access_?level$|^(is_)?email_?verified$|^credit_?limit$",
+    re.IGNORECASE,
+)
+"""Columns whose value gives power or money."""
+SECRET = re.compile(r"password|passwd|pwd|hash|secret|token|api_?key|ssn|otp|reset_?code|pin$", re.IGNORECASE)
+"""Columns that no other user may see."""
+QUANTITY = re.compile(
+    r"(^|_)(quantity|qty|amount|price|stock|count|seats|units|total|cost|fee|salary|age|stars|rating|limit|deposit|withdrawal|sum|balance)(_|$)",
+    re.IGNORECASE,
+)
+"""Numbers that cannot be negative in any business."""
+
+
+def shown(exchange: Exchange) -> str:
+    """A request as a reader would repeat it: `POST /transfer {"amount": 5}` (cut)."""
+    return f"{exchange.method} {exchange.target} {exchange.request_body}".strip()[:400]
+
+
+def answer(exchange: Exchange) -> str:
+    """An answer in one line: status and the beginning of its body."""
+    if exchange.response is None:
+        return exchange.ended
+    return f"{exchange.response.status} {' '.join(exchange.response.body.split())[:200]}".strip()
+
+
+def succeeded(exchange: Exchange) -> bool:
+    """Answered with success, by status and by what a JSON body says of itself."""
+    from toughen.oracle import succeeded as answered_well
+
+    return answered_well(exchange)
+
+
+def parameter_of(route: Route, argument: Argument) -> Parameter | None:
+    """The declared parameter that an argument fills."""
+    def same(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        return tuple(0 if isinstance(key, int) else key for key in path)
+
+    return next((each for each in route.parameters if each.place is argument.place and same(each.path) == same(argument.path)), None)
+
+
+def literal(argument: Argument) -> Json:
+    """The argument's value where it is known beforehand, else None."""
+    return argument.value.value if isinstance(argument.value, Literal) else None
+
+
+def texts(call: Call) -> Iterator[Argument]:
+    """Arguments that carry free text."""
+    for argument in call.arguments:
+        if isinstance(literal(argument), str) and argument.place not in {Place.HEADER, Place.COOKIE, Place.FILE}:
+            yield argument
+
+
+def numbers(call: Call) -> Iterator[Argument]:
+    """Arguments that carry a number, also those that travel as text in a query or form."""
+    for argument in call.arguments:
+        value = literal(argument)
+        if isinstance(value, bool) or argument.place in {Place.HEADER, Place.COOKIE, Place.FILE}:
+            continue
+        if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"-?\d{1,9}(\.\d+)?", value)):
+            yield argument
+
+
+def named(argument: Argument) -> str:
+    """The last name in an argument's path."""
+    return next((key for key in reversed(argument.path) if isinstance(key, str)), "body")
+
+
+def body_of(call: Call) -> Json:
+    """The JSON body that the call's literal arguments make."""
+    root: dict[str, Json] = {}
+    for argument in call.arguments:
+        if argument.place is Place.JSON and len(argument.path) == 1 and isinstance(argument.path[0], str):
+            root[argument.path[0]] = literal(argument)
+    return root
+
+
+def raw_json(call: Call, value: object) -> Call:
+    """The call with a JSON body as it stands; NaN and Infinity are written as Python's json does."""
+    kept = tuple(each for each in call.arguments if each.place is not Place.JSON)
+    return replace(call, arguments=kept, raw_body=json.dumps(value), raw_type="application/json", body="json")
+
+
+def users(blueprint: Blueprint) -> Table | None:
+    """The table with a password column."""
+    return next((table for table in blueprint.tables if any(re.search(r"password|passwd|pwd", column.name, re.IGNORECASE) for column in table.columns)), None)
+
+
+def key_of(row: dict[str, Json]) -> tuple[tuple[str, Json], ...]:
+    """The equality that names a row: its first column."""
+    first = next(iter(row.items()), None)
+    return (first,) if first else ()
+
+
+def holds(exchange: Exchange, needle: str) -> bool:
+    """Whether an answer's body or headers hold a text."""
+    response = exchange.response
+    if response is None or not needle:
+        return False
+    return needle in response.body or any(needle in value for _, value in response.headers)
+
+
+def changed(trace: Trace) -> tuple[RowChange, ...]:
+    """Rows that the last call changed."""
+    return trace.final_changes
+
+
+def row_facts(changes: tuple[RowChange, ...]) -> list[str]:
+    """Row changes in words: `accounts 7: balance 100 -> 50`."""
+    told = []
+    for each in changes[:6]:
+        row = each.after or each.before
+        key = next(iter(row.values()), "?")
+        columns = ", ".join(f"{name} {each.before.get(name)!r} -> {each.after.get(name)!r}" for name in each.columns[:4]) if each.kind == "updated" else each.kind
+        told.append(f"{each.table} {key}: {columns}"[:200])
+    return told
