@@ -40,10 +40,10 @@ class Draft:
         """Both drafts' edits; an import that both add is added once."""
         if other.module.text != self.module.text:
             halt("drafts of different texts cannot be joined")
-        repeated = {edit for edit in self.edits if "import " in edit.text}
-        extra = tuple(edit for edit in other.edits if edit not in repeated)
-        notes = tuple(dict.fromkeys(self.notes + other.notes))
-        return Draft(self.module, self.edits + extra, notes)
+        edits = list(self.edits)
+        for edit in other.edits:
+            _join(self.module, edits, edit)
+        return Draft(self.module, tuple(edits), tuple(dict.fromkeys(self.notes + other.notes)))
 
     def note(self, *notes: str) -> Draft:
         """The same draft with notes for the reviewer."""
@@ -86,6 +86,20 @@ class Draft:
     def empty(self) -> bool:
         """True when nothing would change."""
         return all(self.module.cut(Span(edit.start, edit.end)) == edit.text for edit in self.edits)
+
+
+def _join(module: Module, edits: list[Edit], edit: Edit) -> None:
+    """Add an edit; two that lengthen the same text (names of one import) become one, and an import is added once."""
+    old = module.cut(Span(edit.start, edit.end))
+    for index, there in enumerate(edits):
+        if there == edit and ("import " in edit.text or old):
+            return
+        both = (there.start, there.end) == (edit.start, edit.end) and old
+        if both and there.text.startswith(old) and edit.text.startswith(old):
+            tail = edit.text.removeprefix(old)
+            edits[index] = there if there.text.endswith(tail) else replace(there, text=there.text + tail)
+            return
+    edits.append(edit)
 
 
 def word(function: Callable[P, Draft]) -> Callable[P, Draft | Unmended]:

@@ -23,6 +23,8 @@ _TELLS = re.compile(
 _NOT_GUARDS = re.compile(
     r"^(get_)?(db|session|database|conn|connection|async_session|settings|config)(_session)?$", re.IGNORECASE
 )
+_READS = re.compile(r"get_json|request\.(json|form|data|values)|password", re.IGNORECASE)
+"""What a log-in does before it answers 401: such statements guard nothing."""
 _REFUSED = {401, 403}
 
 
@@ -48,6 +50,8 @@ def guard(
     home = source or module
     target = module.function(function, line)
     sibling = home.function(like)
+    if not names and not is_route(sibling) and any(is_route(node) for node in home.functions):
+        halt(f"{like} is no handler of a route")
     copier = _Copier(module, home, target, tuple(names))
     draft = Draft(module)
     found = False
@@ -229,6 +233,8 @@ def opening(module: Module, function: FunctionNode) -> list[ast.stmt] | None:
         if names_in(item) & given:
             return None
         taken.append(item)
+        if _READS.search(module.segment(item)):
+            return None
         if isinstance(item, ast.If):
             answered = {found.status for found in refusals(module, item)}
             ends = isinstance(item.body[-1], (ast.Return, ast.Raise, ast.Expr))

@@ -63,7 +63,7 @@ class Candidate:
 
 
 def refusals(module: Module, root: ast.AST | None = None) -> list[Candidate]:
-    """Statements that answer a constant 4xx: `return ..., 4xx`, `return Response(...)`, `raise X(4xx)`, `abort(4xx)`."""
+    """Statements that answer a constant 4xx: `return ..., 4xx`, `return Response(...)`, `raise X(4xx)`, `abort`."""
     found: list[Candidate] = []
     for node in ast.walk(root or module.tree):
         value = refused_value(node)

@@ -281,9 +281,7 @@ def _filled(module: Module, node: ast.expr, text: SqlText, left: ast.expr, how: 
         halt("the statement's text is formatted with more than plain places")
     end = module.span(left).end
     while module.cut(Span(end, end + 1)) == ")" or module.cut(Span(end, end + 1)).isspace():
-        if module.cut(Span(end, end + 1)) == ")":
-            end += 1
-        elif module.cut(Span(end, module.span(node).end)).lstrip().startswith(")"):
+        if module.cut(Span(end, end + 1)) == ")" or module.cut(Span(end, module.span(node).end)).lstrip().startswith(")"):
             end += 1
         else:
             break
