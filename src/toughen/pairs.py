@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange, Trace
     from toughen.rule import Target
 
+_APART = 1.1
 AMPLE = 12
 """How many honest requests a tuned resource has room for where none should be refused."""
 
@@ -33,20 +34,21 @@ class Pair:
     about: str
     places: tuple[int, ...]
     """Statements of the first before which the second runs whole."""
+    apart: float = 0.0
 
     def experiments(self, detail: tuple[tuple[str, str], ...] = ()) -> Iterator[Experiment]:
         """One experiment for each place to stop at; all share their serial runs."""
         one, two = self.first, self.second
         both = (*self.before, one, two)
         serial = {
-            "control": Trial(both, self.grants),
-            "again": Trial(both, self.grants),
-            "reverse": Trial((*self.before, two, one), self.grants),
+            "control": Trial(both, self.grants, apart=self.apart),
+            "again": Trial(both, self.grants, isolated=True, apart=self.apart),
+            "reverse": Trial((*self.before, two, one), self.grants, apart=self.apart),
             "first": Trial((*self.before, one), self.grants),
             "second": Trial((*self.before, two), self.grants),
         }
         for place in self.places:
-            race = Trial(self.before, self.grants, Schedule(one, two, place), isolated=True)
+            race = Trial(self.before, self.grants, Schedule(one, two, place), isolated=True, apart=self.apart)
             yield Experiment({**serial, "race": race}, f"{self.about}, stopped before statement {place}", detail)
 
 
@@ -110,7 +112,21 @@ def _made_by(calls: tuple[Call, ...], each: Consumption) -> tuple[int, Place, tu
 
 
 def pairs(target: Target, route: Route, journey: Journey, room: float, most: int = 5) -> Iterator[Pair]:
-    """Pairs with this route first: the same request twice, the same by another user, and other routes on the same rows."""
+    """Pairs with this route first: the same request twice, the same by another user, and other routes on the same rows.
+
+    Where the second of two serial requests ends in a 5xx (a key made of the clock), they are kept a second apart.
+    """
+    honest = target.honest(route.id)
+    if honest is None or not touched(honest.last)[1]:
+        return
+    calls, grants = tuned(journey, honest, AMPLE)
+    status = target.run(Trial((*calls, calls[-1]), grants)).last.status
+    apart = _APART if status is not None and status >= 500 else 0.0  # noqa: PLR2004
+    for pair in _pairs(target, route, journey, room, most):
+        yield replace(pair, apart=apart)
+
+
+def _pairs(target: Target, route: Route, journey: Journey, room: float, most: int) -> Iterator[Pair]:
     honest = target.honest(route.id)
     if honest is None or not touched(honest.last)[1]:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -19,7 +20,7 @@ from toughen.model.finding import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from toughen.model.blueprint import Blueprint, Route
     from toughen.model.identity import Identity
@@ -92,6 +93,30 @@ class Target(Protocol):
         """The column of that table that names its owner among the users, None where there is none."""
 
 
+class Traces(Mapping[str, "Trace"]):
+    """The traces of an experiment's trials, each run when the judge first asks for it."""
+
+    def __init__(self, run: Callable[[Trial], Trace], trials: Mapping[str, Trial]) -> None:
+        """Take what runs a trial, and the trials by name."""
+        self._run = run
+        self._trials = trials
+        self._done: dict[str, Trace] = {}
+
+    def __getitem__(self, name: str) -> Trace:
+        """The trace of that trial; KeyError where there is no such trial."""
+        if name not in self._done:
+            self._done[name] = self._run(self._trials[name])
+        return self._done[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the trials."""
+        return iter(self._trials)
+
+    def __len__(self) -> int:
+        """How many trials there are."""
+        return len(self._trials)
+
+
 class Rule(ABC):
     """One way to break. The docstring is its public page: what breaks, who pays, example, instead, references.
 
@@ -161,7 +186,7 @@ class Rule(ABC):
         self, target: Target, route_id: str, experiment: Experiment, skip: set[str] | frozenset[str] = frozenset()
     ) -> Outcome:
         """Execute one experiment; where the Break shows, execute it again, each call in a process of its own."""
-        first = self.judge(experiment, {name: target.run(trial) for name, trial in experiment.trials.items()})
+        first = self.judge(experiment, Traces(target.run, experiment.trials))
         match first:
             case Fails():
                 return Refuted()
@@ -169,7 +194,7 @@ class Rule(ABC):
                 return Inconclusive(reason)
             case Holds(evidence) if evidence.key in skip:
                 return Refuted()
-        again = self.judge(experiment, {name: target.run(alone(trial)) for name, trial in experiment.trials.items()})
+        again = self.judge(experiment, Traces(target.run, {name: alone(trial) for name, trial in experiment.trials.items()}))
         match again:
             case Holds(evidence):
                 return Proven(Proof(self.id, route_id, experiment, evidence, target.snapshot))

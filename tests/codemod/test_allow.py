@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from toughen.codemod import allow, closed, withhold
@@ -54,10 +55,10 @@ def update(key):
 """
 
 
-def test_dynamic_updates_set_allowed_columns_only(mended: Callable[..., Any], run: Callable[..., Any], tmp_path: object) -> None:
+def test_dynamic_updates_set_allowed_columns_only(
+    mended: Callable[..., Any], run: Callable[..., Any], tmp_path: object
+) -> None:
     """A role is dropped, and a body of nothing else is refused instead of a broken `SET WHERE`."""
-    import sqlite3
-
     names = run(mended(DYNAMIC, lambda m: allow(m, "update", ["name"])))
     names["PATH"] = f"{tmp_path}/u.db"
     conn = sqlite3.connect(names["PATH"])

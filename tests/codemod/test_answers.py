@@ -35,7 +35,9 @@ def other():
 """
 
 
-def test_a_cast_that_raises_is_a_400(mended: Callable[..., Any], run: Callable[..., Any], at: Callable[..., Any]) -> None:
+def test_a_cast_that_raises_is_a_400(
+    mended: Callable[..., Any], run: Callable[..., Any], at: Callable[..., Any]
+) -> None:
     """`int('x')` is answered in the file's style, and honest values as before."""
     client = run(mended(FLASK, lambda m: cast(m, at(m.text, "int(request"), "n must be a number")))["app"].test_client()
     bad = client.get("/page?n=x")
@@ -43,7 +45,9 @@ def test_a_cast_that_raises_is_a_400(mended: Callable[..., Any], run: Callable[.
     assert client.get("/page?n=7").json == {"n": 7}
 
 
-def test_http_errors_pass_the_broad_handler(mended: Callable[..., Any], run: Callable[..., Any], at: Callable[..., Any]) -> None:
+def test_http_errors_pass_the_broad_handler(
+    mended: Callable[..., Any], run: Callable[..., Any], at: Callable[..., Any]
+) -> None:
     """abort() and an unreadable body keep their status instead of a 500."""
     client = run(mended(FLASK, lambda m: reraise(m, at(m.text, "float(data"))))["app"].test_client()
     assert client.post("/pay", json={"amount": -1}).status_code == 422
@@ -67,16 +71,14 @@ def test_an_outage_is_answered_where_it_happens(changed: Callable[..., Any]) -> 
     lines = changed(source, lambda m: answer(m, 8, "requests.Timeout", 504, "The rate service is slow"))
     assert lines == [
         "+    except requests.Timeout:",
-        '+        raise HTTPException(status_code=504, detail="The rate service is slow")',
-    ] or lines == [
-        "+    except requests.Timeout:",
         "+        raise HTTPException(status_code=504, detail='The rate service is slow')",
     ]
 
 
 def test_what_is_handled_or_compound_is_refused(refused: Callable[..., Any], at: Callable[..., Any]) -> None:
     """Handled exceptions, statements without a cast and compound statements are refused."""
-    handled = "@app.get('/')\ndef f():\n    try:\n        x = int(y)\n    except (TypeError, ValueError):\n        return 'no no', 400\n"
+    handled = "@app.get('/')\ndef f():\n    try:\n        x = int(y)\n"
+    handled += "    except (TypeError, ValueError):\n        return 'no no', 400\n"
     assert "already handled" in refused(handled, lambda m: cast(m, 4))
     assert "nothing is cast" in refused(FLASK, lambda m: cast(m, at(m.text, "get_json")))
     compound = "@app.get('/')\ndef f():\n    if int(y) > 2:\n        return 'no no', 400\n"

@@ -102,7 +102,9 @@ def price(body: Price):
 """
 
 
-def test_parameters_of_the_signature_are_bounded(mended: Callable[..., Any], run: Callable[..., Any], ask: Callable[..., Any]) -> None:
+def test_parameters_of_the_signature_are_bounded(
+    mended: Callable[..., Any], run: Callable[..., Any], ask: Callable[..., Any]
+) -> None:
     """FastAPI refuses a huge limit and a huge id, and answers honest ones as before."""
     text = mended(API, lambda m: bound_parameter(m, "item", "limit", Bounds(ge=0, le=100)))
     text = mended(text, lambda m: bound_parameter(m, "item", "item_id", Bounds(ge=1, le=2**63 - 1)))
@@ -125,7 +127,7 @@ def test_annotated_is_used_where_a_default_may_not_stand(mended: Callable[..., A
 def test_nan_is_answered_422(mended: Callable[..., Any], run: Callable[..., Any], ask: Callable[..., Any]) -> None:
     """FastAPI's own 422 dies of NaN in its own text; with the handler it is a 422 of the same form."""
 
-    def send(text: str, content: str) -> Any:
+    def send(text: str, content: str) -> Any:  # noqa: ANN401
         return ask(run(text)["app"], "POST", "/price", content=content, headers={"content-type": "application/json"})
 
     text = mended(API, finite)

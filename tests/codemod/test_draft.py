@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from toughen.codemod import Draft, Edit, Module, UnmendableError, patch, replace, twice, verify, word
+from toughen.codemod import Draft, Edit, Module, UnmendableError, patch, replace, twice, use, verify, word
 from toughen.model.patch import Patch, Unmended
 
 SOURCE = "def a():\n    return 1\n\n\ndef b():\n    return 2\n"
@@ -68,3 +68,14 @@ def test_a_patch_joins_files_and_keeps_notes() -> None:
     assert [(c.file, c.after) for c in made.changes] == [("a.py", "z = 1\n"), ("b.py", "z = 1\n")]
     assert made.note == "why"
     assert patch("f@r", "Set z", drafts[0], Unmended("no")) == Unmended("no")
+
+
+def test_two_names_for_one_import_are_joined() -> None:
+    """Drafts that lengthen the same import add both names, each once."""
+    module = Module("a.py", "from flask import Flask\nx = 1\n")
+    both = (
+        use(module, "from flask import abort")
+        + use(module, "from flask import request")
+        + use(module, "from flask import abort")
+    )
+    assert both.done() == "from flask import Flask, abort, request\nx = 1\n"

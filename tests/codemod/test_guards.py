@@ -137,3 +137,20 @@ def test_a_local_guard_of_another_file_is_refused(refused: Callable[..., Any]) -
     """A decorator that only the sibling's file defines cannot be imported by guessing."""
     source = "from flask import Flask\napp = Flask(__name__)\n@app.get('/x')\ndef x():\n    return '1'\n"
     assert "not imported here" in refused(source, lambda m: guard(m, "x", "mine", source=Module("other.py", FLASK)))
+
+
+def test_a_log_in_is_no_guard(refused: Callable[..., Any]) -> None:
+    """Statements that read the body before they answer 401 check a password and guard nothing."""
+    source = """
+    from flask import request
+    @app.post('/login')
+    def login():
+        data = request.get_json()
+        if data['password'] != 'x':
+            return {'error': 'Wrong password'}, 401
+        return 'ok'
+    @app.get('/all')
+    def everything():
+        return 'ok'
+    """
+    assert "no guard" in refused(source, lambda m: guard(m, "everything", "login"))

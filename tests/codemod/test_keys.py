@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,8 +60,6 @@ def test_a_raw_insert_is_wrapped_with_its_commit(
     mended: Callable[..., Any], run: Callable[..., Any], at: Callable[..., Any], tmp_path: object
 ) -> None:
     """sqlite3 says 409 the second time, in the framework's style, and the table keeps one row."""
-    import sqlite3
-
     names = run(mended(RAW, lambda m: taken(m, at(m.text, "INSERT"), text="Email taken")))
     names["PATH"] = f"{tmp_path}/u.db"
     conn = sqlite3.connect(names["PATH"])
@@ -132,9 +131,8 @@ def test_several_columns_get_a_constraint(changed: Callable[..., Any]) -> None:
 
 def test_ddl_in_the_source_is_extended_and_still_valid(mended: Callable[..., Any], run: Callable[..., Any]) -> None:
     """The mended CREATE TABLE is SQL that sqlite3 takes, and it refuses the second row."""
-    import sqlite3
-
-    source = "DDL = '''\n    CREATE TABLE IF NOT EXISTS votes (\n        user_id INTEGER,\n        poll_id INTEGER\n    )\n'''\n"
+    source = "DDL = '''\n    CREATE TABLE IF NOT EXISTS votes (\n        user_id INTEGER,\n"
+    source += "        poll_id INTEGER\n    )\n'''\n"
     conn = sqlite3.connect(":memory:")
     conn.execute(run(mended(source, lambda m: unique(m, "votes", ["user_id", "poll_id"])))["DDL"])
     conn.execute("INSERT INTO votes VALUES (1, 2)")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from toughen.codemod import Module, owned, scope, scope_orm
+from toughen.codemod import owned, scope, scope_orm
 
 if TYPE_CHECKING:
     from collections.abc import Callable

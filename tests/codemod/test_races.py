@@ -10,6 +10,7 @@ from toughen.codemod import claim, hold, lock, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SHOP = """
 from sqlalchemy import Column, Integer, create_engine
@@ -49,7 +50,7 @@ def test_claim_is_one_update_with_the_checks_refusal(changed: Callable[..., Any]
     ]
 
 
-def test_a_claimed_row_is_never_oversold(mended: Callable[..., Any], run: Callable[..., Any], tmp_path: Any) -> None:
+def test_a_claimed_row_is_never_oversold(mended: Callable[..., Any], run: Callable[..., Any], tmp_path: Path) -> None:
     """Two sessions that both read the last piece: one sells it, the other is refused, and the stock ends at 0."""
     names = run(mended(SHOP, lambda m: claim(m, _line("stock -= n"))))
     engine = names["create_engine"](f"sqlite:///{tmp_path}/shop.db")
@@ -85,7 +86,9 @@ def test_a_claim_rolls_back_what_was_written_before(mended: Callable[..., Any]) 
         ("if not item.stock:", "item.stock -= 1", "Item.stock > 0"),
     ],
 )
-def test_conditions_are_the_checks_turned_around(mended: Callable[..., Any], check: str, change: str, condition: str) -> None:
+def test_conditions_are_the_checks_turned_around(
+    mended: Callable[..., Any], check: str, change: str, condition: str
+) -> None:
     """Comparisons on either side, sums and columns of the same row become the UPDATE's condition."""
     source = SHOP.replace("if not item or item.stock < n:", check).replace("item.stock -= n", change)
     assert f"Item.id == item.id, {condition})" in mended(source, lambda m: claim(m, _line(change, source)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 HEAD = "import sqlite3\n\n\ndef find(conn, name, low=0, order='i'):\n"
 
 
-def _bind(module: Module, **options: Any) -> Draft | Unmended:
+def _bind(module: Module) -> Draft | Unmended:
     """Bind at the one line that executes."""
     line = next(
         n for n, text in enumerate(module.text.splitlines(), 1) if ".execute(" in text or "run_query(" in text[4:]
     )
-    return bind(module, line, **options)
+    return bind(module, line)
 
 
 CASES = [
@@ -108,8 +109,6 @@ def test_bound_statements_find_the_same_rows_and_no_injection(
     mended: Callable[[str, Apply], str], run: Callable[[str], dict[str, Any]]
 ) -> None:
     """In sqlite3 the mended statement answers honest values as before and a quote as a value."""
-    import sqlite3
-
     conn = sqlite3.connect(":memory:")
     conn.execute("CREATE TABLE t (a TEXT, n TEXT, i INTEGER)")
     conn.execute("INSERT INTO t VALUES ('x', 'ann', 5), ('y', 'bob', 7), ('z', 'o''neil', 9)")

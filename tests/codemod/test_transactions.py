@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from toughen.codemod import claim_sql, once, serial
+from toughen.codemod import claim_sql, lock_sql, once, serial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 BANK = """
 import sqlite3
@@ -41,7 +42,7 @@ def pay():
 """
 
 
-def _bank(run: Callable[[str], dict[str, Any]], text: str, folder: Any) -> tuple[Any, Any]:
+def _bank(run: Callable[[str], dict[str, Any]], text: str, folder: Path) -> tuple[Any, Any]:
     names = run(text)
     names["PATH"] = str(folder / "bank.db")
     conn = names["get_db"]()
@@ -61,7 +62,7 @@ def test_serial_begins_and_closes_by_the_smallest_wrap(mended: Callable[..., Any
 def test_serial_answers_as_before_and_holds_no_lock_after_a_crash(
     mended: Callable[..., Any],
     run: Callable[..., Any],
-    tmp_path: Any,
+    tmp_path: Path,
 ) -> None:
     """Honest and refused requests answer as before; a value that sqlite3 cannot take leaves no lock behind."""
     client, conn = _bank(run, mended(BANK, lambda m: serial(m, "pay")), tmp_path)
@@ -164,7 +165,8 @@ def test_once_flushes_until_the_last_commit(changed: Callable[..., Any]) -> None
 
 def test_once_drops_early_commits_of_raw_connections(changed: Callable[..., Any]) -> None:
     """A raw connection has no flush: its early commit goes."""
-    source = "def f(conn):\n    conn.execute('INSERT 1')\n    conn.commit()\n    conn.execute('INSERT 2')\n    conn.commit()\n"
+    source = "def f(conn):\n    conn.execute('INSERT 1')\n    conn.commit()\n"
+    source += "    conn.execute('INSERT 2')\n    conn.commit()\n"
     assert changed(source, lambda m: once(m, "f")) == ["-    conn.commit()"]
 
 
@@ -182,3 +184,23 @@ def test_once_refuses_what_cannot_wait(refused: Callable[..., Any], old: str, ne
     """Paths that end between, effects outside, conditional ends and callees that commit are refused."""
     source = "import requests\ndef audit(db):\n    db.commit()\n" + ORDERS.replace(old, new, 1)
     assert reason in refused(source, lambda m: once(m, "create"))
+
+
+def test_a_raw_select_is_locked_where_the_database_can(
+    changed: Callable[..., Any], refused: Callable[..., Any]
+) -> None:
+    """Postgres gets FOR UPDATE, SQLite is refused, and so is a lock that a commit drops."""
+    source = """
+    import psycopg2
+    def take(cur, conn, key):
+        cur.execute("SELECT left FROM seats WHERE id = %s", (key,))
+        cur.execute("UPDATE seats SET left = %s WHERE id = %s", (cur.fetchone()[0] - 1, key))
+        conn.commit()
+    """
+    assert changed(source, lambda m: lock_sql(m, 4)) == [
+        '-    cur.execute("SELECT left FROM seats WHERE id = %s", (key,))',
+        '+    cur.execute("SELECT left FROM seats WHERE id = %s FOR UPDATE", (key,))',
+    ]
+    assert "SQLite" in refused(source.replace("psycopg2", "sqlite3").replace("%s", "?"), lambda m: lock_sql(m, 4))
+    early = source.replace('    cur.execute("UPDATE', '    conn.commit()\n        cur.execute("UPDATE')
+    assert "drop the lock" in refused(early, lambda m: lock_sql(m, 4))

@@ -20,7 +20,7 @@ from toughen.codemod.races import claim, hold, lock, step
 from toughen.codemod.refusals import Refusal, refuse
 from toughen.codemod.sql import bind, scope_sql
 from toughen.codemod.statements import dynamic
-from toughen.codemod.transactions import claim_sql, once, serial
+from toughen.codemod.transactions import claim_sql, lock_sql, once, serial
 
 __all__ = [
     "LARGEST_INTEGER",
@@ -55,6 +55,7 @@ __all__ = [
     "hold",
     "limit",
     "lock",
+    "lock_sql",
     "once",
     "owned",
     "parameter",

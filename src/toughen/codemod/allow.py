@@ -187,18 +187,20 @@ def _bodies(module: Module, node: FunctionNode) -> set[str]:
         return set()
 
 
-def _reached(module: Module, item: ast.AST, field: str, sources: set[str]) -> Draft | None:
-    def foreign(value: ast.expr) -> bool:
-        match value:
-            case ast.Attribute(value=ast.Name(id=name), attr=attribute):
-                return name in sources and attribute == field
-            case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=key)):
-                return name in sources and key == field
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[ast.Constant(value=key)]):
-                return name in sources and key == field
-            case _:
-                return False
+def _foreign(value: ast.expr, field: str, sources: set[str]) -> bool:
+    """True when a value is that field of a body: `user.role`, `data["role"]`, `data.get("role")`."""
+    match value:
+        case ast.Attribute(value=ast.Name(id=name), attr=key):
+            return name in sources and key == field
+        case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=key)):
+            return name in sources and key == field
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[ast.Constant(value=key)]):
+            return name in sources and key == field
+        case _:
+            return False
 
+
+def _reached(module: Module, item: ast.AST, field: str, sources: set[str]) -> Draft | None:
     match item:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in _DUMPS and name in sources:
             return _excluded(module, item, field)
@@ -208,13 +210,15 @@ def _reached(module: Module, item: ast.AST, field: str, sources: set[str]) -> Dr
             return replace(module, item, module.segment(default))
         case ast.Call(func=function) if dotted(function).rpartition(".")[2][:1].isupper():
             for index, given in enumerate(item.keywords):
-                if given.arg == field and foreign(given.value):
+                if given.arg == field and _foreign(given.value, field, sources):
                     return _dropped(module, item, index)
         case ast.If(
             test=ast.Compare(left=ast.Constant(value=key), ops=[ast.In()], comparators=[ast.Name(id=name)]), orelse=[]
         ) if name in sources and key == field and not module.segment(item).startswith("elif"):
             return remove(module, item)
-        case ast.Assign(targets=[ast.Attribute(attr=attribute)], value=value) if attribute == field and foreign(value):
+        case ast.Assign(targets=[ast.Attribute(attr=attribute)], value=value) if attribute == field and _foreign(
+            value, field, sources
+        ):
             return _unset(module, item)
     return None
 

@@ -97,7 +97,9 @@ def _join(module: Module, edits: list[Edit], edit: Edit) -> None:
         both = (there.start, there.end) == (edit.start, edit.end) and old
         if both and there.text.startswith(old) and edit.text.startswith(old):
             tail = edit.text.removeprefix(old)
-            edits[index] = there if there.text.endswith(tail) else replace(there, text=there.text + tail)
+            names = {part.strip() for part in there.text.removeprefix(old).split(",")}
+            if not {part.strip() for part in tail.split(",")} <= names:
+                edits[index] = replace(there, text=there.text + tail)
             return
     edits.append(edit)
 
@@ -201,24 +203,11 @@ def _shape(module: Module, spans: list[Span]) -> str:
     Statements that no span touches must be the same, at the same depth, in the same order, before and after.
     """
 
-    def meets(span: Span) -> bool:
-        return any(
-            (item.start < span.end and span.start < item.end)
-            or (item.start == item.end and span.start < item.start < span.end)
-            for item in spans
-        )
-
-    def within(span: Span) -> bool:
-        return any(item.start <= span.start and span.end <= item.end for item in spans if item.start < item.end)
-
     def strip(node: ast.AST) -> str:
-        parts: list[str] = [type(node).__name__]
+        parts = [type(node).__name__]
         for name, value in ast.iter_fields(node):
-            items = value if isinstance(value, list) else [value]
-            for item in items:
-                part = show(item)
-                if part:
-                    parts.append(f"{name}={part}")
+            shown = map(show, value if isinstance(value, list) else [value])
+            parts += [f"{name}={part}" for part in shown if part]
         return f"({' '.join(parts)})"
 
     def show(item: object) -> str:
@@ -228,10 +217,22 @@ def _shape(module: Module, spans: list[Span]) -> str:
             return strip(item) if isinstance(item, (ast.arguments, ast.withitem, ast.match_case)) else ast.dump(item)
         span = module.span(item)
         if isinstance(item, (*DEFINITIONS, *_COMPOUND)):
-            return "" if within(span) else strip(item)
-        return "" if meets(span) or within(span) else ast.dump(item)
+            return "" if _within(span, spans) else strip(item)
+        return "" if _meets(span, spans) or _within(span, spans) else ast.dump(item)
 
     return strip(module.tree)
+
+
+def _meets(span: Span, spans: list[Span]) -> bool:
+    return any(
+        (item.start < span.end and span.start < item.end)
+        or (item.start == item.end and span.start < item.start < span.end)
+        for item in spans
+    )
+
+
+def _within(span: Span, spans: list[Span]) -> bool:
+    return any(item.start <= span.start and span.end <= item.end for item in spans if item.start < item.end)
 
 
 _COMPOUND = (

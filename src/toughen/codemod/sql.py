@@ -313,7 +313,9 @@ def _qualified(text: str, column: str) -> str:
     return f"{joined.group(1) if plain else alias}.{column}"
 
 
-def _extended(module: Module, found: Execution, added: tuple[str, int, str, str]) -> Draft:
+def _extended(  # noqa: PLR0911 - one answer for each way to write parameters
+    module: Module, found: Execution, added: tuple[str, int, str, str]
+) -> Draft:
     style, count, name, caller = added
     given, call = found.parameters, found.call
     match given:

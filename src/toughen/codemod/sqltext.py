@@ -281,7 +281,9 @@ def _filled(module: Module, node: ast.expr, text: SqlText, left: ast.expr, how: 
         halt("the statement's text is formatted with more than plain places")
     end = module.span(left).end
     while module.cut(Span(end, end + 1)) == ")" or module.cut(Span(end, end + 1)).isspace():
-        if module.cut(Span(end, end + 1)) == ")" or module.cut(Span(end, module.span(node).end)).lstrip().startswith(")"):
+        if module.cut(Span(end, end + 1)) == ")" or module.cut(Span(end, module.span(node).end)).lstrip().startswith(
+            ")"
+        ):
             end += 1
         else:
             break
@@ -322,15 +324,7 @@ def _stretches(text: SqlText) -> Iterator[tuple[int, int, str]]:
         if isinstance(atom, Hole):
             yield at, at + 1, ""
         elif atom.value in {"'", '"', "`"}:
-            end = at + 1
-            while end < count and not _is_char(text.atoms[end], atom.value):
-                end += 1
-                if (
-                    end + 1 < count
-                    and _is_char(text.atoms[end], atom.value)
-                    and _is_char(text.atoms[end + 1], atom.value)
-                ):
-                    end += 2
+            end = _quote_end(text.atoms, at, atom.value)
             if end >= count:
                 halt("a quote of the statement does not end")
             if any(isinstance(item, Hole) for item in text.atoms[at:end]):
@@ -344,11 +338,21 @@ def _stretches(text: SqlText) -> Iterator[tuple[int, int, str]]:
         at += 1
 
 
+def _quote_end(atoms: list[Atom], start: int, quote: str) -> int:
+    """Index of the quote that ends the literal begun at `start`; a doubled quote does not end it."""
+    end = start + 1
+    while end < len(atoms) and not _is_char(atoms[end], quote):
+        end += 1
+        while end + 1 < len(atoms) and _is_char(atoms[end], quote) and _is_char(atoms[end + 1], quote):
+            end += 2
+    return end
+
+
 def _is_char(atom: Atom, value: str) -> bool:
     return isinstance(atom, Char) and atom.value == value
 
 
-def _position(text: SqlText, start: int, end: int, quote: str) -> str:
+def _position(text: SqlText, start: int, end: int, quote: str) -> str:  # noqa: PLR0911 - one answer a position
     left, right = text.plain(0, start), text.plain(end, len(text.atoms))
     if quote == "`":
         return "a name in backticks cannot be bound"

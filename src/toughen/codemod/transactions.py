@@ -304,3 +304,29 @@ def _stays(module: Module, node: FunctionNode, call: ast.Call) -> None:
     name = dotted(call.func).rpartition(".")[2]
     if any(list(calls_of(item, "commit")) for item in module.functions if item.name == name and item is not node):
         halt(f"{name} commits itself")
+
+
+@word
+def lock_sql(module: Module, line: int) -> Draft:
+    """Lock the rows that the raw SELECT at `line` reads until the transaction ends: ` FOR UPDATE` ends its text.
+
+    For drivers of Postgres and MySQL (places `%s`, `$`, or `text()`). Refuses other statements, DISTINCT, GROUP BY and
+    aggregates, locks that are there, text that ends with a value, and a commit between the read and a later statement.
+    """
+    found = execution(module, line)
+    function = module.enclosing(found.call) or halt("the statement stands outside of a function")
+    if style_of(module, found) == "?":
+        halt("SQLite knows no FOR UPDATE: serial takes its write lock")
+    text = read(module, found.text)
+    flat = text.plain(0, len(text.atoms))
+    if not re.match(r"\s*SELECT\b", flat, re.IGNORECASE) or re.search(r"\bFOR\s+(UPDATE|SHARE)\b", flat, re.IGNORECASE):
+        halt(f"{module.file}:{line} is no SELECT that could be locked, or is locked already")
+    if re.search(r"\b(DISTINCT|GROUP\s+BY|UNION|COUNT|SUM|MAX|MIN|AVG)\b", flat, re.IGNORECASE):
+        halt("a SELECT with DISTINCT, GROUP BY or an aggregate cannot lock its rows")
+    commits = [call.lineno for call in calls_of(function, "commit") if call.lineno > line]
+    if commits and any(call.lineno > commits[0] for call in calls_of(function, "execute", "executemany")):
+        halt("a commit between the read and a later statement would drop the lock")
+    last = text.atoms[len(flat.rstrip().removesuffix(";").rstrip()) - 1]
+    if not isinstance(last, Char):
+        halt("the statement's text ends with a value")
+    return Draft(module, (Edit(last.start, last.end, module.cut(Span(last.start, last.end)) + " FOR UPDATE"),))

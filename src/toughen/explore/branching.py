@@ -11,7 +11,7 @@ from toughen.explore import learn
 from toughen.explore.outcomes import message
 from toughen.explore.people import role_column
 from toughen.explore.values import Candidate, grants_power, normal, words
-from toughen.lab import statements
+from toughen import sql
 from toughen.model.journey import Grant
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _whole(session: Session, table: str, sample: dict[str, Json], text: str, bou
             shown[names[short]] = value
         elif key.lower() in names:
             shown[names[key.lower()]] = value
-    wanted = {names[column]: value for (_, column, operator), value in zip(statements.bindings(text), bound, strict=False) if operator == "eq" and column in names}
+    wanted = {names[column]: value for (_, column, operator), value in zip(sql.bindings(text), bound, strict=False) if operator == "eq" and column in names}
     for row in reversed(session.rows(table)):
         if all(_same(row.get(name), value) for name, value in {**wanted, **shown}.items()):
             return row  # type: ignore[return-value]

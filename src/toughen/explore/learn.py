@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from toughen.explore.outcomes import Depth, depth, message
 from toughen.explore.values import Candidate, grants_power, normal, words
-from toughen.lab import statements
+from toughen import sql
 from toughen.lab.requests import text_of
 from toughen.model.blueprint import Parameter, Place
 
@@ -252,7 +252,7 @@ def bind(state: RouteState, plan: Plan, exchange: Exchange) -> list[tuple[Key, s
     for statement in exchange.statements:
         if not statement.reads or statement.verb != "select":
             continue
-        columns = statements.bindings(statement.text)
+        columns = sql.bindings(statement.text)
         for key, candidate in plan.values:
             sent = text_of(candidate.value)
             for (table, column, operator), bound in zip(columns, statement.parameters, strict=False):
@@ -272,7 +272,8 @@ def wanted_rows(session: Session, state: RouteState, plan: Plan, exchange: Excha
         if statement.rows == 0:
             empty.setdefault(table, {}).setdefault(column, []).append(key)
     for table, columns in empty.items():
-        rows = session.rows(table)
+        taken = {(state.bound.get(key), repr(candidate.value)) for key, candidate in plan.values if key not in {each for keys in columns.values() for each in keys}}
+        rows = [row for row in session.rows(table) if not any(((table, column), repr(row.get(column))) in taken for column in columns)] or session.rows(table)
         own = [row for row in rows if owner is not None and any(value == owner for name, value in row.items() if name.lower() != "id")]
         seen: set[str] = set()
         for row in [*reversed(own[-3:]), *reversed(rows[-3:]), *rows[:1]]:

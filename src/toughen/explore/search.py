@@ -197,7 +197,7 @@ def _learn_sent(session: Session, plan: Plan) -> None:
 
 def _spoils(session: Session, exchange: Exchange) -> bool:
     """Whether later requests would meet a world without something: rows deleted, or users who cannot log in any more."""
-    from toughen.lab.statements import written_columns
+    from toughen.sql import written_columns
 
     users = users_table(session)
     for statement in exchange.statements:

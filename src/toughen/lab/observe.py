@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from toughen.lab import statements
+from toughen import sql
 from toughen.model.source import Location
 from toughen.model.trace import Demand, Exchange, Failure, Outgoing, Response, Sighting, Statement
 
@@ -47,7 +47,7 @@ def exchange(frame: dict[str, Any], request: dict[str, Any], *, ended: str = "an
 def statement(frame: dict[str, Any]) -> Statement:
     """One STATEMENT as the driver saw it, with the tables that it reads and writes."""
     text = _text(frame, "text")
-    reading = statements.read(text)
+    reading = sql.read(text)
     rows = frame.get("rows")
     return Statement(
         text=text,

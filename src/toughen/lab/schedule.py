@@ -83,7 +83,7 @@ class Interleaving:
     """False when the first request never reached the statement at which it should have stopped."""
 
 
-def force(lab: Lab, first: dict[str, Any], second: dict[str, Any], stop_before: int) -> Interleaving:
+def force(lab: Lab, first: dict[str, Any], second: dict[str, Any], stop_before: int, *, apart: float = 0.0) -> Interleaving:
     """Run `first` up to its statement number `stop_before`, `second` whole, then `first` to its end.
 
     A statement that waits for the other's lock lets the other go on; when both wait, the one that was stopped fails
@@ -103,12 +103,14 @@ def force(lab: Lab, first: dict[str, Any], second: dict[str, Any], stop_before: 
         stopped = one.waiting is not None and one.waiting.get("at") == stop_before
         if stopped:
             log.append(f"A stops before: {_text(one)}")
+        time.sleep(apart)
         two.start()
         two.read(REQUEST_SECONDS)
         if two.waiting is not None and "at" in two.waiting:
             two.go(_TO_THE_END)
             two.read(REQUEST_SECONDS)
         log.append("B waits for a lock" if two.blocked else "B runs to its end")
+        time.sleep(apart)
         _finish(one, two, deadline, log)
     finally:
         for child in children:

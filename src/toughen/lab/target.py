@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from toughen.model.identity import Identity
     from toughen.model.journey import Call, Journey
 
+_REMEMBERED = 64
 _OWNERS = ("user_id", "owner_id", "author_id", "customer_id", "created_by", "account_id", "member_id", "owner", "username", "user")
 
 
@@ -34,6 +36,8 @@ class LabTarget:
     snapshot: str = ""
     learned: dict[str, Journey] = field(default_factory=dict)
     trials: int = 0
+    _known: dict[str, Trace] = field(default_factory=dict)
+    """Traces of serial trials that were run before, while the snapshot stays the same."""
     _honest: dict[str, Trace] = field(default_factory=dict)
     _owners: dict[str, str | None] = field(default_factory=dict)
 
@@ -95,11 +99,23 @@ class LabTarget:
         return next((column.name for name in names for column in known.columns if column.name.lower() == name), None)
 
     def run(self, trial: Trial) -> Trace:
-        """Run one trial from the snapshot."""
+        """Run one trial from the snapshot; a serial one that was run before in shared processes is remembered."""
+        key = "" if trial.isolated or trial.schedule else repr(trial)
+        if key and key in self._known:
+            return self._known[key]
+        trace = self._fresh(trial)
+        if key:
+            if len(self._known) >= _REMEMBERED:
+                self._known.pop(next(iter(self._known)))
+            self._known[key] = trace
+        return trace
+
+    def _fresh(self, trial: Trial) -> Trace:
         self.trials += 1
         calls = [*trial.calls, *((trial.schedule.first, trial.schedule.second) if trial.schedule else ())]
         for identity in self.wallet.stale(call.identity for call in calls):
             self.wallet.renew(self.lab, identity)
+            self._known.clear()
         self.lab.restore()
         base = self.lab.world.start
         if trial.grants:
@@ -123,6 +139,8 @@ class LabTarget:
                     if child is not None:
                         child.close()
                     child = self.lab.child()
+                if index and trial.apart:
+                    time.sleep(trial.apart)
                 last = index == len(trial.calls) - 1 and trial.schedule is None
                 if last and index:
                     before_last = self.lab.world.tables()
@@ -150,7 +168,7 @@ class LabTarget:
             lost = Exchange("", "", "", None, ended=f"not sent: {error}")
             exchanges.extend((lost, lost))
             return (str(error),)
-        result = schedule.force(self.lab, requests[0], requests[1], plan.stop_before)
+        result = schedule.force(self.lab, requests[0], requests[1], plan.stop_before, apart=trial.apart)
         exchanges.extend((result.first, result.second))
         return tuple(result.log) if result.stopped else ("the first request never reached the statement to stop at",)
 

@@ -27,6 +27,8 @@ class Trial:
     """Runs after the calls; its two exchanges are the last two of the Trace (first, second)."""
     isolated: bool = False
     """True gives each call a process of its own, as separate workers would."""
+    apart: float = 0.0
+    """Seconds of pause between calls, for prototypes that make keys of the clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,13 +90,23 @@ class Host:
         self._listener.listen(20)
         self._listener.settimeout(20)
         settings = {
-            "socket": str(self._folder / "s"), "root": str(root), "sys_path": [str(root)], "cwd": str(root),
-            "entry": entry, "mode": "fork", "outbound": None, "body_limit": 1 << 16, **config,
+            "socket": str(self._folder / "s"),
+            "root": str(root),
+            "sys_path": [str(root)],
+            "cwd": str(root),
+            "entry": entry,
+            "mode": "fork",
+            "outbound": None,
+            "body_limit": 1 << 16,
+            **config,
         }
         (self._folder / "c.json").write_text(json.dumps(settings))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "toughen_agent", str(self._folder / "c.json")],
-            cwd=root, env={**os.environ, "PYTHONPATH": str(self._folder)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(self._folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         self.server = Wire(self._listener.accept()[0])
         self.told = self.server.receive()

@@ -120,7 +120,9 @@ def test_lifespan_stays_open(fastapi: Any) -> None:
 
 def test_context_variables_do_not_leak(fastapi: Any) -> None:
     """What one request sets is not seen by the next of the same batch."""
-    assert [each["body"] for each in fastapi.child().serve(("GET", "/who/ann"), ("GET", "/who/bob"))] == [b'"nobody"'] * 2
+    assert [each["body"] for each in fastapi.child().serve(("GET", "/who/ann"), ("GET", "/who/bob"))] == [
+        b'"nobody"'
+    ] * 2
 
 
 @pytest.mark.parametrize("app", ["fastapi", "flask"])
@@ -189,7 +191,11 @@ def test_failed_start_up_is_told(boot: Callable[..., Any]) -> None:
         """
     )
     failed = host.order_child().receive()["failed"]
-    assert (failed["stage"], failed["failure"]["type"], failed["failure"]["place"][0]) == ("lifespan", "ConnectionError", "main.py")
+    assert (failed["stage"], failed["failure"]["type"], failed["failure"]["place"][0]) == (
+        "lifespan",
+        "ConnectionError",
+        "main.py",
+    )
 
 
 def test_bare_asgi_without_lifespan(boot: Callable[..., Any]) -> None:

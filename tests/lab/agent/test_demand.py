@@ -139,8 +139,13 @@ def test_form_query_headers(flask: Any) -> None:
     header = {"content-type": "application/x-www-form-urlencoded"}
     noted = demands(flask, "POST", "/form?page=2", b"user=a&password=b", header)
     assert set(noted) == {
-        ("form", "user"), ("form", "password"), ("file", "upload"), ("query", "page"), ("cookie", "sid"),
-        ("header", "X-Key"), ("header", "Authorization"),
+        ("form", "user"),
+        ("form", "password"),
+        ("file", "upload"),
+        ("query", "page"),
+        ("cookie", "sid"),
+        ("header", "X-Key"),
+        ("header", "Authorization"),
     }
     assert (noted["query", "page"]["type"], noted["query", "page"]["default"]) == ("int", 1)
     assert noted["form", "password"]["required"]

@@ -125,7 +125,10 @@ def test_fastapi_routes(boot: Callable[..., Any]) -> None:
     host = boot(FASTAPI)
     found = routes(host)
     assert set(found) == {
-        ("GET", "/outer/inner/notes/{note_id}"), ("POST", "/plain"), ("GET", "/page/{name}"), ("PUT", "/page/{name}"),
+        ("GET", "/outer/inner/notes/{note_id}"),
+        ("POST", "/plain"),
+        ("GET", "/page/{name}"),
+        ("PUT", "/page/{name}"),
         ("DELETE", "/sub/items/{item}"),
     }
     assert host.facts["framework"] == "fastapi"
@@ -139,7 +142,10 @@ def test_fastapi_routes(boot: Callable[..., Any]) -> None:
     assert note["in_schema"] is False
     told = {each["name"]: each for each in note["dependencies"]}
     assert set(told) == {"RoleChecker", "current_user", "OAuth2PasswordBearer"}
-    assert (told["RoleChecker"]["values"], told["RoleChecker"]["line"]) == (["admin"], source_line(FASTAPI, "class RoleChecker"))
+    assert (told["RoleChecker"]["values"], told["RoleChecker"]["line"]) == (
+        ["admin"],
+        source_line(FASTAPI, "def __call__"),
+    )
     assert told["OAuth2PasswordBearer"]["kind"] == "scheme"
 
 
@@ -173,7 +179,9 @@ def test_flask_routes(boot: Callable[..., Any]) -> None:
     host = boot(FLASK, "main:create_app()")
     found = routes(host)
     assert set(found) == {
-        ("GET", "/shop/items/{item_id}"), ("DELETE", "/shop/items/{item_id}"), ("GET", "/shop/find/{rest}/{kind}"),
+        ("GET", "/shop/items/{item_id}"),
+        ("DELETE", "/shop/items/{item_id}"),
+        ("GET", "/shop/find/{rest}/{kind}"),
         ("POST", "/shop/find/{rest}/{kind}"),
     }
     assert found["DELETE", "/shop/items/{item_id}"]["line"] == source_line(FLASK, "def delete")
@@ -208,7 +216,9 @@ def test_create_all(boot: Callable[..., Any]) -> None:
 
 def test_prepare_is_never_fatal(boot: Callable[..., Any]) -> None:
     """A main block that raises is told with its line, and the server goes on."""
-    host = boot("def app(e, s):\n    s('200 OK', []); return [b'x']\nif __name__ == '__main__':\n    import sys\n    sys.exit('no')\n")
+    host = boot(
+        "def app(e, s):\n    s('200 OK', []); return [b'x']\nif __name__ == '__main__':\n    import sys\n    sys.exit('no')\n"
+    )
     prepared = host.server.ask(do="prepare", step="main_block")["prepared"]
     assert prepared["did"] == []
     assert "SystemExit: no at main.py:5" in prepared["failed"][0]

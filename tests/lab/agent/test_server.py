@@ -11,7 +11,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
     from typing import Any
 
 PLAIN = """
@@ -132,9 +131,18 @@ def test_failed_import_tells_the_place(boot: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("source", "entry"),
     [
-        ("def create_app():\n    def app(e, s):\n        s('200 OK', []); return [b'x']\n    return app\n", "main:create_app()"),
-        ("def create_app():\n    def app(e, s):\n        s('200 OK', []); return [b'x']\n    return app\n", "main:create_app"),
-        ("class Holder: pass\nholder = Holder()\ndef w(e, s):\n    s('200 OK', []); return [b'x']\nholder.app = w\n", "main:holder.app"),
+        (
+            "def create_app():\n    def app(e, s):\n        s('200 OK', []); return [b'x']\n    return app\n",
+            "main:create_app()",
+        ),
+        (
+            "def create_app():\n    def app(e, s):\n        s('200 OK', []); return [b'x']\n    return app\n",
+            "main:create_app",
+        ),
+        (
+            "class Holder: pass\nholder = Holder()\ndef w(e, s):\n    s('200 OK', []); return [b'x']\nholder.app = w\n",
+            "main:holder.app",
+        ),
     ],
 )
 def test_entries(boot: Callable[..., Any], source: str, entry: str) -> None:
@@ -156,7 +164,10 @@ def test_script_that_imports_itself(boot: Callable[..., Any]) -> None:
 
 def test_thread_alive_after_the_import_is_a_reason(boot: Callable[..., Any]) -> None:
     """Threads do not survive a fork: the reason names them."""
-    host = boot("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), name='ticker', daemon=True).start()\n" + PLAIN)
+    host = boot(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), name='ticker', daemon=True).start()\n"
+        + PLAIN
+    )
     assert "ticker" in host.facts["fork"]
     assert host.facts["threads"] == ["ticker"]
 

@@ -189,6 +189,31 @@ def test_no_memory_database(host: Any) -> None:
     assert host.child().ask(do="rows") == {"tables": None}
 
 
+def test_place_of_a_statement_in_another_thread(boot: Callable[..., Any]) -> None:
+    """An asynchronous driver runs in a thread of its own: the place is where the request's coroutine waits for it."""
+    host = boot(
+        """
+        import asyncio, sqlite3
+        from fastapi import FastAPI
+        app = FastAPI()
+        async def idle():
+            await asyncio.sleep(60)
+        @app.on_event("startup")
+        async def start():
+            app.state.task = asyncio.create_task(idle())
+        @app.get("/")
+        async def home():
+            db = sqlite3.connect("app.db", check_same_thread=False)
+            return await helper(db)
+        async def helper(db):
+            cursor = await asyncio.to_thread(db.execute, "select 1")
+            return cursor.fetchall()
+        """
+    )
+    (noted,) = host.child().serve(("GET", "/"))[0]["statements"]
+    assert noted["place"][2] == "helper"
+
+
 def test_gate_stops_before_each_statement(host: Any) -> None:
     """A gated request runs one statement at a time; the commit counts."""
     child = host.child(gate=True)
@@ -250,7 +275,9 @@ def test_locked_statement_may_fail_as_the_driver_fails(host: Any) -> None:
 
 def test_two_processes_interleave_as_told(boot: Callable[..., Any]) -> None:
     """A forced schedule loses an update of FastAPI's worker threads: read A, all of B, rest of A."""
-    host = boot("from fastapi import FastAPI\n" + APP.rpartition("def app(")[0] + "app = FastAPI()\napp.get('/buy')(buy)\n")
+    host = boot(
+        "from fastapi import FastAPI\n" + APP.rpartition("def app(")[0] + "app = FastAPI()\napp.get('/buy')(buy)\n"
+    )
     one, two = host.child(gate=True), host.child(gate=True)
     one.begin(("GET", "/buy"))
     one.receive()

@@ -180,7 +180,9 @@ def test_escaped_exception_is_not_handled(flask: Any) -> None:
 def test_guard_in_a_worker_thread(boot: Callable[..., Any]) -> None:
     """FastAPI runs handlers and dependencies in threads: their lines are there, and tidying up is not the last."""
     host = boot(FASTAPI)
-    refused, passed = host.child(lines=True).serve(("GET", "/guarded"), ("GET", "/guarded", None, {"authorization": "x"}), lines=True)
+    refused, passed = host.child(lines=True).serve(
+        ("GET", "/guarded"), ("GET", "/guarded", None, {"authorization": "x"}), lines=True
+    )
     assert refused["last_line"] == ["main.py", source_line(FASTAPI, "HTTPException(401)"), "who"]
     assert refused["handled"] == []
     assert passed["last_line"] == ["main.py", source_line(FASTAPI, "return value"), "guarded"]
@@ -195,8 +197,16 @@ def test_no_lines_unless_asked(flask: Any) -> None:
 @pytest.mark.parametrize(
     ("how", "event"),
     [
-        ("sql", "sql"), ("open", "open"), ("system", "os.system"), ("popen", "subprocess.Popen"), ("shell", "subprocess.Popen"),
-        ("eval", "compile"), ("import", "import"), ("remove", "os.remove"), ("copy", "shutil.copyfile"), ("resolve", "socket.getaddrinfo"),
+        ("sql", "sql"),
+        ("open", "open"),
+        ("system", "os.system"),
+        ("popen", "subprocess.Popen"),
+        ("shell", "subprocess.Popen"),
+        ("eval", "compile"),
+        ("import", "import"),
+        ("remove", "os.remove"),
+        ("copy", "shutil.copyfile"),
+        ("resolve", "socket.getaddrinfo"),
     ],
 )
 def test_canary_surfaces(flask: Any, how: str, event: str) -> None:

@@ -11,8 +11,10 @@ CONFIG.json
     sys_path     folders put in front of sys.path
     cwd          working directory
     entry        "module:attribute" or "module:function()"; null loads nothing
-    mode         "fork" (server forks a child for each trial) or "whole" (this process serves itself, no fork)
+    mode         "fork" (server forks a child for each trial) or "whole" (this process serves itself, no fork: after
+                 "ready" it takes a child's orders on the server's connection, or becomes the child that "fork" asks for)
     outbound     [host, port] of the fault server, or null
+    allow        [[host, port]...] that are reached as they are (the prototype's database); may be missing
     body_limit   bytes of an answer's body that are kept (the rest is counted and dropped)
 
 Server -> lab      {"hello": "server", "pid": int, "python": "3.11.7"}
@@ -20,6 +22,8 @@ Server -> lab      {"hello": "server", "pid": int, "python": "3.11.7"}
 lab -> server      {"do": "fork", "id": int, "gate": bool, "lines": bool}        -> child connects
                    {"do": "prepare", "step": "main_block" | "create_all"}        -> {"prepared": {...}}
                    {"do": "facts"}                                               -> {"ready": FACTS}
+                   {"do": "import", "modules": [str...]}                         -> {"imported": int}
+                     (what children import while they serve comes into the server before its next fork anyway)
                    {"do": "quit"}
 
 Child -> lab       {"hello": "child", "id": int, "pid": int}, then after the lifespan's start-up
@@ -43,6 +47,15 @@ EXCHANGE   {"status": int|null, "headers": [[..]], "body_b64", "size", "statemen
             "handled": [FAILURE...], "demands": [...], "sightings": [...], "lines": [[file, [int...]]...], "last_line": PLACE|null,
             "outgoing": [...], "written_files": [...], "milliseconds": float}
 STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "place": PLACE|null, "error": str|null}
+           Optional keys. EXCHANGE: "imported" (modules of others that came in), "databases" (newly opened),
+             "statements_dropped" (how many beyond the limit). STATEMENT: "names" (of named parameters, whose values
+             come in order of appearance), "many" (sets of an executemany; "parameters" then holds the first sets).
+             RECORD: "refuse" (hosts that refuse connections during the request, "*" for all, mail servers too).
+             demands: {"place", "key": [...], "present", "required", "default", "how": subscript|get|in|iterate|unpack,
+             "type"?}; key [] with how iterate: all keys were taken. sightings: {"event", "text", "place", "marker"}.
+             outgoing: {"host", "port", "request", "place", "local_port"?: joins it with the fault server's peer,
+             "mail"?: text}. A dependency: "values" (strings that it was made with: `RoleChecker(["admin"])`).
+             FACTS: "failed" (parts that could not be read).
 PLACE      [file relative to root, line, function qualified name or name]
 FAILURE    {"type", "message", "place": PLACE|null, "traceback"}
 FACTS      {"framework", "routes": [ROUTE...], "openapi": {...}|null, "tables": [TABLE...], "databases": [{"driver", "path"}...],

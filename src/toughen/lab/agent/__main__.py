@@ -11,7 +11,7 @@ from .server import main
 
 def start() -> int:
     """Read the configuration and serve; anything written to stdout goes to stderr."""
-    with open(sys.argv[1], encoding="utf-8") as file:  # noqa: PTH123
+    with open(sys.argv[1], encoding="utf-8") as file:
         config = json.load(file)
     os.dup2(2, 1)
     main(config)

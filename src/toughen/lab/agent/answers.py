@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 CLIENT = ("127.0.0.1", 50412)
@@ -15,7 +15,7 @@ class Request:
 
     __slots__ = ("body", "headers", "method", "path", "query", "raw_path")
 
-    def __init__(self, message: Dict[str, Any]) -> None:
+    def __init__(self, message: dict[str, Any]) -> None:
         """Read the message; a Host and a Content-Length are added where they are missing."""
         self.method = str(message.get("method") or "GET").upper()
         target = str(message.get("target") or "/").encode("utf-8", "surrogateescape")
@@ -25,16 +25,16 @@ class Request:
         self.path = unquote_to_bytes(self.raw_path)
         encoded = message.get("body_b64")
         self.body = base64.b64decode(encoded) if encoded else b""
-        self.headers: List[Tuple[bytes, bytes]] = [
+        self.headers: list[tuple[bytes, bytes]] = [
             (str(name).lower().encode("latin-1", "replace"), str(value).encode("utf-8", "surrogateescape"))
             for name, value in message.get("headers") or ()
         ]
         names = {name for name, _ in self.headers}
         if b"host" not in names:
             self.headers.append((b"host", b"localhost:8000"))
-        if b"content-length" not in names and b"transfer-encoding" not in names:
-            if self.body or self.method in ("POST", "PUT", "PATCH"):
-                self.headers.append((b"content-length", str(len(self.body)).encode()))
+        framed = b"content-length" in names or b"transfer-encoding" in names
+        if not framed and (self.body or self.method in ("POST", "PUT", "PATCH")):
+            self.headers.append((b"content-length", str(len(self.body)).encode()))
 
 
 class Answer:
@@ -44,10 +44,10 @@ class Answer:
 
     def __init__(self, limit: int) -> None:
         """Keep at most `limit` bytes of the body."""
-        self.status: Optional[int] = None
-        self.headers: List[Tuple[str, str]] = []
+        self.status: int | None = None
+        self.headers: list[tuple[str, str]] = []
         self.size = 0
-        self._kept: List[bytes] = []
+        self._kept: list[bytes] = []
         self._room = limit
 
     def add(self, piece: bytes) -> None:
@@ -57,8 +57,8 @@ class Answer:
             self._kept.append(bytes(piece) if len(piece) <= self._room else bytes(piece[: self._room]))
             self._room -= len(piece)
 
-    def told(self) -> Dict[str, Any]:
-        """The answer's part of an EXCHANGE."""
+    def told(self) -> dict[str, Any]:
+        """Return the answer's part of an EXCHANGE."""
         return {
             "status": self.status,
             "headers": self.headers,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from typing import Any, Callable, Coroutine, Dict, Iterable, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .answers import CLIENT, SERVER, Answer, Request
+from .recorder import RECORDER
 
-Event = Dict[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+Event = dict[str, Any]
 Finished = Callable[[Answer, Optional[BaseException]], None]
 
 SPEC = {"version": "3.0", "spec_version": "2.3"}
@@ -22,15 +26,15 @@ class LifespanFailedError(Exception):
 class AsgiCaller:
     """Calls one ASGI app; requests of a batch run one after the other, each in a task of its own."""
 
-    def __init__(self, app: Any, limit: int) -> None:  # noqa: ANN401
+    def __init__(self, app: Any, limit: int) -> None:
         """Make the loop that everything of this child runs in."""
         self._app = app
         self._limit = limit
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
-        self._state: Dict[str, Any] = {}
+        self._state: dict[str, Any] = {}
         self._messages: asyncio.Queue[Event]
-        self._lifespan: Optional[asyncio.Task[None]] = None
+        self._lifespan: asyncio.Task[None] | None = None
 
     def live(self, life: Coroutine[Any, Any, None]) -> None:
         """Run the child's whole life in one task: worker threads live as long as the task that they began under."""
@@ -39,7 +43,7 @@ class AsgiCaller:
     async def start(self) -> None:
         """Run the lifespan's start-up; raises what the app raised there."""
         self._messages = asyncio.Queue()
-        started: asyncio.Future[Optional[str]] = self._loop.create_future()
+        started: asyncio.Future[str | None] = self._loop.create_future()
         self._stopped: asyncio.Future[None] = self._loop.create_future()
         await self._messages.put({"type": "lifespan.startup"})
 
@@ -54,7 +58,8 @@ class AsgiCaller:
 
         scope = {"type": "lifespan", "asgi": SPEC, "state": self._state}
         task = self._lifespan = self._loop.create_task(self._app(scope, self._messages.get, send))
-        await asyncio.wait([task, started], return_when=asyncio.FIRST_COMPLETED)
+        first: list[Any] = [task, started]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
             message = started.result()
             if message is None:
@@ -69,7 +74,7 @@ class AsgiCaller:
         if error is not None and not isinstance(error, Exception):
             raise error
 
-    async def serve(self, requests: Iterable[Dict[str, Any]], begin: Callable[[], None], end: Finished) -> None:
+    async def serve(self, requests: Iterable[dict[str, Any]], begin: Callable[[], None], end: Finished) -> None:
         """Serve a batch: `begin()` before and `end(answer, error)` after each request."""
         done: asyncio.Future[None] = self._loop.create_future()
         waiting = iter(requests)
@@ -85,12 +90,14 @@ class AsgiCaller:
             # reach the next, and a loop that waits for tasks one by one would turn twice as often.
             self._current = context.run(self._loop.create_task, one(call, call.scope(self._state)))
 
-        async def one(call: _Call, scope: Dict[str, Any]) -> None:
+        async def one(call: _Call, scope: dict[str, Any]) -> None:
             try:
+                others = asyncio.all_tasks() - {asyncio.current_task()}
+                RECORDER.tasks = lambda: [task for task in asyncio.all_tasks(self._loop) if task not in others]
                 begin()
                 end(call.answer, await call.run(scope))
                 following()
-            except BaseException as error:  # noqa: BLE001 - the lab is gone, or a recorder failed
+            except BaseException as error:
                 done.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
 
         following()
@@ -101,7 +108,7 @@ class AsgiCaller:
         if self._lifespan is None or self._lifespan.done():
             return
         await self._messages.put({"type": "lifespan.shutdown"})
-        waiting: List[Any] = [self._lifespan, self._stopped]
+        waiting: list[Any] = [self._lifespan, self._stopped]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=SHUTDOWN_SECONDS)
 
 
@@ -110,16 +117,16 @@ class _Call:
 
     __slots__ = ("_app", "_complete", "_loop", "_sent", "_waiting", "answer", "request")
 
-    def __init__(self, app: Any, request: Request, answer: Answer, loop: asyncio.AbstractEventLoop) -> None:  # noqa: ANN401
+    def __init__(self, app: Any, request: Request, answer: Answer, loop: asyncio.AbstractEventLoop) -> None:
         self._app = app
         self.request = request
         self.answer = answer
         self._loop = loop
         self._sent = False
         self._complete = False
-        self._waiting: List[asyncio.Future[None]] = []
+        self._waiting: list[asyncio.Future[None]] = []
 
-    def scope(self, state: Dict[str, Any]) -> Dict[str, Any]:
+    def scope(self, state: dict[str, Any]) -> dict[str, Any]:
         request = self.request
         return {
             "type": "http",
@@ -137,10 +144,10 @@ class _Call:
             "state": state.copy(),
         }
 
-    async def run(self, scope: Dict[str, Any]) -> Optional[BaseException]:
+    async def run(self, scope: dict[str, Any]) -> BaseException | None:
         try:
             await self._app(scope, self.receive, self.send)
-        except BaseException as error:  # noqa: BLE001 - SystemExit of a handler is a result too
+        except BaseException as error:
             return error
         finally:
             self._finish()

@@ -7,9 +7,12 @@ import importlib.util
 import inspect
 import os
 import sys
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any
 
 from . import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class LoadFailedError(Exception):
@@ -25,7 +28,7 @@ class LoadFailedError(Exception):
 class App:
     """The entry object and what is known about it before it serves."""
 
-    def __init__(self, target: Any, module: str) -> None:  # noqa: ANN401
+    def __init__(self, target: Any, module: str) -> None:
         """Take the object and the name of the module that it came from."""
         self.target = target
         self.module = module
@@ -47,7 +50,7 @@ class App:
         return type(self.target).__module__.split(".")[0]
 
 
-def settle(config: Dict[str, Any]) -> None:
+def settle(config: dict[str, Any]) -> None:
     """Give the process the prototype's path and working directory, as if its own server had started it."""
     if sys.path and sys.path[0] in ("", os.getcwd()):
         del sys.path[0]
@@ -58,22 +61,22 @@ def settle(config: Dict[str, Any]) -> None:
         os.chdir(directory)
     sys.argv[:] = ["app"]
     # input() at import must fail at once instead of waiting for a person.
-    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stdin = open(os.devnull, encoding="utf-8")
 
 
-def load(entry: Optional[str]) -> Optional[App]:
+def load(entry: str | None) -> App | None:
     """Import the entry's module and take its object; raises LoadFailedError with what the prototype raised."""
     if not entry:
         return None
     name, _, path = entry.partition(":")
     try:
         module = _import(name)
-    except BaseException as error:  # noqa: BLE001 - sys.exit() at import is a result too
+    except BaseException as error:
         raise LoadFailedError("import", error) from error
     sys.argv[:] = [getattr(module, "__file__", None) or "app"]
     try:
         return App(_resolve(module, path or "app"), module.__name__)
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         raise LoadFailedError("entry", error) from error
 
 
@@ -81,7 +84,7 @@ AS_SCRIPT = "__entry__"
 """Name of an entry that only loads as a script does: under another name than the one it is imported by."""
 
 
-def _import(name: str) -> Any:  # noqa: ANN401
+def _import(name: str) -> Any:
     before = set(sys.modules)
     try:
         return importlib.import_module(name)
@@ -104,7 +107,7 @@ def _import(name: str) -> Any:  # noqa: ANN401
         return module
 
 
-def _resolve(module: Any, path: str) -> Any:  # noqa: ANN401
+def _resolve(module: Any, path: str) -> Any:
     called = path.endswith("()")
     target = module
     for part in (path[:-2] if called else path).split("."):
@@ -118,14 +121,14 @@ def _resolve(module: Any, path: str) -> Any:  # noqa: ANN401
     return target
 
 
-def _is_factory(target: Any) -> bool:  # noqa: ANN401
+def _is_factory(target: Any) -> bool:
     """Tell a function that makes the app from a bare ASGI or WSGI function: it needs no argument."""
     if not inspect.isfunction(target):
         return False
     return not _required(target)
 
 
-def _required(target: Any) -> Tuple[str, ...]:  # noqa: ANN401
+def _required(target: Any) -> tuple[str, ...]:
     try:
         signature = inspect.signature(target)
     except (TypeError, ValueError):
@@ -138,23 +141,33 @@ def _required(target: Any) -> Tuple[str, ...]:  # noqa: ANN401
     )
 
 
-def speaks_asgi(target: Any) -> bool:  # noqa: ANN401
+def speaks_asgi(target: Any) -> bool:
     """Tell an ASGI app (a coroutine function of scope, receive, send) from a WSGI one."""
     call = target if inspect.isfunction(target) else getattr(type(target), "__call__", target)
     if inspect.iscoroutinefunction(call):
         return True
     names = _required(target)
-    return len(names) == 3 or names[:1] == ("scope",)  # noqa: PLR2004
+    return len(names) == 3 or names[:1] == ("scope",)
 
 
-_INNER = ("app", "wsgi_app", "asgi_app", "other_asgi_app", "application", "wsgi", "middleware", "other_wsgi_app", "_app")
+_INNER = (
+    "app",
+    "wsgi_app",
+    "asgi_app",
+    "other_asgi_app",
+    "application",
+    "wsgi",
+    "middleware",
+    "other_wsgi_app",
+    "_app",
+)
 
 
-def layers(target: Any) -> Iterator[Any]:  # noqa: ANN401
+def layers(target: Any) -> Iterator[Any]:
     """Yield the object and what it wraps under the usual names, outermost first."""
-    seen = set()
+    seen: set[int] = set()
     queue = [target]
-    while queue and len(seen) < 60:  # noqa: PLR2004
+    while queue and len(seen) < 60:
         layer = queue.pop(0)
         if id(layer) in seen or layer is None or isinstance(layer, (str, bytes, int, type)):
             continue
@@ -168,7 +181,7 @@ def layers(target: Any) -> Iterator[Any]:  # noqa: ANN401
             queue.append(owner)
 
 
-def find_inside(target: Any, module: str, name: str) -> Any:  # noqa: ANN401
+def find_inside(target: Any, module: str, name: str) -> Any:
     """Return the outermost layer that is an instance of a framework's class, None where there is none."""
     kind = getattr(sys.modules.get(module), name, None)
     if not isinstance(kind, type):

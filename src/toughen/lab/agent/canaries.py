@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Tuple
+from typing import Any
 
 from .recorder import RECORDER
 
 WRITTEN = 200
 _WATCHED = frozenset(
     (
-        "open subprocess.Popen os.system os.exec os.posix_spawn os.spawn socket.connect socket.getaddrinfo socket.gethostbyname"
-        " exec compile pickle.find_class import os.remove os.rename os.mkdir os.rmdir os.listdir os.scandir os.link os.symlink"
-        " os.chmod os.truncate shutil.copyfile shutil.copymode shutil.copystat shutil.copytree shutil.move shutil.rmtree"
-        " shutil.make_archive shutil.unpack_archive shutil.chown smtplib.connect urllib.Request ftplib.connect"
+        "open exec compile import pickle.find_class subprocess.Popen os.system os.exec os.posix_spawn os.spawn"
+        " os.remove os.rename os.mkdir os.rmdir os.listdir os.scandir os.link os.symlink os.chmod os.truncate"
+        " shutil.copyfile shutil.copymode shutil.copystat shutil.copytree shutil.move shutil.rmtree shutil.chown"
+        " shutil.make_archive shutil.unpack_archive"
+        " socket.connect socket.getaddrinfo socket.gethostbyname urllib.Request ftplib.connect"
     ).split()
 )
 _FLAT = 4
@@ -23,13 +24,13 @@ _installed = False
 
 def install() -> None:
     """Put the hook in place; once for a process, it cannot be taken out again."""
-    global _installed  # noqa: PLW0603
+    global _installed
     if not _installed:
         _installed = True
         sys.addaudithook(_hook)
 
 
-def _hook(event: str, arguments: Tuple[Any, ...]) -> None:
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     # Called for every audited event of the process: the usual way out comes first.
     if not RECORDER.active or event not in _WATCHED:
         return
@@ -38,20 +39,24 @@ def _hook(event: str, arguments: Tuple[Any, ...]) -> None:
             _opened(arguments)
         if RECORDER.markers:
             RECORDER.sight(event, tuple(_texts(event, arguments)))
-    except Exception:  # noqa: BLE001, S110 - an audit hook that raises would change what the prototype does
+    except Exception:
         pass
 
 
-def _opened(arguments: Tuple[Any, ...]) -> None:
+def _opened(arguments: tuple[Any, ...]) -> None:
     path, mode, flags = (*arguments, None, None, None)[:3]
     if isinstance(path, int) or path is None:
         return
-    writes = any(each in mode for each in "wax+") if isinstance(mode, str) else bool((flags or 0) & (os.O_WRONLY | os.O_RDWR))
+    writes = (
+        any(each in mode for each in "wax+")
+        if isinstance(mode, str)
+        else bool((flags or 0) & (os.O_WRONLY | os.O_RDWR))
+    )
     if writes and len(RECORDER.written) < WRITTEN:
         RECORDER.written[os.path.abspath(os.fsdecode(path))] = None
 
 
-def _texts(event: str, arguments: Tuple[Any, ...]) -> Any:  # noqa: ANN401
+def _texts(event: str, arguments: tuple[Any, ...]) -> Any:
     """Yield the strings among the arguments, those of lists and tuples too, and the names that code refers to."""
     for each in arguments[:_FLAT]:
         if isinstance(each, str):

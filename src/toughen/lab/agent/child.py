@@ -9,17 +9,19 @@ import inspect
 import os
 import sys
 import time
-from typing import Any, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Any
 
 from . import canaries, frames, lines, sqlite
-from .answers import Answer
 from .asgi import AsgiCaller
-from .boot import App
 from .gate import Gate
-from .late import Late
 from .recorder import RECORDER, plain_json
-from .wire import Message, Wire
 from .wsgi import WsgiCaller
+
+if TYPE_CHECKING:
+    from .answers import Answer
+    from .boot import App
+    from .late import Late
+    from .wire import Message, Wire
 
 SERVER_ERROR = 500
 
@@ -34,25 +36,25 @@ class Child:
         self._wire = wire
         self._late = late
         limit = int(config.get("body_limit") or 1 << 20)
-        self._caller: Union[AsgiCaller, WsgiCaller] = (AsgiCaller if app.asgi else WsgiCaller)(app.target, limit)
+        self._caller: AsgiCaller | WsgiCaller = (AsgiCaller if app.asgi else WsgiCaller)(app.target, limit)
         self._modules = len(sys.modules)
         self._known = set(sys.modules)
         self._record: Message = {}
         self._started = 0.0
         canaries.install()
 
-    def run(self, first: Optional[Message] = None) -> None:
+    def run(self, first: Message | None = None) -> None:
         """Say hello, start up, serve, shut down; no hello where the first order is there already."""
         self._caller.live(self._live(first))
 
-    async def _live(self, first: Optional[Message]) -> None:
+    async def _live(self, first: Message | None) -> None:
         if first is None:
             self._wire.send({"hello": "child", "id": self._order.get("id"), "pid": os.getpid()})
         if self._order.get("lines"):
             lines.install(self._app)
         try:
             await self._caller.start()
-        except BaseException as error:  # noqa: BLE001 - whatever the start-up raised is the answer
+        except BaseException as error:
             self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
             return
         if self._order.get("gate"):
@@ -89,7 +91,7 @@ class Child:
             lines.begin()
         self._started = time.perf_counter()
 
-    def _end(self, answer: Answer, error: Optional[BaseException]) -> None:
+    def _end(self, answer: Answer, error: BaseException | None) -> None:
         spent = time.perf_counter() - self._started
         cause = error or RECORDER.failure or RECORDER.passing
         told = lines.end(cause) if RECORDER.lines else {"lines": [], "last_line": None, "handled": []}
@@ -114,7 +116,7 @@ class Child:
             # SystemExit or KeyboardInterrupt out of a handler ends a worker.
             os._exit(1)
 
-    def _imported(self) -> List[str]:
+    def _imported(self) -> list[str]:
         """Modules of others that came in since the last time; the server can import them before it forks again."""
         names = [name for name in list(sys.modules) if name not in self._known]
         self._known.update(names)
@@ -137,21 +139,21 @@ class Child:
                 result = target(*(order.get("arguments") or ()), **(order.get("keywords") or {}))
                 if inspect.isawaitable(result):
                     result = await result if self._app.asgi else asyncio.run(_finish(result))
-        except BaseException as error:  # noqa: BLE001 - the prototype's function may raise anything
+        except BaseException as error:
             return {"failed": {"stage": "call", "failure": frames.failure(error)}}
         return {"returned": _readable(result)}
 
-    def _context(self) -> Any:  # noqa: ANN401
+    def _context(self) -> Any:
         """Flask's functions want an application context around them."""
         flask = self._app.flask
         return flask.test_request_context("/") if flask is not None else contextlib.nullcontext()
 
 
-async def _finish(awaitable: Any) -> Any:  # noqa: ANN401
+async def _finish(awaitable: Any) -> Any:
     return await awaitable
 
 
-def _readable(result: object) -> Any:  # noqa: ANN401
+def _readable(result: object) -> Any:
     """Return the result as JSON; bytes that are text come as text, which is what tokens are."""
     if isinstance(result, bytes):
         try:
@@ -163,5 +165,5 @@ def _readable(result: object) -> Any:  # noqa: ANN401
     return plain_json(result)
 
 
-def _unknown(do: object) -> Dict[str, Any]:
+def _unknown(do: object) -> dict[str, Any]:
     return {"type": "ProtocolError", "message": "unknown order: " + repr(do), "place": None, "traceback": ""}

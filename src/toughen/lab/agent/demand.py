@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Dict, Iterator, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import frames
 from .recorder import DEMANDS, RECORDER, plain_json
 
-Key = Tuple[Any, ...]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-_get_frame = sys._getframe  # noqa: SLF001 - every ask looks at its asker
+Key = tuple[Any, ...]
+
+_get_frame = sys._getframe
 _FRAMEWORKS = frozenset(
     (
-        "flask werkzeug starlette fastapi connexion a2wsgi asgiref uvicorn anyio flask_cors sentry_sdk collections _collections_abc"
-        " prometheus_client prometheus_flask_exporter opentelemetry secweb brotli_asgi flask_compress flask_talisman multipart"
+        "flask werkzeug starlette fastapi connexion a2wsgi asgiref uvicorn anyio multipart collections _collections_abc"
+        " flask_cors flask_compress flask_talisman brotli_asgi secweb"
+        " sentry_sdk opentelemetry prometheus_client prometheus_flask_exporter"
     ).split()
 )
 _OWN = __name__.rpartition(".")[0]
 _DEEP = 12
-_SUBCLASSES: Dict[type, type] = {}
-_RECORDING: Set[type] = set()
+_SUBCLASSES: dict[type, type] = {}
+_RECORDING: set[type] = set()
 
 
 def _foreign_ask(depth: int) -> bool:
@@ -29,7 +33,7 @@ def _foreign_ask(depth: int) -> bool:
     return name.partition(".")[0] in _FRAMEWORKS or name.startswith(_OWN)
 
 
-def note(place: str, key: Key, how: str, present: bool, default: object = None, kind: object = None) -> None:  # noqa: FBT001
+def note(place: str, key: Key, how: str, present: bool, default: object = None, kind: object = None) -> None:
     """Note one ask; the same key asked twice is one demand, required if it was required once."""
     if not RECORDER.demand:
         return
@@ -56,12 +60,12 @@ class AskedDict(dict):  # type: ignore[type-arg]
 
     __slots__ = ("_at", "_path", "_place")
 
-    def __init__(self, value: Any = (), place: str = "json", path: Key = ()) -> None:  # noqa: ANN401
+    def __init__(self, value: Any = (), place: str = "json", path: Key = ()) -> None:
         """Take the object, where it travelled, and the keys that lead to it."""
         dict.__init__(self, value)
         self._place = place
         self._path = path
-        self._at: Optional[Tuple[int, int]] = None
+        self._at: tuple[int, int] | None = None
 
     def _note(self, key: object, how: str, default: object = None) -> None:
         if RECORDER.demand and isinstance(key, (str, int)):
@@ -76,27 +80,27 @@ class AskedDict(dict):  # type: ignore[type-arg]
             if frames.relative(frame.f_code.co_filename) is not None:
                 note(self._place, self._path, "iterate", present=True)
 
-    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401
+    def __getitem__(self, key: Any) -> Any:
         """Note the key; it is required unless the whole object is being unpacked."""
         frame = _get_frame(1)
         unpacked = self._at is not None and self._at == (id(frame), frame.f_lasti)
         self._note(key, "unpack" if unpacked else "subscript")
         return dict.__getitem__(self, key)
 
-    def get(self, key: Any, default: Any = None) -> Any:  # noqa: ANN401, D102
+    def get(self, key: Any, default: Any = None) -> Any:
         self._note(key, "get", default)
         return dict.get(self, key, default)
 
-    def __contains__(self, key: Any) -> bool:  # noqa: ANN401
+    def __contains__(self, key: Any) -> bool:
         """Note the key."""
         self._note(key, "in")
         return dict.__contains__(self, key)
 
-    def pop(self, key: Any, *default: Any) -> Any:  # noqa: ANN401, D102
+    def pop(self, key: Any, *default: Any) -> Any:
         self._note(key, "get" if default else "subscript", default[0] if default else None)
         return dict.pop(self, key, *default)
 
-    def setdefault(self, key: Any, default: Any = None) -> Any:  # noqa: ANN401, D102
+    def setdefault(self, key: Any, default: Any = None) -> Any:
         self._note(key, "get", default)
         return dict.setdefault(self, key, default)
 
@@ -105,29 +109,29 @@ class AskedDict(dict):  # type: ignore[type-arg]
         self._walk()
         return dict.__iter__(self)
 
-    def keys(self) -> Any:  # noqa: ANN401, D102
+    def keys(self) -> Any:
         self._walk()
         return dict.keys(self)
 
-    def items(self) -> Any:  # noqa: ANN401, D102
+    def items(self) -> Any:
         self._walk()
         return dict.items(self)
 
-    def values(self) -> Any:  # noqa: ANN401, D102
+    def values(self) -> Any:
         self._walk()
         return dict.values(self)
 
-    def copy(self) -> AskedDict:  # noqa: D102
+    def copy(self) -> AskedDict:
         made = AskedDict((), self._place, self._path)
         dict.update(made, dict.items(self))
         return made
 
-    def __reduce_ex__(self, _protocol: Any) -> Any:  # noqa: ANN401
+    def __reduce_ex__(self, _protocol: Any) -> Any:
         """Leave the process as a plain dictionary."""
         return dict, (dict(dict.items(self)),)
 
 
-def asked_json(value: Any, place: str = "json", path: Key = (), depth: int = 0) -> Any:  # noqa: ANN401
+def asked_json(value: Any, place: str = "json", path: Key = (), depth: int = 0) -> Any:
     """Return parsed JSON with its objects, nested ones too, as recording dictionaries; index 0 stands for all."""
     if depth > _DEEP:
         return value
@@ -143,16 +147,16 @@ def asked_json(value: Any, place: str = "json", path: Key = (), depth: int = 0) 
     return value
 
 
-def _recording(kind: Any) -> type:  # noqa: ANN401
+def _recording(kind: Any) -> type:
     """Return a subclass of a framework's multi-dictionary or headers class that notes what it is asked for."""
 
-    def ask(self: Any, key: object, how: str, default: object = None, asked: object = None) -> None:  # noqa: ANN401
+    def ask(self: Any, key: object, how: str, default: object = None, asked: object = None) -> None:
         place = self.__dict__.get("_asked_place")
         if place is None or not RECORDER.demand or not isinstance(key, str) or _foreign_ask(3):
             return
         try:
             present = bool(kind.__contains__(self, key))
-        except Exception:  # noqa: BLE001
+        except Exception:
             present = False
         if how == "subscript":
             frame = _get_frame(2)
@@ -160,33 +164,33 @@ def _recording(kind: Any) -> type:  # noqa: ANN401
             how = "unpack" if self.__dict__.get("_asked_at") == (id(frame), frame.f_lasti) else how
         note(place, (key,), how, present, default, asked)
 
-    def walk(self: Any) -> None:  # noqa: ANN401
+    def walk(self: Any) -> None:
         place = self.__dict__.get("_asked_place")
         frame = _get_frame(2)
         if place is not None and RECORDER.demand and frames.relative(frame.f_code.co_filename) is not None:
             self.__dict__["_asked_at"] = (id(frame), frame.f_lasti)
             note(place, (), "iterate", present=True)
 
-    def __getitem__(self: Any, key: Any, *more: Any, **keywords: Any) -> Any:  # noqa: ANN401, N807
+    def __getitem__(self: Any, key: Any, *more: Any, **keywords: Any) -> Any:
         ask(self, key, "subscript")
         return kind.__getitem__(self, key, *more, **keywords)
 
-    def get(self: Any, key: Any, default: Any = None, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401
+    def get(self: Any, key: Any, default: Any = None, *args: Any, **keywords: Any) -> Any:
         ask(self, key, "get", default, args[0] if args else keywords.get("type"))
         return kind.get(self, key, default, *args, **keywords)
 
-    def __contains__(self: Any, key: Any) -> bool:  # noqa: ANN401, N807
+    def __contains__(self: Any, key: Any) -> bool:
         ask(self, key, "in")
         return bool(kind.__contains__(self, key))
 
-    def getlist(self: Any, key: Any, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401
+    def getlist(self: Any, key: Any, *args: Any, **keywords: Any) -> Any:
         ask(self, key, "get", None, list)
         return kind.getlist(self, key, *args, **keywords)
 
     def walker(name: str) -> Callable[..., Any]:
         original = getattr(kind, name)
 
-        def method(self: Any, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401
+        def method(self: Any, *args: Any, **keywords: Any) -> Any:
             walk(self)
             return original(self, *args, **keywords)
 
@@ -194,7 +198,7 @@ def _recording(kind: Any) -> type:  # noqa: ANN401
         return method
 
     # No slots and one base: only then may an object change into it.
-    body: Dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__slots__": ()}
+    body: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__slots__": ()}
     body.update({"__getitem__": __getitem__, "get": get, "__contains__": __contains__})
     if hasattr(kind, "getlist"):
         body["getlist"] = getlist
@@ -207,7 +211,7 @@ def _recording(kind: Any) -> type:  # noqa: ANN401
 _WALKS = ("__iter__", "keys", "items", "values", "to_dict", "multi_items", "lists")
 
 
-def asked_multi(value: Any, place: str) -> Any:  # noqa: ANN401
+def asked_multi(value: Any, place: str) -> Any:
     """Make a framework's own object record, in place: identity, equality and type checks stay."""
     kind = type(value)
     if kind in _RECORDING:
@@ -227,21 +231,27 @@ def asked_multi(value: Any, place: str) -> Any:  # noqa: ANN401
 # --- werkzeug and Flask -------------------------------------------------------------------------------------
 
 
-def hook_werkzeug(module: Any) -> None:  # noqa: ANN401
+def hook_werkzeug(module: Any) -> None:
     """Make werkzeug's request hand out recording objects while demands are recorded."""
     request = module.Request
-    for name, place in (("args", "query"), ("form", "form"), ("values", "values"), ("cookies", "cookie"), ("files", "file")):
+    for name, place in (
+        ("args", "query"),
+        ("form", "form"),
+        ("values", "values"),
+        ("cookies", "cookie"),
+        ("files", "file"),
+    ):
         _hook_cached(request, name, place)
     _hook_get_json(request)
     _hook_headers(request)
 
 
-def _hook_cached(request: Any, name: str, place: str) -> None:  # noqa: ANN401
+def _hook_cached(request: Any, name: str, place: str) -> None:
     original = _static(request, name)
     base = type(original)
 
     class Recording(base):  # type: ignore[misc, valid-type]
-        def __get__(self, obj: Any, owner: Any = None) -> Any:  # noqa: ANN401
+        def __get__(self, obj: Any, owner: Any = None) -> Any:
             value = super().__get__(obj, owner)
             if obj is None or not RECORDER.demand:
                 return value
@@ -253,14 +263,14 @@ def _hook_cached(request: Any, name: str, place: str) -> None:  # noqa: ANN401
     setattr(request, name, Recording(original.fget, name=name, doc=original.__doc__))
 
 
-def _static(owner: Any, name: str) -> Any:  # noqa: ANN401
+def _static(owner: Any, name: str) -> Any:
     return next(vars(kind)[name] for kind in owner.__mro__ if name in vars(kind))
 
 
-def _hook_get_json(request: Any) -> None:  # noqa: ANN401
+def _hook_get_json(request: Any) -> None:
     original = request.get_json
 
-    def get_json(self: Any, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401
+    def get_json(self: Any, *args: Any, **keywords: Any) -> Any:
         value = original(self, *args, **keywords)
         if not RECORDER.demand or type(value) not in (dict, list):
             return value
@@ -273,10 +283,10 @@ def _hook_get_json(request: Any) -> None:  # noqa: ANN401
     request.get_json = get_json
 
 
-def _hook_headers(request: Any) -> None:  # noqa: ANN401
+def _hook_headers(request: Any) -> None:
     start = request.__init__
 
-    def __init__(self: Any, *args: Any, **keywords: Any) -> None:  # noqa: ANN401, N807
+    def __init__(self: Any, *args: Any, **keywords: Any) -> None:
         start(self, *args, **keywords)
         if RECORDER.demand:
             asked_multi(self.headers, "header")
@@ -284,7 +294,7 @@ def _hook_headers(request: Any) -> None:  # noqa: ANN401
     request.__init__ = __init__
     original = _static(request, "authorization")
 
-    def authorization(self: Any) -> Any:  # noqa: ANN401
+    def authorization(self: Any) -> Any:
         if RECORDER.demand and not _foreign_ask(2):
             present = "HTTP_AUTHORIZATION" in getattr(self, "environ", {})
             note("header", ("Authorization",), "get", present)
@@ -296,7 +306,7 @@ def _hook_headers(request: Any) -> None:  # noqa: ANN401
 # --- Starlette and FastAPI ----------------------------------------------------------------------------------
 
 
-def hook_starlette(module: Any) -> None:  # noqa: ANN401
+def hook_starlette(module: Any) -> None:
     """Make Starlette's request hand out recording objects while demands are recorded."""
     connection = module.HTTPConnection
     _hook_property(connection, "headers", "header")
@@ -304,9 +314,9 @@ def hook_starlette(module: Any) -> None:  # noqa: ANN401
     _hook_cookies(connection)
     request = module.Request
     original_json = request.json
-    original_form = request._get_form  # noqa: SLF001
+    original_form = request._get_form
 
-    async def json(self: Any) -> Any:  # noqa: ANN401
+    async def json(self: Any) -> Any:
         foreign = not RECORDER.demand or _foreign_ask(2)
         value = await original_json(self)
         if foreign or type(value) not in (dict, list):
@@ -314,13 +324,13 @@ def hook_starlette(module: Any) -> None:  # noqa: ANN401
         self._json = asked_json(value)
         return self._json
 
-    async def _get_form(self: Any, **keywords: Any) -> Any:  # noqa: ANN401
+    async def _get_form(self: Any, **keywords: Any) -> Any:
         foreign = not RECORDER.demand or _framework_waits()
         value = await original_form(self, **keywords)
         return value if foreign else asked_multi(value, "form")
 
     request.json = json
-    request._get_form = _get_form  # noqa: SLF001
+    request._get_form = _get_form
 
 
 def _framework_waits() -> bool:
@@ -336,20 +346,20 @@ def _framework_waits() -> bool:
     return True
 
 
-def _hook_property(owner: Any, name: str, place: str) -> None:  # noqa: ANN401
+def _hook_property(owner: Any, name: str, place: str) -> None:
     original: Callable[[Any], Any] = vars(owner)[name].fget
 
-    def value(self: Any) -> Any:  # noqa: ANN401
+    def value(self: Any) -> Any:
         made = original(self)
         return asked_multi(made, place) if RECORDER.demand else made
 
     setattr(owner, name, property(value, doc=original.__doc__))
 
 
-def _hook_cookies(owner: Any) -> None:  # noqa: ANN401
+def _hook_cookies(owner: Any) -> None:
     original = vars(owner)["cookies"].fget
 
-    def cookies(self: Any) -> Any:  # noqa: ANN401
+    def cookies(self: Any) -> Any:
         made = original(self)
         if RECORDER.demand and type(made) is dict:
             made = self._cookies = AskedDict(made, "cookie")
@@ -358,11 +368,11 @@ def _hook_cookies(owner: Any) -> None:  # noqa: ANN401
     owner.cookies = property(cookies)
 
 
-def hook_fastapi(module: Any) -> None:  # noqa: ANN401
+def hook_fastapi(module: Any) -> None:
     """Make bodies that are declared as bare dictionaries record when the handler gets them."""
     original = module.run_endpoint_function
 
-    async def run_endpoint_function(*args: Any, **keywords: Any) -> Any:  # noqa: ANN401
+    async def run_endpoint_function(*args: Any, **keywords: Any) -> Any:
         if RECORDER.demand:
             _ask_bodies(keywords.get("dependant"), keywords.get("values"))
         return await original(*args, **keywords)
@@ -370,7 +380,7 @@ def hook_fastapi(module: Any) -> None:  # noqa: ANN401
     module.run_endpoint_function = run_endpoint_function
 
 
-def _ask_bodies(dependant: Any, values: Any) -> None:  # noqa: ANN401
+def _ask_bodies(dependant: Any, values: Any) -> None:
     fields = list(getattr(dependant, "body_params", None) or ())
     if not isinstance(values, dict):
         return
@@ -382,10 +392,8 @@ def _ask_bodies(dependant: Any, values: Any) -> None:  # noqa: ANN401
             values[name] = asked_json(values[name], "json", (alias,) if embedded else ())
 
 
-def register(finder: Any) -> None:  # noqa: ANN401
+def register(finder: Any) -> None:
     """Name the modules whose requests record."""
     finder.when("werkzeug.wrappers.request", hook_werkzeug)
     finder.when("starlette.requests", hook_starlette)
     finder.when("fastapi.routing", hook_fastapi)
-
-

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable
 
 from . import frames, routes, rules, tables
 from .boot import App, layers
 from .recorder import RECORDER
 
 
-def facts(app: Optional[App]) -> Dict[str, Any]:
+def facts(app: App | None) -> dict[str, Any]:
     """Routes, schema, tables, databases, threads and modules; a part that fails is told, not fatal."""
-    failed: List[str] = []
+    failed: list[str] = []
 
-    def part(name: str, read: Callable[[], Any], otherwise: Any) -> Any:  # noqa: ANN401
+    def part(name: str, read: Callable[[], Any], otherwise: Any) -> Any:
         try:
             return read()
-        except Exception as error:  # noqa: BLE001 - introspection meets versions that we do not know
+        except Exception as error:
             failed.append(name + ": " + type(error).__name__ + ": " + str(error)[:300])
             return otherwise
 
@@ -34,10 +34,10 @@ def facts(app: Optional[App]) -> Dict[str, Any]:
     }
 
 
-def _routes(app: Optional[App]) -> List[Dict[str, Any]]:
+def _routes(app: App | None) -> list[dict[str, Any]]:
     if app is None:
         return []
-    found: List[Dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     if app.starlette is not None:
         found += routes.gather(app.starlette)
     if app.flask is not None:
@@ -49,18 +49,18 @@ def _routes(app: Optional[App]) -> List[Dict[str, Any]]:
             for prefix, inner in mounts.items():
                 if hasattr(inner, "url_map"):
                     found += rules.gather(inner, str(prefix))
-    unique: Dict[Any, Dict[str, Any]] = {}
+    unique: dict[Any, dict[str, Any]] = {}
     for route in found:
         unique.setdefault((tuple(route["methods"]), route["path"]), route)
     return list(unique.values())
 
 
-def endpoints(app: App) -> List[Any]:
+def endpoints(app: App) -> list[Any]:
     """Endpoint objects of every ASGI route, those of mounted apps too."""
     return list(routes.endpoints(app.starlette)) if app.starlette is not None else []
 
 
-def _modules() -> List[str]:
+def _modules() -> list[str]:
     """Modules of the project that are loaded."""
     found = []
     for name, module in list(sys.modules.items()):

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from types import CodeType, FrameType, TracebackType
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any
 
-Place = List[Any]
+if TYPE_CHECKING:
+    from types import CodeType, FrameType, TracebackType
+
+Place = list[Any]
 
 FOREIGN = ("/site-packages/", "/dist-packages/", "/.venv/", "/venv/", "/.tox/", "/node_modules/")
 """Folders inside the project that hold the code of others."""
 
 _AGENT = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_get_frame = sys._getframe  # noqa: SLF001 - the documented way costs a whole stack for one frame
-_files: Dict[str, Optional[str]] = {}
-_roots: List[str] = []
+_get_frame = sys._getframe
+_files: dict[str, str | None] = {}
+_roots: list[str] = []
 
 
 def own(root: str) -> None:
@@ -25,7 +27,7 @@ def own(root: str) -> None:
     _files.clear()
 
 
-def relative(file: str) -> Optional[str]:
+def relative(file: str) -> str | None:
     """Path of a project file relative to the root, None for a file that is not the user's own."""
     try:
         return _files[file]
@@ -34,7 +36,7 @@ def relative(file: str) -> Optional[str]:
         return known
 
 
-def _relative(file: str) -> Optional[str]:
+def _relative(file: str) -> str | None:
     if file.startswith("<"):
         return None
     path = os.path.abspath(file)
@@ -52,9 +54,9 @@ def name_of(code: CodeType) -> str:
     return getattr(code, "co_qualname", code.co_name)
 
 
-def here(depth: int = 1) -> Optional[Place]:
+def here(depth: int = 1) -> Place | None:
     """Place of the innermost frame of the project's own code, seen from the caller."""
-    frame: Optional[FrameType] = _get_frame(depth)
+    frame: FrameType | None = _get_frame(depth)
     files = _files
     while frame is not None:
         code = frame.f_code
@@ -66,9 +68,25 @@ def here(depth: int = 1) -> Optional[Place]:
     return None
 
 
-def place_in(trace: Optional[TracebackType]) -> Optional[Place]:
+def waiting(task: Any) -> Place | None:
+    """Place of the innermost frame of the project's own code among the coroutines that a task waits in."""
+    found: Place | None = None
+    step = task.get_coro()
+    for _ in range(200):
+        frame = getattr(step, "cr_frame", None) or getattr(step, "ag_frame", None) or getattr(step, "gi_frame", None)
+        if frame is not None:
+            file = relative(frame.f_code.co_filename)
+            if file is not None:
+                found = [file, frame.f_lineno, name_of(frame.f_code)]
+        step = getattr(step, "cr_await", None) or getattr(step, "ag_await", None) or getattr(step, "gi_yieldfrom", None)
+        if step is None:
+            break
+    return found
+
+
+def place_in(trace: TracebackType | None) -> Place | None:
     """Place of the innermost frame of the project's own code in a traceback."""
-    found: Optional[Place] = None
+    found: Place | None = None
     while trace is not None:
         code = trace.tb_frame.f_code
         file = relative(code.co_filename)
@@ -89,26 +107,26 @@ def text_of(value: object, limit: int = 2000) -> str:
     """`str(value)`, cut; the prototype's own `__str__` may do anything, so it may fail."""
     try:
         return str(value)[:limit]
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         return "<" + type(value).__name__ + " whose text cannot be had: " + type(error).__name__ + ">"
 
 
-def _without_agent(told: Any, depth: int = 0) -> None:  # noqa: ANN401
+def _without_agent(told: Any, depth: int = 0) -> None:
     """Leave the agent's own frames out: they are none of the prototype's business."""
-    if told is None or depth > 20:  # noqa: PLR2004
+    if told is None or depth > 20:
         return
     told.stack = traceback.StackSummary.from_list([each for each in told.stack if not each.filename.startswith(_AGENT)])
     _without_agent(told.__cause__, depth + 1)
     _without_agent(told.__context__, depth + 1)
 
 
-def failure(error: BaseException, place: Optional[Place] = None) -> Dict[str, Any]:
+def failure(error: BaseException, place: Place | None = None) -> dict[str, Any]:
     """Tell an exception as the protocol's FAILURE."""
     try:
         whole = traceback.TracebackException(type(error), error, error.__traceback__, limit=-40)
         _without_agent(whole)
         told = "".join(whole.format())[-8000:]
-    except Exception:  # noqa: BLE001
+    except Exception:
         told = ""
     return {
         "type": type_name(type(error)),

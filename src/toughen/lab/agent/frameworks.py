@@ -1,15 +1,18 @@
-"""Owns the patches of frameworks and servers: exceptions that Flask turns into a 500, and servers that must not start."""
+"""Owns the patches of frameworks and servers: exceptions that become a 500, servers that must not start."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from types import ModuleType
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import frames
-from .hooks import Finder
 from .recorder import RECORDER
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from .hooks import Finder
 
 
 def keep_failures(module: ModuleType) -> None:
@@ -17,7 +20,7 @@ def keep_failures(module: ModuleType) -> None:
     flask = module.Flask
     original = flask.handle_exception
 
-    def handle_exception(self: Any, e: BaseException) -> Any:  # noqa: ANN401
+    def handle_exception(self: Any, e: BaseException) -> Any:
         if RECORDER.active and RECORDER.failure is None:
             RECORDER.failure = e
         return original(self, e)
@@ -29,14 +32,14 @@ def keep_passing(module: ModuleType) -> None:
     """Note exceptions that a catch-all of the framework itself answers with a 500 (connexion, not the project)."""
     original = module.Logger.handle
 
-    def handle(self: Any, record: Any) -> Any:  # noqa: ANN401
+    def handle(self: Any, record: Any) -> Any:
         if RECORDER.active and record.exc_info and record.levelno >= module.ERROR:
             error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
             if isinstance(error, BaseException) and frames.relative(record.pathname) is None:
                 RECORDER.passing = error
         return original(self, record)
 
-    module.Logger.handle = handle  # type: ignore[attr-defined]
+    module.Logger.handle = handle
 
 
 def _no_start(*names: str) -> Callable[[ModuleType], None]:
@@ -64,7 +67,7 @@ def stub_uvloop(module: ModuleType) -> None:
     def install() -> None:
         """Leave asyncio's own loop in place."""
 
-    def run(main: Any, *, debug: Optional[bool] = None, **_keywords: object) -> Any:  # noqa: ANN401
+    def run(main: Any, *, debug: bool | None = None, **_keywords: object) -> Any:
         return asyncio.run(main, debug=debug)
 
     stub.install = install

@@ -7,28 +7,43 @@ import inspect
 import linecache
 import re
 from types import CodeType, FunctionType
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any
 
 from . import frames
 
-Spot = Tuple[str, int, str]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Spot = tuple[str, int, str]
 """(absolute file, line of the `def` or `class`, qualified name)."""
 
 _WRAPPED = ("__wrapped__", "__func__", "func", "_fn", "fn", "function", "view_func")
-_DECORATED = ("f", "fn", "func", "function", "view", "view_func", "handler", "wrapped", "method", "callback", "endpoint")
+_DECORATED = (
+    "f",
+    "fn",
+    "func",
+    "function",
+    "view",
+    "view_func",
+    "handler",
+    "wrapped",
+    "method",
+    "callback",
+    "endpoint",
+)
 _DEPTH = 25
 
 
-def own_function(target: Any) -> Optional[FunctionType]:  # noqa: ANN401
+def own_function(target: Any) -> FunctionType | None:
     """Return the innermost function of the project behind an endpoint, None where all of it is a library's."""
-    found: Optional[FunctionType] = None
+    found: FunctionType | None = None
     for function in _chain(target):
         if frames.relative(function.__code__.co_filename) is not None:
             found = function
     return found
 
 
-def _chain(target: Any) -> Iterator[FunctionType]:  # noqa: ANN401
+def _chain(target: Any) -> Iterator[FunctionType]:
     """Yield the function and what it decorates, outermost first."""
     seen = set()
     current: Any = target
@@ -46,7 +61,7 @@ def _chain(target: Any) -> Iterator[FunctionType]:  # noqa: ANN401
         current = _held(current)
 
 
-def _held(thing: Any) -> Any:  # noqa: ANN401
+def _held(thing: Any) -> Any:
     for name in _WRAPPED:
         inner = inspect.getattr_static(thing, name, None)
         if inner is not None:
@@ -57,14 +72,14 @@ def _held(thing: Any) -> Any:  # noqa: ANN401
     return call if isinstance(call, FunctionType) else None
 
 
-def _decorated(function: FunctionType) -> Optional[Any]:
+def _decorated(function: FunctionType) -> Any | None:
     """Return the function that a decorator without functools.wraps hides in its closure."""
     code = function.__code__
     takes_all = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
     foreign = frames.relative(code.co_filename) is None
     if not function.__closure__ or not (takes_all or foreign):
         return None
-    held: List[Tuple[str, Any]] = []
+    held: list[tuple[str, Any]] = []
     for name, cell in zip(code.co_freevars, function.__closure__):
         try:
             value = cell.cell_contents
@@ -78,7 +93,7 @@ def _decorated(function: FunctionType) -> Optional[Any]:
     return held[0][1] if len(held) == 1 else None
 
 
-def spot(target: Any) -> Optional[Spot]:  # noqa: ANN401
+def spot(target: Any) -> Spot | None:
     """Place of a function's `def` or a class's `class` line in the project, None outside it."""
     if isinstance(target, type):
         return _class_spot(target)
@@ -98,7 +113,7 @@ def code_spot(code: CodeType, name: str) -> Spot:
     return code.co_filename, first, name
 
 
-def _class_spot(kind: type) -> Optional[Spot]:
+def _class_spot(kind: type) -> Spot | None:
     file = class_file(kind)
     if file is None or frames.relative(file) is None:
         return None
@@ -109,7 +124,7 @@ def _class_spot(kind: type) -> Optional[Spot]:
     return file, 1, kind.__qualname__
 
 
-def class_file(kind: type) -> Optional[str]:
+def class_file(kind: type) -> str | None:
     """File of the module that defines a class."""
     import sys
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .wire import Message, Wire
@@ -17,13 +17,13 @@ class Gate:
         """Talk to the lab over the child's own connection, which is idle while a request runs."""
         self._wire = wire
         self._lock = threading.RLock()
-        self._stop: Optional[int] = 0
+        self._stop: int | None = 0
 
     def begin(self) -> None:
         """Stop at the first statement of the request that begins."""
         self._stop = 0
 
-    def wait(self, index: int, statement: Dict[str, Any]) -> None:
+    def wait(self, index: int, statement: dict[str, Any]) -> None:
         """Ask the lab and wait, where this statement is one to stop at."""
         with self._lock:
             if self._stop is None or index < self._stop:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 Patch = Callable[[ModuleType], None]
 
@@ -13,15 +15,15 @@ Patch = Callable[[ModuleType], None]
 class _Loader:
     """Runs the module's own loader, then the patches; afterwards the module shows its own loader again."""
 
-    def __init__(self, loader: Any, patches: List[Patch], *, replace: bool) -> None:  # noqa: ANN401
+    def __init__(self, loader: Any, patches: list[Patch], *, replace: bool) -> None:
         self._loader = loader
         self._patches = patches
         self._replace = replace
 
-    def create_module(self, spec: ModuleSpec) -> Optional[ModuleType]:
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         if self._replace:
             return None
-        made: Optional[ModuleType] = self._loader.create_module(spec)
+        made: ModuleType | None = self._loader.create_module(spec)
         return made
 
     def exec_module(self, module: ModuleType) -> None:
@@ -33,16 +35,16 @@ class _Loader:
             self._loader.exec_module(module)
         apply(module, self._patches)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
 
 
-def apply(module: ModuleType, patches: List[Patch]) -> None:
+def apply(module: ModuleType, patches: list[Patch]) -> None:
     """Run patches on a module; one that fails is told on stderr and leaves the module as it is."""
     for patch in patches:
         try:
             patch(module)
-        except Exception as error:  # noqa: BLE001 - a version that we do not know must still boot
+        except Exception as error:
             sys.stderr.write("toughen_agent: " + module.__name__ + " is not hooked: " + repr(error) + "\n")
 
 
@@ -51,9 +53,9 @@ class Finder:
 
     def __init__(self) -> None:
         """Start without patches."""
-        self._patches: Dict[str, List[Patch]] = {}
-        self._replaced: Set[str] = set()
-        self._busy: Set[str] = set()
+        self._patches: dict[str, list[Patch]] = {}
+        self._replaced: set[str] = set()
+        self._busy: set[str] = set()
 
     def when(self, name: str, patch: Patch, *, replace: bool = False) -> None:
         """Patch a module once it is imported; now, where it already is. `replace` leaves out its own code."""
@@ -64,7 +66,7 @@ class Finder:
         if module is not None:
             apply(module, [patch])
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:  # noqa: ANN401
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Find the module as all other finders do, and wrap its loader."""
         if name not in self._patches or name in self._busy:
             return None
@@ -83,4 +85,4 @@ class Finder:
 
     def install(self) -> None:
         """Go first on the meta path."""
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self)

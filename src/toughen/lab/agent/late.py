@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-from typing import Iterable, List
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _ROOM = 4000
 """Bytes of one write to a pipe; up to 4,096 are written whole (pipe(7))."""
@@ -48,14 +51,14 @@ class Late:
         return bring_in(list(names)) if names else 0
 
 
-def bring_in(names: List[str]) -> int:
+def bring_in(names: list[str]) -> int:
     """Import modules, and keep them out of the garbage collector's way, so that children share their memory."""
     done = 0
     for name in names:
         try:
             importlib.import_module(str(name))
             done += 1
-        except Exception:  # noqa: BLE001, S112 - a module that only its package can import
+        except Exception:
             continue
     gc.collect()
     gc.freeze()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-from types import CodeType, FrameType
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import frames
 from .functions import own_function
 from .recorder import RECORDER
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
 
 HANDLED = 3
 LINES = 20000
@@ -24,27 +26,27 @@ class _Run:
     """What one request executed."""
 
     def __init__(self) -> None:
-        self.lines: Dict[str, Dict[int, None]] = {}
+        self.lines: dict[str, dict[int, None]] = {}
         self.count = 0
-        self.handler: Optional[Tuple[CodeType, int]] = None
+        self.handler: tuple[CodeType, int] | None = None
         """Last line of the route's handler, once it was entered."""
-        self.guard: Optional[Tuple[CodeType, int]] = None
+        self.guard: tuple[CodeType, int] | None = None
         """Last line outside the handler, and not in what tidies up afterwards."""
-        self.refusal: Optional[Tuple[CodeType, int]] = None
+        self.refusal: tuple[CodeType, int] | None = None
         """Line at which the first exception left a function of the project before the handler was entered."""
-        self.raised: Dict[int, Tuple[BaseException, frames.Place]] = {}
+        self.raised: dict[int, tuple[BaseException, frames.Place]] = {}
 
 
 _run = _Run()
-_handlers: Set[CodeType] = set()
-_aside: Set[CodeType] = set()
+_handlers: set[CodeType] = set()
+_aside: set[CodeType] = set()
 """Code that runs after or around every request: error handlers, after_request, teardown."""
-_tracer: Optional[Callable[..., Any]] = None
+_tracer: Callable[..., Any] | None = None
 
 
-def install(app: Any) -> None:  # noqa: ANN401
+def install(app: Any) -> None:
     """Trace this thread and those that start from now on; once for a process."""
-    global _tracer  # noqa: PLW0603
+    global _tracer
     if _tracer is not None:
         return
     _know(app)
@@ -59,11 +61,11 @@ def install(app: Any) -> None:  # noqa: ANN401
 
 def begin() -> None:
     """Start a request."""
-    global _run  # noqa: PLW0603
+    global _run
     _run = _Run()
 
 
-def end(error: Optional[BaseException]) -> Dict[str, Any]:
+def end(error: BaseException | None) -> dict[str, Any]:
     """Tell the request's lines, its last line, and the exceptions that were caught in the project's code."""
     run = _run
     last = run.handler or run.refusal or run.guard
@@ -83,11 +85,11 @@ def end(error: Optional[BaseException]) -> Dict[str, Any]:
     }
 
 
-def _know(app: Any) -> None:  # noqa: ANN401
+def _know(app: Any) -> None:
     from . import facts
 
-    targets: List[Any] = facts.endpoints(app)
-    aside: List[Any] = []
+    targets: list[Any] = facts.endpoints(app)
+    aside: list[Any] = []
     if app.starlette is not None:
         aside += list((getattr(app.starlette, "exception_handlers", None) or {}).values())
     flask = app.flask
@@ -101,7 +103,9 @@ def _know(app: Any) -> None:  # noqa: ANN401
     for found, known in ((targets, _handlers), (aside, _aside)):
         for target in found:
             kind = getattr(target, "view_class", None) or (target if isinstance(target, type) else None)
-            methods = [getattr(kind, name, None) for name in ("get", "post", "put", "patch", "delete", "dispatch_request")]
+            methods = [
+                getattr(kind, name, None) for name in ("get", "post", "put", "patch", "delete", "dispatch_request")
+            ]
             for each in methods if kind is not None else [target]:
                 function = own_function(each) if each is not None else None
                 if function is not None:
@@ -136,14 +140,14 @@ def _raise(code: CodeType, number: int, error: BaseException) -> None:
         run.raised[id(error)] = (error, [frames.relative(code.co_filename), number, frames.name_of(code)])
 
 
-def _trace(frame: FrameType, event: str, argument: Any) -> Optional[Callable[..., Any]]:  # noqa: ANN401
+def _trace(frame: FrameType, event: str, _argument: Any) -> Callable[..., Any] | None:
     """Trace function for every call; only frames of the project are traced line by line."""
     if event == "call" and frames.relative(frame.f_code.co_filename) is not None:
         return _local
     return None
 
 
-def _local(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:  # noqa: ANN401
+def _local(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
     if RECORDER.lines:
         if event == "line":
             _line(frame.f_code, frame.f_lineno)
@@ -152,7 +156,7 @@ def _local(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:  
     return _local
 
 
-def _monitor(monitoring: Any) -> Callable[..., Any]:  # noqa: ANN401
+def _monitor(monitoring: Any) -> Callable[..., Any]:
     """Use sys.monitoring (3.12 and later): code of others costs nothing after its first call."""
     tool = next((each for each in (4, 3, 1, 0) if monitoring.get_tool(each) is None), None)
     if tool is None:
@@ -162,16 +166,16 @@ def _monitor(monitoring: Any) -> Callable[..., Any]:  # noqa: ANN401
     events = monitoring.events
     monitoring.use_tool_id(tool, "toughen")
 
-    def start(code: CodeType, _offset: int) -> Any:  # noqa: ANN401
+    def start(code: CodeType, _offset: int) -> Any:
         if frames.relative(code.co_filename) is not None:
             monitoring.set_local_events(tool, code, events.LINE)
         return monitoring.DISABLE
 
-    def line(code: CodeType, number: int) -> Any:  # noqa: ANN401
+    def line(code: CodeType, number: int) -> Any:
         if RECORDER.lines:
             _line(code, number)
 
-    def raised(code: CodeType, _offset: int, error: BaseException) -> Any:  # noqa: ANN401
+    def raised(code: CodeType, _offset: int, error: BaseException) -> Any:
         if RECORDER.lines and frames.relative(code.co_filename) is not None:
             trace = error.__traceback__
             while trace is not None and trace.tb_frame.f_code is not code:

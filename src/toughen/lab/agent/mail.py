@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import TYPE_CHECKING, Any
 
-from . import frames
 from .recorder import RECORDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TEXT = 20000
 _OK = (250, b"2.0.0 Ok")
 
 
-def hook_smtplib(module: Any) -> None:  # noqa: ANN401
+def hook_smtplib(module: Any) -> None:
     """Replace what smtplib's clients do on the wire; messages are built by the original code."""
     client = module.SMTP
     default = int(getattr(module, "SMTP_PORT", 25))
 
-    def note(client: Any, request: str, text: str = "") -> None:  # noqa: ANN401
+    def note(client: Any, request: str, text: str = "") -> None:
         if RECORDER.active:
-            host, port = str(getattr(client, "_host", "") or "localhost"), int(getattr(client, "_toughen_port", default))
-            place = frames.here(3)
+            host, port = (
+                str(getattr(client, "_host", "") or "localhost"),
+                int(getattr(client, "_toughen_port", default)),
+            )
+            place = RECORDER.place(4)
             RECORDER.outgoing.append({"host": host, "port": port, "request": request, "place": place, "mail": text})
 
-    def connect(self: Any, host: str = "localhost", port: int = 0, source_address: Any = None) -> Any:  # noqa: ANN401
+    def connect(self: Any, host: str = "localhost", port: int = 0, source_address: Any = None) -> Any:
         del source_address
         self._host = host or "localhost"
         self._toughen_port = int(port or getattr(self, "default_port", default) or default)
@@ -32,51 +37,57 @@ def hook_smtplib(module: Any) -> None:  # noqa: ANN401
             raise ConnectionRefusedError(111, "Connection refused")
         return 220, b"toughen"
 
-    def ehlo(self: Any, name: str = "") -> Any:  # noqa: ANN401
+    def ehlo(self: Any, name: str = "") -> Any:
         del name
         self.does_esmtp = True
         self.ehlo_resp = b"toughen"
-        self.esmtp_features = {"auth": " PLAIN LOGIN", "starttls": "", "8bitmime": "", "smtputf8": "", "size": "35882577"}
+        self.esmtp_features = {
+            "auth": " PLAIN LOGIN",
+            "starttls": "",
+            "8bitmime": "",
+            "smtputf8": "",
+            "size": "35882577",
+        }
         return _OK
 
-    def starttls(self: Any, *_args: Any, **_keywords: Any) -> Any:  # noqa: ANN401
+    def starttls(self: Any, *_args: Any, **_keywords: Any) -> Any:
         del self
         return 220, b"2.0.0 Ready"
 
-    def login(self: Any, user: Any, password: Any, **_keywords: Any) -> Any:  # noqa: ANN401
+    def login(self: Any, user: Any, password: Any, **_keywords: Any) -> Any:
         del self, user, password
         return 235, b"2.7.0 Accepted"
 
-    def sendmail(  # noqa: PLR0913, PLR0917
-        self: Any,  # noqa: ANN401
-        from_addr: Any,  # noqa: ANN401
-        to_addrs: Any,  # noqa: ANN401
-        msg: Any,  # noqa: ANN401
+    def sendmail(
+        self: Any,
+        from_addr: Any,
+        to_addrs: Any,
+        msg: Any,
         mail_options: Iterable[str] = (),
         rcpt_options: Iterable[str] = (),
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:
         del mail_options, rcpt_options
         to = [to_addrs] if isinstance(to_addrs, str) else list(to_addrs)
         if isinstance(msg, str):
             # What the original does first, and it may refuse.
-            msg = module._fix_eols(msg).encode("ascii")  # noqa: SLF001
+            msg = module._fix_eols(msg).encode("ascii")
         text = bytes(msg[:TEXT]).decode("utf-8", "replace")
         note(self, "MAIL " + str(from_addr) + " -> " + ", ".join(str(each) for each in to), text)
         return {}
 
-    def fine(self: Any, *_args: Any, **_keywords: Any) -> Any:  # noqa: ANN401
+    def fine(self: Any, *_args: Any, **_keywords: Any) -> Any:
         del self
         return _OK
 
-    def docmd(self: Any, cmd: str, args: str = "") -> Any:  # noqa: ANN401
+    def docmd(self: Any, cmd: str, args: str = "") -> Any:
         del self, args
         return (221, b"2.0.0 Bye") if cmd.upper() == "QUIT" else _OK
 
-    def leave(self: Any) -> Any:  # noqa: ANN401
+    def leave(self: Any) -> Any:
         del self
         return 221, b"2.0.0 Bye"
 
-    def close(self: Any) -> None:  # noqa: ANN401
+    def close(self: Any) -> None:
         self.sock = None
 
     for name, made in (

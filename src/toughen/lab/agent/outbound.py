@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any
 
-from . import frames
 from .mail import hook_smtplib
 from .recorder import RECORDER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .hooks import Finder
 
-Address = Tuple[str, int]
+Address = tuple[str, int]
 
 OUTGOING = 200
 _LOCAL = frozenset(("localhost", "localhost.localdomain", "ip6-localhost", ""))
-_ANY = ("0.0.0.0", "::", "")  # noqa: S104
+_ANY = ("0.0.0.0", "::", "")
 
-_fault_server: Optional[Address] = None
-_allowed: Set[Address] = set()
-_names: Dict[str, str] = {}
-_addresses: Dict[str, str] = {}
+_fault_server: Address | None = None
+_allowed: set[Address] = set()
+_names: dict[str, str] = {}
+_addresses: dict[str, str] = {}
 _real_getaddrinfo = socket.getaddrinfo
 _real_connect = socket.socket.connect
 _real_connect_ex = socket.socket.connect_ex
 _real_listen = socket.socket.listen
 _real_sendto = socket.socket.sendto
-_listening: Set[int] = set()
+_listening: set[int] = set()
 _SENDTO_WITH_FLAGS = 3
 
 
-def install(finder: Finder, address: Optional[Sequence[Any]], allowed: Sequence[Sequence[Any]]) -> None:
+def install(finder: Finder, address: Sequence[Any] | None, allowed: Sequence[Sequence[Any]]) -> None:
     """Put the hooks in place. `allowed` are addresses that are reached as they are (the prototype's database)."""
-    global _fault_server  # noqa: PLW0603
+    global _fault_server
     _fault_server = (str(address[0]), int(address[1])) if address else None
     _allowed.update((str(host), int(port)) for host, port in allowed)
     socket.getaddrinfo = getaddrinfo
@@ -65,20 +66,20 @@ def address_of(host: str) -> str:
     return known
 
 
-def _literal(host: str) -> Optional[str]:
+def _literal(host: str) -> str | None:
     try:
         return str(ipaddress.ip_address(host.partition("%")[0].strip("[]")))
     except ValueError:
         return None
 
 
-def _text(host: Any) -> str:  # noqa: ANN401
+def _text(host: Any) -> str:
     if isinstance(host, (bytes, bytearray)):
         return bytes(host).decode("idna" if b"xn--" in host else "utf-8", "replace")
     return str(host)
 
 
-def getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:  # noqa: A002, ANN401
+def getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
     """Resolve literal addresses and localhost as always, every other name to an address that stands for it."""
     name = _text(host) if host is not None else None
     if name is None or name.lower() in _LOCAL or _literal(name) is not None:
@@ -90,24 +91,24 @@ def getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int
     return _real_getaddrinfo(address_of(name), port, family, type, proto, flags)
 
 
-def gethostbyname(hostname: Any) -> str:  # noqa: ANN401
+def gethostbyname(hostname: Any) -> str:
     """Resolve one name."""
     name = _text(hostname)
     return "127.0.0.1" if name.lower() in _LOCAL else _literal(name) or address_of(name)
 
 
-def gethostbyname_ex(hostname: Any) -> Tuple[str, List[str], List[str]]:  # noqa: ANN401
+def gethostbyname_ex(hostname: Any) -> tuple[str, list[str], list[str]]:
     """Resolve one name, with its aliases."""
     return _text(hostname), [], [gethostbyname(hostname)]
 
 
-def gethostbyaddr(ip_address: Any) -> Tuple[str, List[str], List[str]]:  # noqa: ANN401
+def gethostbyaddr(ip_address: Any) -> tuple[str, list[str], list[str]]:
     """Return the name that an address stands for."""
     address = gethostbyname(ip_address)
     return _names.get(address, address), [], [address]
 
 
-def _leads(sock: socket.socket, address: Any) -> Any:  # noqa: ANN401
+def _leads(sock: socket.socket, address: Any) -> Any:
     """Return where a connection really goes; None means that nobody answers there."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple):
         return address
@@ -140,7 +141,7 @@ def _note(sock: socket.socket, host: str, port: int) -> None:
     if not RECORDER.active:
         return
     if len(RECORDER.outgoing) < OUTGOING:
-        told = {"host": host, "port": port, "request": "", "place": frames.here(3)}
+        told = {"host": host, "port": port, "request": "", "place": RECORDER.place(4)}
         RECORDER.outgoing.append(told)
         RECORDER.waiting[id(sock)] = told
 
@@ -155,7 +156,7 @@ def _joined(sock: socket.socket) -> None:
             return
 
 
-def _connect(self: socket.socket, address: Any) -> None:  # noqa: ANN401
+def _connect(self: socket.socket, address: Any) -> None:
     leads = _leads(self, address)
     if leads is None:
         raise ConnectionRefusedError(111, "Connection refused")
@@ -168,7 +169,7 @@ def _connect(self: socket.socket, address: Any) -> None:  # noqa: ANN401
             _joined(self)
 
 
-def _connect_ex(self: socket.socket, address: Any) -> int:  # noqa: ANN401
+def _connect_ex(self: socket.socket, address: Any) -> int:
     leads = _leads(self, address)
     if leads is None:
         return 111
@@ -185,7 +186,7 @@ def _listen(self: socket.socket, *backlog: int) -> None:
         _listening.add(self.getsockname()[1])
 
 
-def _sendto(self: socket.socket, data: Any, *rest: Any) -> int:  # noqa: ANN401
+def _sendto(self: socket.socket, data: Any, *rest: Any) -> int:
     address = rest[-1] if rest else None
     if self.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
         host, port = _text(address[0]), int(address[1])
@@ -195,21 +196,23 @@ def _sendto(self: socket.socket, data: Any, *rest: Any) -> int:  # noqa: ANN401
     return _real_sendto(self, data, *rest)
 
 
-def hook_ssl(module: Any) -> None:  # noqa: ANN401
+def hook_ssl(module: Any) -> None:
     """Accept the fault server's certificate: it cannot have the one of every host."""
     context = module.SSLContext
     real_socket, real_bio = context.wrap_socket, context.wrap_bio
 
-    def trust(self: Any, server_side: Any) -> None:  # noqa: ANN401
+    def trust(self: Any, server_side: Any) -> None:
         if not server_side and _fault_server is not None:
             self.check_hostname = False
             self.verify_mode = module.CERT_NONE
 
-    def wrap_socket(self: Any, sock: Any, server_side: bool = False, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401, FBT001, FBT002
+    def wrap_socket(self: Any, sock: Any, server_side: bool = False, *args: Any, **keywords: Any) -> Any:
         trust(self, server_side)
         return real_socket(self, sock, server_side, *args, **keywords)
 
-    def wrap_bio(self: Any, incoming: Any, outgoing: Any, server_side: bool = False, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401, FBT001, FBT002
+    def wrap_bio(
+        self: Any, incoming: Any, outgoing: Any, server_side: bool = False, *args: Any, **keywords: Any
+    ) -> Any:
         trust(self, server_side)
         return real_bio(self, incoming, outgoing, server_side, *args, **keywords)
 

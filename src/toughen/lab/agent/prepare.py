@@ -8,10 +8,16 @@ import inspect
 import os
 import signal
 import sys
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 
 from . import frames, tables
-from .boot import App
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .boot import App
 
 _SERVERS = ("run", "serve", "run_simple", "run_forever", "serve_forever", "start_server")
 _MEMORY = (None, "", ":memory:")
@@ -21,14 +27,14 @@ class _Report:
     """What was done and what failed, in words."""
 
     def __init__(self) -> None:
-        self.did: List[str] = []
-        self.failed: List[str] = []
+        self.did: list[str] = []
+        self.failed: list[str] = []
 
     @contextlib.contextmanager
-    def step(self, words: str) -> Any:  # noqa: ANN401
+    def step(self, words: str) -> Any:
         try:
             yield
-        except BaseException as error:  # noqa: BLE001 - code of the prototype runs here
+        except BaseException as error:
             told = frames.failure(error)
             place = told["place"]
             at = " at " + str(place[0]) + ":" + str(place[1]) if place else ""
@@ -37,7 +43,7 @@ class _Report:
             self.did.append(words)
 
 
-def run(step: str, app: Optional[App], config: Dict[str, Any]) -> Dict[str, List[str]]:
+def run(step: str, app: App | None, config: dict[str, Any]) -> dict[str, list[str]]:
     """Do one step; never fatal."""
     report = _Report()
     # Subprocesses of the prototype need their exit codes; the server ignores its children's otherwise.
@@ -55,7 +61,7 @@ def run(step: str, app: Optional[App], config: Dict[str, Any]) -> Dict[str, List
     return {"did": report.did, "failed": report.failed}
 
 
-def _main_block(report: _Report, app: Optional[App], config: Dict[str, Any]) -> None:
+def _main_block(report: _Report, app: App | None, config: dict[str, Any]) -> None:
     name = app.module if app is not None else str(config.get("entry") or "").partition(":")[0]
     module = sys.modules.get(name)
     file = getattr(module, "__file__", None)
@@ -63,12 +69,12 @@ def _main_block(report: _Report, app: Optional[App], config: Dict[str, Any]) -> 
         report.failed.append("main block: the entry's module is not loaded")
         return
     try:
-        with open(file, "rb") as source:  # noqa: PTH123
+        with open(file, "rb") as source:
             tree = ast.parse(source.read(), file)
     except (OSError, SyntaxError, ValueError) as error:
         report.failed.append("main block: " + str(error))
         return
-    body: List[ast.stmt] = []
+    body: list[ast.stmt] = []
     for node in tree.body:
         if isinstance(node, ast.If) and _is_main(node.test):
             body += without_idle_imports(without_servers(node.body))
@@ -77,7 +83,7 @@ def _main_block(report: _Report, app: Optional[App], config: Dict[str, Any]) -> 
     words = "ran the main block of " + (frames.relative(file) or os.path.basename(file)) + " without its server"
     with report.step(words):
         code = compile(ast.fix_missing_locations(ast.Module(body=body, type_ignores=[])), file, "exec")
-        exec(code, vars(module))  # noqa: S102 - the prototype's own code
+        exec(code, vars(module))
 
 
 def _is_main(test: ast.expr) -> bool:
@@ -86,9 +92,9 @@ def _is_main(test: ast.expr) -> bool:
     return "__name__" in names and "__main__" in values
 
 
-def without_servers(body: List[ast.stmt]) -> List[ast.stmt]:
+def without_servers(body: list[ast.stmt]) -> list[ast.stmt]:
     """Return the statements without those that start a server; blocks keep what else they hold."""
-    kept: List[ast.stmt] = []
+    kept: list[ast.stmt] = []
     for node in body:
         if not _starts_server(node):
             kept.append(node)
@@ -107,10 +113,10 @@ def without_servers(body: List[ast.stmt]) -> List[ast.stmt]:
     return kept
 
 
-def without_idle_imports(body: List[ast.stmt]) -> List[ast.stmt]:
+def without_idle_imports(body: list[ast.stmt]) -> list[ast.stmt]:
     """Return the statements without imports that nothing uses any more: the server need not be installed."""
     used = {each.id for node in body for each in ast.walk(node) if isinstance(each, ast.Name)}
-    kept: List[ast.stmt] = []
+    kept: list[ast.stmt] = []
     for node in body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [each for each in node.names if (each.asname or each.name).partition(".")[0] in used]
@@ -133,12 +139,16 @@ def _starts_server(node: ast.AST) -> bool:
 
 def _is_asyncio(function: ast.expr) -> bool:
     """`asyncio.run(init_db())` prepares; it starts no server (a server in it is a stand-in anyway)."""
-    return isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id in ("asyncio", "subprocess", "anyio")
+    return (
+        isinstance(function, ast.Attribute)
+        and isinstance(function.value, ast.Name)
+        and function.value.id in ("asyncio", "subprocess", "anyio")
+    )
 
 
-def _create_all(report: _Report, app: Optional[App]) -> None:
+def _create_all(report: _Report, app: App | None) -> None:
     flask = app.flask if app is not None else None
-    covered = set()
+    covered: set[int] = set()
     for name, owner in _creators(flask):
         with report.step(name + ".create_all()"):
             with flask.app_context() if flask is not None else contextlib.nullcontext():
@@ -159,9 +169,9 @@ def _create_all(report: _Report, app: Optional[App]) -> None:
                     metadata.create_all(engine)
 
 
-def _creators(flask: Any) -> Iterator[Tuple[str, Any]]:  # noqa: ANN401
+def _creators(flask: Any) -> Iterator[tuple[str, Any]]:
     """Objects of extensions that create their own tables (Flask-SQLAlchemy, alchemical, pony-like `db`)."""
-    seen = set()
+    seen: set[int] = set()
     held = [(str(name), value) for name, value in (getattr(flask, "extensions", None) or {}).items()]
     for module_name, module in list(sys.modules.items()):
         if frames.relative(str(getattr(module, "__file__", None) or "<none>")) is not None:
@@ -177,9 +187,9 @@ def _creators(flask: Any) -> Iterator[Tuple[str, Any]]:  # noqa: ANN401
             yield name, owner
 
 
-def _engines() -> List[Tuple[Any, bool]]:
+def _engines() -> list[tuple[Any, bool]]:
     """Every engine, with whether its driver is asynchronous; one for each address."""
-    found: Dict[str, Tuple[Any, bool]] = {}
+    found: dict[str, tuple[Any, bool]] = {}
     for engine in tables.objects("sqlalchemy.engine.base", "Engine"):
         address = str(engine.url)
         key = address if engine.url.database not in _MEMORY else address + str(id(engine))
@@ -187,7 +197,7 @@ def _engines() -> List[Tuple[Any, bool]]:
     return list(found.values())
 
 
-def _belonging(metadata: Any, engines: List[Tuple[Any, bool]]) -> List[Tuple[Any, bool]]:  # noqa: ANN401
+def _belonging(metadata: Any, engines: list[tuple[Any, bool]]) -> list[tuple[Any, bool]]:
     """Engines that serve this metadata: the bound one, the only one, or all where nothing tells."""
     bound = getattr(metadata, "bind", None)
     if bound is not None:
@@ -195,7 +205,7 @@ def _belonging(metadata: Any, engines: List[Tuple[Any, bool]]) -> List[Tuple[Any
     return engines
 
 
-def _create_async(metadata: Any, engine: Any) -> None:  # noqa: ANN401
+def _create_async(metadata: Any, engine: Any) -> None:
     import asyncio
 
     from sqlalchemy.ext.asyncio import AsyncEngine  # type: ignore[import-not-found, unused-ignore]
@@ -209,6 +219,22 @@ def _create_async(metadata: Any, engine: Any) -> None:  # noqa: ANN401
     asyncio.run(create())
 
 
+def _dispose_async(engine: Any) -> None:
+    """Close the connections of an asynchronous driver, whose threads would not survive a fork."""
+    import asyncio
+
+    from sqlalchemy.ext.asyncio import AsyncEngine  # type: ignore[import-not-found, unused-ignore]
+
+    async def dispose() -> None:
+        await asyncio.wait_for(AsyncEngine(engine).dispose(), 5)
+
+    asyncio.run(dispose())
+    # The driver's thread ends a moment after its connection.
+    deadline = time.monotonic() + 1
+    while threading.active_count() > 1 and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
 def quiesce() -> None:
     """Close idle pooled connections, which must not be shared by processes; in-memory databases stay."""
     for engine in tables.objects("sqlalchemy.engine.base", "Engine"):
@@ -218,7 +244,9 @@ def quiesce() -> None:
             ):
                 continue
             if getattr(engine.dialect, "is_async", False):
+                if threading.active_count() > 1:
+                    _dispose_async(engine)
                 continue
             engine.dispose()
-        except Exception:  # noqa: BLE001, S112 - a pool that cannot be closed stays as it is
+        except Exception:
             continue

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any
 
 from . import frames
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .gate import Gate
 
 STATEMENTS = 5000
@@ -18,10 +20,10 @@ DEMANDS = 2000
 TEXT = 20000
 PARAMETER = 2000
 
-_SIMPLE: FrozenSet[type] = frozenset((int, bool, type(None)))
+_SIMPLE: frozenset[type] = frozenset((int, bool, type(None)))
 
 
-def plain(value: object) -> Any:  # noqa: ANN401 - any JSON value
+def plain(value: object) -> Any:
     """Return a bound value or a column as a JSON value: bytes as `hex:`, long text cut."""
     kind = type(value)
     if kind in _SIMPLE:
@@ -37,9 +39,9 @@ def plain(value: object) -> Any:  # noqa: ANN401 - any JSON value
     return frames.text_of(value, PARAMETER)
 
 
-def plain_json(value: object, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value
+def plain_json(value: object, depth: int = 0) -> Any:
     """Return nested lists and dictionaries as JSON values, bounded in depth and length."""
-    if depth < 6:  # noqa: PLR2004
+    if depth < 6:
         if isinstance(value, dict):
             return {frames.text_of(key, 200): plain_json(each, depth + 1) for key, each in list(value.items())[:200]}
         if isinstance(value, (list, tuple, set, frozenset)):
@@ -57,27 +59,29 @@ class Recorder:
         self.sql = 0
         self.demand = False
         self.lines = False
-        self.markers: Tuple[str, ...] = ()
-        self.refused: FrozenSet[str] = frozenset()
-        self.gate: Optional[Gate] = None
-        self.databases: Dict[Tuple[str, str], None] = {}
+        self.markers: tuple[str, ...] = ()
+        self.refused: frozenset[str] = frozenset()
+        self.gate: Gate | None = None
+        self.databases: dict[tuple[str, str], None] = {}
         """(driver, path) of every database that was opened, in order."""
+        self.tasks: Callable[[], list[Any]] | None = None
+        """Tasks of the running request, for ASGI."""
         self._told_databases = 0
         self._clear()
 
     def _clear(self) -> None:
-        self.statements: List[Dict[str, Any]] = []
+        self.statements: list[dict[str, Any]] = []
         self.dropped = 0
-        self.failure: Optional[BaseException] = None
-        self.passing: Optional[BaseException] = None
-        self.demands: Dict[Tuple[Any, ...], Dict[str, Any]] = {}
-        self.sightings: List[Dict[str, Any]] = []
-        self.outgoing: List[Dict[str, Any]] = []
-        self.waiting: Dict[int, Dict[str, Any]] = {}
+        self.failure: BaseException | None = None
+        self.passing: BaseException | None = None
+        self.demands: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.sightings: list[dict[str, Any]] = []
+        self.outgoing: list[dict[str, Any]] = []
+        self.waiting: dict[int, dict[str, Any]] = {}
         """Connections that are being opened, by socket, until their local port is known."""
-        self.written: Dict[str, None] = {}
+        self.written: dict[str, None] = {}
 
-    def begin(self, record: Dict[str, Any]) -> None:
+    def begin(self, record: dict[str, Any]) -> None:
         """Start to record a request as the RECORD says."""
         self._clear()
         self.markers = tuple(each for each in record.get("markers") or () if each)
@@ -90,7 +94,7 @@ class Recorder:
             self.gate.begin()
         self.active = True
 
-    def end(self) -> Dict[str, Any]:
+    def end(self) -> dict[str, Any]:
         """Stop to record; return the recorded part of the EXCHANGE, without failure, lines and answer."""
         self.active = False
         self.sql = 0
@@ -98,7 +102,7 @@ class Recorder:
         self.lines = False
         self.markers = ()
         self.refused = frozenset()
-        found: Dict[str, Any] = {
+        found: dict[str, Any] = {
             "statements": self.statements,
             "demands": list(self.demands.values()),
             "sightings": self.sightings,
@@ -112,27 +116,41 @@ class Recorder:
             self._told_databases = len(self.databases)
         return found
 
-    def opened(self, since: int = 0) -> List[Dict[str, str]]:
+    def opened(self, since: int = 0) -> list[dict[str, str]]:
         """Return databases that were opened, as FACTS tells them; all of them, or the newest."""
         return [{"driver": driver, "path": path} for driver, path in list(self.databases)[since:]]
 
-    def tell_databases(self) -> List[Dict[str, str]]:
+    def tell_databases(self) -> list[dict[str, str]]:
         """All databases so far; the next EXCHANGE tells only newer ones."""
         self._told_databases = len(self.databases)
         return self.opened()
+
+    def place(self, depth: int) -> frames.Place | None:
+        """Place of the project's own code that causes what happens now.
+
+        Asynchronous drivers work in threads and tasks of their own; then it is where the request's coroutine waits.
+        """
+        found = frames.here(depth)
+        if found is None and self.tasks is not None:
+            try:
+                for task in self.tasks():
+                    found = frames.waiting(task) or found
+            except Exception:  # noqa: BLE001 - the loop's own thread may start and end tasks meanwhile
+                return found
+        return found
 
     def refuses(self, host: str) -> bool:
         """Tell whether connections to a host are refused during this request (`*` refuses all)."""
         return bool(self.refused) and ("*" in self.refused or host.lower() in self.refused)
 
-    def statement(self, text: str, parameters: List[Any]) -> Tuple[int, Dict[str, Any]]:
+    def statement(self, text: str, parameters: list[Any]) -> tuple[int, dict[str, Any]]:
         """Note a statement that is about to run; return its index and the record to fill in."""
-        note: Dict[str, Any] = {
+        note: dict[str, Any] = {
             "text": text if len(text) < TEXT else text[:TEXT],
             "parameters": parameters,
             "rows": None,
             "sample": [],
-            "place": frames.here(3) if self.sql > 1 else None,
+            "place": self.place(4) if self.sql > 1 else None,
             "error": None,
         }
         statements = self.statements
@@ -150,7 +168,7 @@ class Recorder:
             self.sight("sql", (text,))
         return index, note
 
-    def sight(self, event: str, texts: Tuple[str, ...]) -> None:
+    def sight(self, event: str, texts: tuple[str, ...]) -> None:
         """Note a sighting where one of the texts holds a marker."""
         for text in texts:
             for marker in self.markers:
@@ -158,7 +176,7 @@ class Recorder:
                     if len(self.sightings) < SIGHTINGS:
                         at = max(0, text.find(marker) - PARAMETER // 2)
                         cut = text if len(text) <= PARAMETER else text[at : at + PARAMETER]
-                        self.sightings.append({"event": event, "text": cut, "place": frames.here(3), "marker": marker})
+                        self.sightings.append({"event": event, "text": cut, "place": self.place(4), "marker": marker})
                     return
 
 

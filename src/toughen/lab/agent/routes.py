@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any
 
 from . import boot, rules
 from .functions import own_function, spot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DEPTH = 8
 _KINDS = {
@@ -19,9 +22,9 @@ _KINDS = {
 }
 
 
-def gather(app: Any, prefix: str = "", depth: int = 0) -> List[Dict[str, Any]]:  # noqa: ANN401
+def gather(app: Any, prefix: str = "", depth: int = 0) -> list[dict[str, Any]]:
     """ROUTEs of an ASGI app, those of mounted sub-apps with their prefix."""
-    found: List[Dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     if depth > _DEPTH:
         return found
     for route in flat(getattr(app, "routes", None) or ()):
@@ -40,7 +43,7 @@ def gather(app: Any, prefix: str = "", depth: int = 0) -> List[Dict[str, Any]]: 
     return found
 
 
-def endpoints(app: Any, depth: int = 0) -> Iterator[Any]:  # noqa: ANN401
+def endpoints(app: Any, depth: int = 0) -> Iterator[Any]:
     """Yield the endpoint of every route, those of mounted apps too."""
     if depth > _DEPTH:
         return
@@ -58,7 +61,7 @@ def endpoints(app: Any, depth: int = 0) -> Iterator[Any]:  # noqa: ANN401
             yield from flask.view_functions.values()
 
 
-def _mounted(inner: Any, prefix: str, depth: int) -> List[Dict[str, Any]]:  # noqa: ANN401
+def _mounted(inner: Any, prefix: str, depth: int) -> list[dict[str, Any]]:
     if inner is None:
         return []
     router = _router(inner)
@@ -68,7 +71,7 @@ def _mounted(inner: Any, prefix: str, depth: int) -> List[Dict[str, Any]]:  # no
     return rules.gather(flask, prefix) if flask is not None else []
 
 
-def _router(inner: Any) -> Any:  # noqa: ANN401
+def _router(inner: Any) -> Any:
     """First layer that has a list of routes."""
     for layer in boot.layers(inner):
         if isinstance(getattr(layer, "routes", None), list):
@@ -76,19 +79,19 @@ def _router(inner: Any) -> Any:  # noqa: ANN401
     return None
 
 
-def _is_plain_http(route: Any) -> bool:  # noqa: ANN401
+def _is_plain_http(route: Any) -> bool:
     """Starlette routes to a class or a bare ASGI app take every method; WebSocket routes are left out."""
     return type(getattr(route, "original_route", route)).__name__ == "Route"
 
 
-def flat(routes: Any) -> Iterator[Any]:  # noqa: ANN401
+def flat(routes: Any) -> Iterator[Any]:
     """Yield effective routes: FastAPI 0.165 includes routers lazily, older versions copy their routes."""
     routing = sys.modules.get("fastapi.routing")
     contexts = getattr(routing, "iter_route_contexts", None)
     if contexts is not None:
         try:
             yield from list(contexts(list(routes)))
-        except Exception:  # noqa: BLE001 - one unknown kind of route must not hide the others
+        except Exception:
             pass
         else:
             return
@@ -100,7 +103,7 @@ def flat(routes: Any) -> Iterator[Any]:  # noqa: ANN401
             yield route
 
 
-def _told(route: Any, path: str, endpoint: Any, methods: Any) -> List[Dict[str, Any]]:  # noqa: ANN401
+def _told(route: Any, path: str, endpoint: Any, methods: Any) -> list[dict[str, Any]]:
     common = {
         "path": path,
         "name": str(getattr(route, "name", "") or ""),
@@ -113,12 +116,12 @@ def _told(route: Any, path: str, endpoint: Any, methods: Any) -> List[Dict[str, 
     }
     if isinstance(endpoint, type):
         # HTTPEndpoint: one method of the class for each HTTP method.
-        return [
-            dict(common, methods=[name.upper()], file=where[0], line=where[1], function=where[2])
-            for name in ("get", "post", "put", "patch", "delete")
-            for where in [spot(getattr(endpoint, name))] * hasattr(endpoint, name)
-            if where is not None
-        ]
+        found = []
+        for name in ("get", "post", "put", "patch", "delete"):
+            where = spot(getattr(endpoint, name, None))
+            if where is not None:
+                found.append(dict(common, methods=[name.upper()], file=where[0], line=where[1], function=where[2]))
+        return found
     where = spot(endpoint)
     if where is None:
         return []
@@ -126,11 +129,11 @@ def _told(route: Any, path: str, endpoint: Any, methods: Any) -> List[Dict[str, 
     return [dict(common, methods=named, file=where[0], line=where[1], function=where[2])]
 
 
-def _dependencies(dependant: Any) -> List[Dict[str, Any]]:  # noqa: ANN401
-    found: List[Dict[str, Any]] = []
+def _dependencies(dependant: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     seen = set()
 
-    def walk(node: Any, depth: int) -> None:  # noqa: ANN401
+    def walk(node: Any, depth: int) -> None:
         for each in getattr(node, "dependencies", None) or ():
             call = getattr(each, "call", None)
             if call is not None and id(call) not in seen:
@@ -148,12 +151,16 @@ def _dependencies(dependant: Any) -> List[Dict[str, Any]]:  # noqa: ANN401
     return found
 
 
-def _dependency(node: Any, call: Any) -> Dict[str, Any]:  # noqa: ANN401
+def _dependency(node: Any, call: Any) -> dict[str, Any]:
     base = getattr(sys.modules.get("fastapi.security.base"), "SecurityBase", None)
     scheme = isinstance(base, type) and isinstance(call, base)
     plain = inspect.isroutine(call) or isinstance(call, type)
     where = spot(call) or (None if plain else spot(type(call)))
-    scopes = getattr(node, "security_scopes", None) or getattr(node, "own_oauth_scopes", None) or getattr(node, "scopes", None)
+    scopes = (
+        getattr(node, "security_scopes", None)
+        or getattr(node, "own_oauth_scopes", None)
+        or getattr(node, "scopes", None)
+    )
     return {
         "name": _name(call, scheme=scheme),
         "file": where[0] if where else "",
@@ -164,7 +171,7 @@ def _dependency(node: Any, call: Any) -> Dict[str, Any]:  # noqa: ANN401
     }
 
 
-def _name(call: Any, *, scheme: bool) -> str:  # noqa: ANN401
+def _name(call: Any, *, scheme: bool) -> str:
     if scheme:
         return str(getattr(call, "scheme_name", None) or type(call).__name__)
     function = own_function(call)
@@ -174,9 +181,9 @@ def _name(call: Any, *, scheme: bool) -> str:  # noqa: ANN401
     return str(name)
 
 
-def values_of(call: Any) -> List[str]:  # noqa: ANN401
+def values_of(call: Any) -> list[str]:
     """Strings that a dependency was made with: `RoleChecker(["admin"])`, `require_role("admin")`."""
-    held: List[Any] = []
+    held: list[Any] = []
     if inspect.isfunction(call):
         for cell in call.__closure__ or ():
             try:
@@ -185,26 +192,31 @@ def values_of(call: Any) -> List[str]:  # noqa: ANN401
                 continue
     elif not isinstance(call, type):
         held += list(getattr(call, "__dict__", {}).values())
-    found: List[str] = []
+    found: list[str] = []
     for value in held:
         for each in value if isinstance(value, (list, tuple, set, frozenset)) else [value]:
             text = getattr(each, "value", each)
-            if isinstance(text, str) and len(text) < 100:  # noqa: PLR2004
+            if isinstance(text, str) and len(text) < 100:
                 found.append(text)
     return found[:20]
 
 
-def openapi(app: Any) -> Optional[Dict[str, Any]]:  # noqa: ANN401
+def openapi(app: Any) -> dict[str, Any] | None:
     """OpenAPI document over all routes of FastAPI apps, hidden ones too; None where there is no FastAPI app."""
     utils = sys.modules.get("fastapi.openapi.utils")
     kind = getattr(sys.modules.get("fastapi.applications"), "FastAPI", None)
     if utils is None or not isinstance(kind, type):
         return None
-    merged: Dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     for prefix, inner in _applications(app, kind):
         document = _document(utils.get_openapi, inner)
         if not merged:
-            merged = {"openapi": document.get("openapi", "3.1.0"), "info": document.get("info", {}), "paths": {}, "components": {}}
+            merged = {
+                "openapi": document.get("openapi", "3.1.0"),
+                "info": document.get("info", {}),
+                "paths": {},
+                "components": {},
+            }
         for path, item in (document.get("paths") or {}).items():
             merged["paths"].setdefault(prefix + path, item)
         for group, named in (document.get("components") or {}).items():
@@ -213,7 +225,7 @@ def openapi(app: Any) -> Optional[Dict[str, Any]]:  # noqa: ANN401
     return merged or None
 
 
-def _applications(app: Any, kind: type, prefix: str = "", depth: int = 0) -> Iterator[Tuple[str, Any]]:  # noqa: ANN401
+def _applications(app: Any, kind: type, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     if isinstance(app, kind):
         yield prefix, app
     if depth > _DEPTH:
@@ -227,7 +239,7 @@ def _applications(app: Any, kind: type, prefix: str = "", depth: int = 0) -> Ite
                 yield from _applications(router, kind, start, depth + 1)
 
 
-def _document(get_openapi: Any, app: Any) -> Dict[str, Any]:  # noqa: ANN401
+def _document(get_openapi: Any, app: Any) -> dict[str, Any]:
     routes = list(flat(app.routes))
     shown = [(each, getattr(each, "_route_context", None) or getattr(each, "original_route", each)) for each in routes]
     changed = []
@@ -246,19 +258,19 @@ def _document(get_openapi: Any, app: Any) -> Dict[str, Any]:  # noqa: ANN401
             own = [each for each in own if own_function(each.endpoint) is not None]
             try:
                 return dict(get_openapi(routes=own, **keywords))
-            except Exception:  # noqa: BLE001 - one model without a schema must not hide the other routes
+            except Exception:
                 return _piecewise(get_openapi, own, keywords)
     finally:
         for holder in changed:
             holder.include_in_schema = False
 
 
-def _piecewise(get_openapi: Any, routes: List[Any], keywords: Dict[str, str]) -> Dict[str, Any]:  # noqa: ANN401
-    whole: Dict[str, Any] = {"paths": {}, "components": {}}
+def _piecewise(get_openapi: Any, routes: list[Any], keywords: dict[str, str]) -> dict[str, Any]:
+    whole: dict[str, Any] = {"paths": {}, "components": {}}
     for route in routes:
         try:
             part = get_openapi(routes=[route], **keywords)
-        except Exception:  # noqa: BLE001, S112
+        except Exception:
             continue
         whole.update({key: part[key] for key in ("openapi", "info") if key in part})
         for path, item in (part.get("paths") or {}).items():

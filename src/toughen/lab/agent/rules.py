@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from .functions import own_function, spot
 
@@ -12,15 +12,15 @@ _KINDS = {"int": "int", "float": "float", "path": "path", "uuid": "uuid"}
 _HTTP = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-def template(rule: str) -> Tuple[str, Dict[str, str]]:
+def template(rule: str) -> tuple[str, dict[str, str]]:
     """Return `/notes/<int:id>` as `/notes/{id}` and its converters."""
     kinds = {name: _KINDS.get(kind, "string") for kind, name in _PART.findall(rule)}
     return _PART.sub(r"{\2}", rule), kinds
 
 
-def gather(app: Any, prefix: str = "") -> List[Dict[str, Any]]:  # noqa: ANN401
+def gather(app: Any, prefix: str = "") -> list[dict[str, Any]]:
     """ROUTEs of a Flask app whose code lies in the project."""
-    found: List[Dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for rule in app.url_map.iter_rules():
         if rule.endpoint == "static" or rule.endpoint.endswith(".static"):
             continue
@@ -38,7 +38,7 @@ def gather(app: Any, prefix: str = "") -> List[Dict[str, Any]]:  # noqa: ANN401
     return found
 
 
-def _view_class(view: Any) -> Any:  # noqa: ANN401
+def _view_class(view: Any) -> Any:
     """Class behind a view function (MethodView, Resource), through decorators."""
     for _ in range(20):
         kind = getattr(view, "view_class", None)
@@ -50,7 +50,7 @@ def _view_class(view: Any) -> Any:  # noqa: ANN401
     return None
 
 
-def _targets(kind: type, methods: List[str]) -> List[Tuple[List[str], Any]]:
+def _targets(kind: type, methods: list[str]) -> list[tuple[list[str], Any]]:
     """Methods of a class-based view, each with its own function; a plain View dispatches all of them itself."""
     each = [([name], getattr(kind, name.lower())) for name in methods if hasattr(kind, name.lower())]
     return each or [(methods, getattr(kind, "dispatch_request", None))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -10,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Dict, Optional
+from typing import Any
 
 from . import boot, demand, facts, frames, frameworks, late, outbound, prepare, sqlite
 from .child import Child
@@ -31,8 +32,8 @@ class Server:
     def __init__(self, config: Message) -> None:
         """Connect to the lab and hook the interpreter before anything of the prototype is imported."""
         self._config = config
-        self._app: Optional[boot.App] = None
-        self._failed: Optional[Message] = None
+        self._app: boot.App | None = None
+        self._failed: Message | None = None
         self._wire = Wire(config["socket"])
         self._prctl = _prctl()
         self._late = late.Late()
@@ -70,7 +71,7 @@ class Server:
             if answer is not None:
                 self._wire.send(answer)
 
-    def _obey(self, order: Message) -> Optional[Message]:
+    def _obey(self, order: Message) -> Message | None:
         do = order.get("do")
         if do == "fork":
             return self._fork(order)
@@ -82,16 +83,17 @@ class Server:
         if do == "facts":
             return {"ready": self._facts()}
         if do == "import":
-            return {"imported": late.bring_in(order.get("modules") or ())}
+            return {"imported": late.bring_in(list(order.get("modules") or ()))}
         return {"failed": {"stage": "order", "failure": _plain_failure("unknown order: " + repr(do))}}
 
-    def _facts(self) -> Dict[str, Any]:
+    def _facts(self) -> dict[str, Any]:
         prepare.quiesce()
         known = facts.facts(self._app)
         known["fork"] = fork_safety()
+        gc.freeze()
         return known
 
-    def _fork(self, order: Message) -> Optional[Message]:
+    def _fork(self, order: Message) -> Message | None:
         if self._app is None:
             return self._failed or {"failed": {"stage": "entry", "failure": _plain_failure("no entry was loaded")}}
         if self._config.get("mode") == "whole":
@@ -121,7 +123,7 @@ class Server:
         self._live(order)
         return None
 
-    def _live(self, order: Message, first: Optional[Message] = None) -> None:
+    def _live(self, order: Message, first: Message | None = None) -> None:
         """Be the child, on the server's own connection where the lab's first order came by it; never come back."""
         code = 0
         try:
@@ -132,7 +134,7 @@ class Server:
             Child(self._app, self._config, order, wire, self._late).run(first)
         except OSError:
             code = 72
-        except BaseException as error:  # noqa: BLE001 - nothing may fall back into the server's loop
+        except BaseException as error:
             sys.stderr.write("toughen_agent: " + frames.failure(error)["traceback"] + "\n")
             code = 73
         finally:
@@ -152,19 +154,18 @@ def fork_safety() -> str:
     return "safe"
 
 
-def _prctl() -> Any:  # noqa: ANN401
+def _prctl() -> Any:
     try:
         return ctypes.CDLL(None).prctl
     except (OSError, AttributeError, TypeError):
         return None
 
 
-def _flush(stream: Any) -> None:  # noqa: ANN401
-    try:
+def _flush(stream: Any) -> None:
+    # The prototype may have closed or replaced it.
+    with contextlib.suppress(Exception):
         stream.flush()
-    except Exception:  # noqa: BLE001, S110 - the prototype may have closed or replaced it
-        pass
 
 
-def _plain_failure(message: str) -> Dict[str, Any]:
+def _plain_failure(message: str) -> dict[str, Any]:
     return {"type": "ProtocolError", "message": message, "place": None, "traceback": ""}

@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import weakref
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable
 from urllib.parse import unquote, urlsplit
 
 from .recorder import RECORDER, plain
@@ -38,19 +38,19 @@ _NAMED = re.compile(r"[:@$](\w+)")
 _BUSY_TIMEOUT = re.compile(r"\s*pragma\s+busy_timeout\s*[=(]\s*(\d+)", re.IGNORECASE)
 _simple = frozenset((int, bool, type(None)))
 _connections: weakref.WeakSet[Any] = weakref.WeakSet()
-_classes: Dict[Tuple[type, type], type] = {}
-_names: Dict[str, List[str]] = {}
-_seen: Set[Any] = set()
+_classes: dict[tuple[type, type], type] = {}
+_names: dict[str, list[str]] = {}
+_seen: set[Any] = set()
 """Absolute names of databases that are noted already."""
 
 
-def _bound(text: str, parameters: Any) -> Tuple[List[Any], Optional[List[str]]]:  # noqa: ANN401
+def _bound(text: str, parameters: Any) -> tuple[list[Any], list[str] | None]:
     """Return bound values as JSON values; named ones in order of appearance, with their names."""
     if isinstance(parameters, dict):
         order = _names.get(text)
         if order is None:
             order = list(dict.fromkeys(_NAMED.findall(text)))
-            if len(_names) < 2000:  # noqa: PLR2004
+            if len(_names) < 2000:
                 _names[text] = order
         names = [name for name in order if name in parameters]
         names += sorted(str(name) for name in parameters if name not in order)
@@ -61,7 +61,7 @@ def _bound(text: str, parameters: Any) -> Tuple[List[Any], Optional[List[str]]]:
         return [], None
 
 
-def _run(text: Any, bound: List[Any], names: Optional[List[str]], call: Callable[[], Any]) -> Tuple[Any, Dict[str, Any]]:  # noqa: ANN401
+def _run(text: Any, bound: list[Any], names: list[str] | None, call: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
     """Record one statement, pass the gate, run it; where it is locked out, let the lab decide."""
     index, note = RECORDER.statement(text if isinstance(text, str) else str(text), bound)
     if names is not None:
@@ -85,9 +85,9 @@ def _run(text: Any, bound: List[Any], names: Optional[List[str]], call: Callable
 class TracedCursor(_Cursor):
     """Records what it executes and how many rows are fetched from it."""
 
-    _toughen: Optional[Dict[str, Any]] = None
+    _toughen: dict[str, Any] | None = None
 
-    def execute(self, sql: Any, *parameters: Any) -> Any:  # noqa: ANN401, D102
+    def execute(self, sql: Any, *parameters: Any) -> Any:
         if not RECORDER.sql:
             self._toughen = None
             return _execute(self, _obeyed(sql), *parameters)
@@ -96,7 +96,7 @@ class TracedCursor(_Cursor):
         self._settle(note)
         return result
 
-    def executemany(self, sql: Any, seq_of_parameters: Any) -> Any:  # noqa: ANN401, D102
+    def executemany(self, sql: Any, seq_of_parameters: Any) -> Any:
         if not RECORDER.sql:
             self._toughen = None
             return _executemany(self, sql, seq_of_parameters)
@@ -107,7 +107,7 @@ class TracedCursor(_Cursor):
         self._settle(note)
         return result
 
-    def executescript(self, sql_script: Any) -> Any:  # noqa: ANN401, D102
+    def executescript(self, sql_script: Any) -> Any:
         if not RECORDER.sql:
             return _executescript(self, sql_script)
         connection = self.connection
@@ -118,7 +118,7 @@ class TracedCursor(_Cursor):
         self._toughen = None
         return result
 
-    def _settle(self, note: Dict[str, Any]) -> None:
+    def _settle(self, note: dict[str, Any]) -> None:
         if self.description is None:
             count = self.rowcount
             note["rows"] = count if count >= 0 else None
@@ -127,7 +127,7 @@ class TracedCursor(_Cursor):
             note["rows"] = 0
             self._toughen = note
 
-    def _fetched(self, rows: List[Any]) -> None:
+    def _fetched(self, rows: list[Any]) -> None:
         note = self._toughen
         if note is not None and rows:
             note["rows"] += len(rows)
@@ -137,25 +137,25 @@ class TracedCursor(_Cursor):
                     if shown is not None:
                         note["sample"].append(shown)
 
-    def fetchone(self) -> Any:  # noqa: ANN401, D102
+    def fetchone(self) -> Any:
         row = _fetchone(self)
         if row is not None and self._toughen is not None:
             self._fetched([row])
         return row
 
-    def fetchmany(self, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401, D102
+    def fetchmany(self, *args: Any, **keywords: Any) -> Any:
         rows = _fetchmany(self, *args, **keywords)
         if self._toughen is not None:
             self._fetched(rows)
         return rows
 
-    def fetchall(self) -> Any:  # noqa: ANN401, D102
+    def fetchall(self) -> Any:
         rows = _fetchall(self)
         if self._toughen is not None:
             self._fetched(rows)
         return rows
 
-    def __next__(self) -> Any:  # noqa: ANN401
+    def __next__(self) -> Any:
         """Return the next row, counted."""
         row = _next(self)
         if self._toughen is not None:
@@ -166,35 +166,35 @@ class TracedCursor(_Cursor):
 class TracedConnection(_Connection):
     """Gives traced cursors and records what ends a transaction."""
 
-    def cursor(self, factory: Any = None) -> Any:  # noqa: ANN401, D102
+    def cursor(self, factory: Any = None) -> Any:
         if factory is None or factory is _Cursor:
             return _Connection.cursor(self, TracedCursor)
         if isinstance(factory, type):
             return _Connection.cursor(self, _traced(factory, TracedCursor))
         return _Connection.cursor(self, factory)
 
-    def execute(self, sql: Any, *parameters: Any) -> Any:  # noqa: ANN401, D102
+    def execute(self, sql: Any, *parameters: Any) -> Any:
         return self.cursor().execute(sql, *parameters)
 
-    def executemany(self, sql: Any, seq_of_parameters: Any) -> Any:  # noqa: ANN401, D102
+    def executemany(self, sql: Any, seq_of_parameters: Any) -> Any:
         return self.cursor().executemany(sql, seq_of_parameters)
 
-    def executescript(self, sql_script: Any) -> Any:  # noqa: ANN401, D102
+    def executescript(self, sql_script: Any) -> Any:
         return self.cursor().executescript(sql_script)
 
-    def commit(self) -> None:  # noqa: D102
+    def commit(self) -> None:
         if RECORDER.sql and self.in_transaction:
             _run("COMMIT", [], None, lambda: _Connection.commit(self))
         else:
             _Connection.commit(self)
 
-    def rollback(self) -> None:  # noqa: D102
+    def rollback(self) -> None:
         if RECORDER.sql and self.in_transaction:
             _run("ROLLBACK", [], None, lambda: _Connection.rollback(self))
         else:
             _Connection.rollback(self)
 
-    def close(self) -> None:  # noqa: D102
+    def close(self) -> None:
         try:
             pending = bool(RECORDER.sql) and self.in_transaction and getattr(self, "autocommit", -1) == -1
         except sqlite3.Error:
@@ -205,7 +205,7 @@ class TracedConnection(_Connection):
         else:
             _Connection.close(self)
 
-    def __exit__(self, kind: Any, value: Any, trace: Any) -> Any:  # noqa: ANN401
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> Any:
         """Commit or roll back as the C code does, through the methods that are traced."""
         if kind is None and value is None and trace is None:
             try:
@@ -233,18 +233,18 @@ def _traced(theirs: type, ours: type) -> type:
     return made
 
 
-def _row(row: Any, description: Any) -> Optional[Dict[str, Any]]:  # noqa: ANN401
+def _row(row: Any, description: Any) -> dict[str, Any] | None:
     if isinstance(row, dict):
         return {str(key): plain(value) for key, value in row.items()}
     try:
         if isinstance(row, (tuple, list, sqlite3.Row)):
             return {column[0]: plain(value) for column, value in zip(description, tuple(row))}
-    except Exception:  # noqa: BLE001 - a row factory of the prototype may make anything
+    except Exception:
         return None
     return None
 
 
-def _obeyed(sql: Any) -> Any:  # noqa: ANN401
+def _obeyed(sql: Any) -> Any:
     """Return the statement that really runs: in a gated child nobody waits for a lock but the lab."""
     if RECORDER.gate is not None and isinstance(sql, str):
         asked = _BUSY_TIMEOUT.match(sql)
@@ -253,7 +253,7 @@ def _obeyed(sql: Any) -> Any:  # noqa: ANN401
     return sql
 
 
-def _path(database: Any, uri: bool) -> str:  # noqa: ANN401, FBT001
+def _path(database: Any, uri: bool) -> str:
     """Absolute path of a database, `:memory:` for one without a file."""
     name = os.fsdecode(database) if isinstance(database, (str, bytes, os.PathLike)) else str(database)
     if uri and name.startswith("file:"):
@@ -264,7 +264,7 @@ def _path(database: Any, uri: bool) -> str:  # noqa: ANN401, FBT001
     return os.path.realpath(name)
 
 
-def connect(database: Any, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401
+def connect(database: Any, *args: Any, **keywords: Any) -> Any:
     """Open a connection of a traced class; everything else is as the caller wants it."""
     positional = list(args)
     uri = bool(positional[_URI] if len(positional) > _URI else keywords.get("uri"))
@@ -282,14 +282,14 @@ def connect(database: Any, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401
     if database not in _seen:
         try:
             RECORDER.databases.setdefault(("sqlite", _path(database, uri)))
-            if len(_seen) < 1000 and os.path.isabs(database):  # noqa: PLR2004
+            if len(_seen) < 1000 and os.path.isabs(database):
                 _seen.add(database)
         except (TypeError, ValueError):
             return connection
     return connection
 
 
-def _traced_connection(factory: Any) -> Any:  # noqa: ANN401
+def _traced_connection(factory: Any) -> Any:
     if factory is None or factory is _Connection:
         return TracedConnection
     if isinstance(factory, type) and issubclass(factory, _Connection):
@@ -301,16 +301,16 @@ def install() -> None:
     """Put the hooks in place; before the prototype is imported."""
     from sqlite3 import dbapi2
 
-    sqlite3.connect = connect  # type: ignore[assignment]
-    dbapi2.connect = connect  # type: ignore[assignment]
+    sqlite3.connect = connect
+    dbapi2.connect = connect
 
 
-def busy_connections() -> List[str]:
+def busy_connections() -> list[str]:
     """Files of connections that are in a transaction now."""
     busy = []
     for connection in list(_connections):
         try:
-            if connection.in_transaction and getattr(connection, "autocommit", -1) != False:  # noqa: E712
+            if connection.in_transaction and getattr(connection, "autocommit", -1) in (-1, True):
                 busy.append(_file_of(connection) or ":memory:")
         except sqlite3.Error:
             continue
@@ -326,9 +326,9 @@ def never_wait() -> None:
             continue
 
 
-def memory_tables() -> Optional[Dict[str, List[Dict[str, Any]]]]:
+def memory_tables() -> dict[str, list[dict[str, Any]]] | None:
     """Rows of in-memory databases by table, None where none is open or readable from this thread."""
-    tables: Optional[Dict[str, List[Dict[str, Any]]]] = None
+    tables: dict[str, list[dict[str, Any]]] | None = None
     for connection in list(_connections):
         if _file_of(connection) != "":
             continue
@@ -339,7 +339,7 @@ def memory_tables() -> Optional[Dict[str, List[Dict[str, Any]]]]:
                 if name.startswith("sqlite_"):
                     continue
                 quoted = '"' + name.replace('"', '""') + '"'
-                rows, columns = _raw(connection, "SELECT * FROM " + quoted + " LIMIT " + str(ROWS))  # noqa: S608
+                rows, columns = _raw(connection, "SELECT * FROM " + quoted + " LIMIT " + str(ROWS))
                 told = [dict(zip(columns, (plain(value) for value in row))) for row in rows]
                 if told or name not in tables:
                     tables[name] = told
@@ -348,7 +348,7 @@ def memory_tables() -> Optional[Dict[str, List[Dict[str, Any]]]]:
     return tables
 
 
-def _file_of(connection: Any) -> Optional[str]:  # noqa: ANN401
+def _file_of(connection: Any) -> str | None:
     """File of a connection's main database, "" in memory, None when it is closed or another thread's."""
     try:
         return str(_raw(connection, "PRAGMA database_list")[0][0][2] or "")
@@ -356,7 +356,7 @@ def _file_of(connection: Any) -> Optional[str]:  # noqa: ANN401
         return None
 
 
-def _raw(connection: Any, sql: str) -> Tuple[List[Any], List[str]]:  # noqa: ANN401
+def _raw(connection: Any, sql: str) -> tuple[list[Any], list[str]]:
     cursor = _Connection.cursor(connection, _Cursor)
     cursor.row_factory = None
     _execute(cursor, sql)

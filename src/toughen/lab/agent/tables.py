@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from .functions import class_file, spot
 from .recorder import plain
 
-_TYPES: Tuple[Tuple[str, str], ...] = (
+_TYPES: tuple[tuple[str, str], ...] = (
     ("Boolean", "boolean"),
     ("Enum", "string"),
     ("DateTime", "datetime"),
@@ -25,7 +25,7 @@ _TYPES: Tuple[Tuple[str, str], ...] = (
 )
 
 
-def objects(module: str, name: str) -> List[Any]:
+def objects(module: str, name: str) -> list[Any]:
     """All live instances of a class of a loaded module."""
     kind = getattr(sys.modules.get(module), name, None)
     if not isinstance(kind, type):
@@ -36,9 +36,9 @@ def objects(module: str, name: str) -> List[Any]:
     return [each for each in gc.get_objects() if issubclass(type(each), kind)]
 
 
-def tables() -> List[Dict[str, Any]]:
+def tables() -> list[dict[str, Any]]:
     """TABLEs of every MetaData, with the classes that map them."""
-    found: Dict[str, Dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     classes = _classes()
     for metadata in metadatas():
         for table in list(metadata.tables.values()):
@@ -49,27 +49,27 @@ def tables() -> List[Dict[str, Any]]:
     return list(found.values())
 
 
-def metadatas() -> List[Any]:
+def metadatas() -> list[Any]:
     """Every MetaData of the prototype; those in which SQLAlchemy keeps the catalogues of servers are left out."""
-    foreign = set()
+    foreign: set[int] = set()
     for name, module in list(sys.modules.items()):
         if name.startswith("sqlalchemy."):
             foreign.update(id(value) for value in list(vars(module).values()))
     return [each for each in objects("sqlalchemy.sql.schema", "MetaData") if each.tables and id(each) not in foreign]
 
 
-def _classes() -> Dict[Any, type]:
-    found: Dict[Any, type] = {}
+def _classes() -> dict[Any, type]:
+    found: dict[Any, type] = {}
     for mapper in objects("sqlalchemy.orm.mapper", "Mapper"):
         try:
             if mapper.inherits is None or mapper.local_table is not mapper.inherits.local_table:
                 found[mapper.local_table] = mapper.class_
-        except Exception:  # noqa: BLE001, S112 - a mapper that failed to configure
+        except Exception:
             continue
     return found
 
 
-def _table(table: Any, model: Optional[type]) -> Dict[str, Any]:  # noqa: ANN401
+def _table(table: Any, model: type | None) -> dict[str, Any]:
     uniques = _uniques(table)
     where = spot(model) if model is not None else None
     return {
@@ -82,7 +82,7 @@ def _table(table: Any, model: Optional[type]) -> Dict[str, Any]:  # noqa: ANN401
     }
 
 
-def _uniques(table: Any) -> List[List[str]]:  # noqa: ANN401
+def _uniques(table: Any) -> list[list[str]]:
     found = []
     for constraint in table.constraints:
         if type(constraint).__name__ == "UniqueConstraint":
@@ -91,10 +91,10 @@ def _uniques(table: Any) -> List[List[str]]:  # noqa: ANN401
     return sorted(each for each in found if each)
 
 
-def _column(column: Any, uniques: List[List[str]]) -> Dict[str, Any]:  # noqa: ANN401
+def _column(column: Any, uniques: list[list[str]]) -> dict[str, Any]:
     kind = column.type
     depth = 0
-    while hasattr(kind, "impl") and type(kind).__module__.split(".")[0] != "sqlalchemy" and depth < 5:  # noqa: PLR2004
+    while hasattr(kind, "impl") and type(kind).__module__.split(".")[0] != "sqlalchemy" and depth < 5:
         kind, depth = getattr(kind, "impl_instance", None) or kind.impl, depth + 1
     key = bool(column.primary_key)
     generated = key and type_of(kind) == "integer" and not column.foreign_keys
@@ -112,17 +112,17 @@ def _column(column: Any, uniques: List[List[str]]) -> Dict[str, Any]:  # noqa: A
     }
 
 
-def type_of(kind: Any) -> str:  # noqa: ANN401
+def type_of(kind: Any) -> str:
     """JSON-like name of a column type."""
     names = {base.__name__ for base in (kind if isinstance(kind, type) else type(kind)).__mro__}
     return next((told for name, told in _TYPES if name in names), "any")
 
 
-def _references(column: Any) -> Optional[List[str]]:  # noqa: ANN401
+def _references(column: Any) -> list[str] | None:
     for key in column.foreign_keys:
         try:
             table, _, name = str(key.target_fullname).rpartition(".")
-        except Exception:  # noqa: BLE001, S112 - a reference to a table that does not exist
+        except Exception:
             continue
         return [table.rpartition(".")[2], name]
     return None

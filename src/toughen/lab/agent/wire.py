@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Dict, Optional
 
 # The C class: the outbound hooks replace methods of socket.socket and must never reach this connection.
 from _socket import AF_UNIX, SOCK_STREAM
 from _socket import socket as raw_socket
+from typing import Any
 
-Message = Dict[str, Any]
+Message = dict[str, Any]
 
 LIMIT = 256 * 1024 * 1024
 """Longest frame, in bytes; a longer one means that the stream is out of step."""
@@ -39,7 +39,7 @@ class Wire:
         if sent != len(frame):
             self._socket.sendall(memoryview(frame)[sent:])
 
-    def receive(self) -> Optional[Message]:
+    def receive(self) -> Message | None:
         """Return the next frame, None when the lab closed the connection."""
         head = self._exactly(4)
         if head is None:
@@ -57,7 +57,7 @@ class Wire:
         """Close this process's end."""
         self._socket.close()
 
-    def _exactly(self, size: int) -> Optional[bytes]:
+    def _exactly(self, size: int) -> bytes | None:
         data = bytearray()
         while len(data) < size:
             try:

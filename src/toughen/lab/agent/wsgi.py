@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any, Callable, Coroutine, Dict, Iterable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .answers import CLIENT, SERVER, Answer, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
 
 Finished = Callable[[Answer, Optional[BaseException]], None]
 
@@ -14,7 +17,7 @@ Finished = Callable[[Answer, Optional[BaseException]], None]
 class WsgiCaller:
     """Calls one WSGI app in the child's main thread."""
 
-    def __init__(self, app: Any, limit: int) -> None:  # noqa: ANN401
+    def __init__(self, app: Any, limit: int) -> None:
         """Take the app and the bytes of a body to keep."""
         self._app = app
         self._limit = limit
@@ -34,7 +37,7 @@ class WsgiCaller:
     async def stop(self) -> None:
         """Do nothing: WSGI knows no lifespan."""
 
-    async def serve(self, requests: Iterable[Dict[str, Any]], begin: Callable[[], None], end: Finished) -> None:
+    async def serve(self, requests: Iterable[dict[str, Any]], begin: Callable[[], None], end: Finished) -> None:
         """Serve a batch: `begin()` before and `end(answer, error)` after each request."""
         for message in requests:
             request = Request(message)
@@ -43,9 +46,9 @@ class WsgiCaller:
             begin()
             end(answer, self._call(environ, answer, keep=request.method != "HEAD"))
 
-    def _call(self, environ: Dict[str, Any], answer: Answer, *, keep: bool) -> Optional[BaseException]:
+    def _call(self, environ: dict[str, Any], answer: Answer, *, keep: bool) -> BaseException | None:
         def start_response(
-            status: str, headers: List[Tuple[str, str]], exc_info: object = None
+            status: str, headers: list[tuple[str, str]], exc_info: object = None
         ) -> Callable[[bytes], None]:
             del exc_info
             answer.status = int(str(status).split(" ", 1)[0])
@@ -62,19 +65,21 @@ class WsgiCaller:
                 close = getattr(pieces, "close", None)
                 if close is not None:
                     close()
-        except BaseException as error:  # noqa: BLE001 - SystemExit of a handler is a result too
+        except BaseException as error:
             return error
         return None
 
 
-def _environ(request: Request) -> Dict[str, Any]:
-    environ: Dict[str, Any] = {
+def _environ(request: Request) -> dict[str, Any]:
+    environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": request.path.decode("latin-1"),
         "QUERY_STRING": request.query.decode("latin-1"),
-        "REQUEST_URI": request.raw_path.decode("latin-1") + ("?" + request.query.decode("latin-1") if request.query else ""),
-        "RAW_URI": request.raw_path.decode("latin-1") + ("?" + request.query.decode("latin-1") if request.query else ""),
+        "REQUEST_URI": request.raw_path.decode("latin-1")
+        + ("?" + request.query.decode("latin-1") if request.query else ""),
+        "RAW_URI": request.raw_path.decode("latin-1")
+        + ("?" + request.query.decode("latin-1") if request.query else ""),
         "SERVER_NAME": SERVER[0],
         "SERVER_PORT": str(SERVER[1]),
         "SERVER_PROTOCOL": "HTTP/1.1",

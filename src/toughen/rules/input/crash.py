@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _HUGE = 10**30
 _MOST = 6
 _SWEEP = 60
+_BATCH = 10
+_SLOW = 1500.0
+"""Milliseconds after which a request is taken to wait for something that an earlier one left behind."""
 
 
 class Crash(Rule):
@@ -51,9 +54,8 @@ class Crash(Rule):
         """Sweep all hostile values in one process first; then each crash gets an experiment of its own."""
         hostile = list(_hostile(journey.call))[:_SWEEP]
         control = Trial(journey.calls, journey.grants)
-        sweep = target.run(Trial((*journey.calls[:-1], *(call for _, _, call in hostile)), journey.grants))
         seen: set[str] = set()
-        for (field, about, call), exchange in zip(hostile, sweep.exchanges[len(journey.calls) - 1 :], strict=False):
+        for (field, about, call), exchange in _swept(target, journey, hostile):
             if not _crashed(exchange) or _site(exchange) in seen or len(seen) >= _MOST:
                 continue
             seen.add(_site(exchange))
@@ -88,6 +90,19 @@ class Crash(Rule):
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """Not yet."""
         yield from ()
+
+
+def _swept(target: Target, journey: Journey, hostile: list[tuple[str, str, Call]]) -> Iterator[tuple[tuple[str, str, Call], Exchange]]:
+    """All hostile calls, several in one process; one by one as soon as an earlier one is seen to hold up the others."""
+    size, start = _BATCH, 0
+    while start < len(hostile):
+        batch = hostile[start : start + size]
+        trace = target.run(Trial((*journey.calls[:-1], *(call for _, _, call in batch)), journey.grants))
+        exchanges = trace.exchanges[len(journey.calls) - 1 :]
+        yield from zip(batch, exchanges, strict=False)
+        start += size
+        if any(each.milliseconds > _SLOW or each.response is None for each in exchanges):
+            size = 1
 
 
 def _crashed(exchange: Exchange) -> bool:

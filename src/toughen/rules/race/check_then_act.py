@@ -40,14 +40,17 @@ class CheckThenAct(Rule):
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """One after the other, the second is refused; at once, both succeed."""
-        control, reverse, race = traces["control"], traces["reverse"], traces["race"]
+        race = traces["race"]
+        one, two = race.exchanges[-2:]
+        if not (succeeded(one) and succeeded(two)):
+            return Fails()
+        control, reverse = traces["control"], traces["reverse"]
         if not succeeded(control.exchanges[-2]) or not succeeded(reverse.exchanges[-2]):
             return Unclear("the honest request does not succeed on its own")
         if succeeded(control.exchanges[-1]) or succeeded(reverse.exchanges[-1]):
             return Fails()
-        one, two = race.exchanges[-2:]
-        if not (succeeded(one) and succeeded(two)):
-            return Fails()
+        if any((each.exchanges[-1].status or 500) >= 500 for each in (control, reverse)):  # noqa: PLR2004
+            return Unclear("one after the other, the second request crashes instead of being refused")
         orders = {"ab": control, "ab_again": traces["again"], "ba": reverse, "a": traces["first"], "b": traces["second"]}
         if serial(race, orders):
             return Fails()

@@ -40,12 +40,13 @@ class LostUpdate(Rule):
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """Both succeed one after the other and at once, and the rows are those of no serial order."""
-        control, reverse, race = traces["control"], traces["reverse"], traces["race"]
-        if not all(map(succeeded, (*control.exchanges[-2:], *reverse.exchanges[-2:]))):
-            return Unclear("the two honest requests do not both succeed one after the other")
+        race = traces["race"]
         one, two = race.exchanges[-2:]
         if not (succeeded(one) and succeeded(two)):
             return Fails()
+        control, reverse = traces["control"], traces["reverse"]
+        if not all(map(succeeded, (*control.exchanges[-2:], *reverse.exchanges[-2:]))):
+            return Unclear("the two honest requests do not both succeed one after the other")
         orders = {"ab": control, "ab_again": traces["again"], "ba": reverse, "a": traces["first"], "b": traces["second"]}
         if serial(race, orders):
             return Fails()

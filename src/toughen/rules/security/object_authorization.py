@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from toughen import sql
 from toughen.model.blueprint import Place
 from toughen.model.finding import Evidence, Severity
-from toughen.model.journey import Grant, Literal, Marker
+from toughen.model.journey import Grant, Literal, Marker, Stored
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.twists import answer, changed, holds, key_of, parameter_of, row_facts, shown, succeeded, texts
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint, Json, Route
     from toughen.model.finding import Finding
     from toughen.model.identity import Identity
-    from toughen.model.journey import Call, Journey
+    from toughen.model.journey import Argument, Call, Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Exchange, RowChange, Trace
     from toughen.rule import Judgement, Target
@@ -51,10 +53,11 @@ class ObjectAuthorization(Rule):
         honest = target.honest(route.id)
         if owner is None or attacker is None or honest is None or not _names_an_object(journey):
             return
+        own = _on_own_object(target, journey, owner, honest)
         if route.method == "GET":
-            yield from _foreign_reads(target, journey, owner, attacker, honest)
+            yield from _foreign_reads(target, own, owner, attacker)
         else:
-            yield _foreign_write(target, journey, owner, attacker)
+            yield _foreign_write(target, own, owner, attacker)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """R1: the attacker's answer holds the owner's canary; R2: the owner's row changed or went."""
@@ -93,10 +96,43 @@ def _by(calls: tuple[Call, ...], identity: str | None) -> tuple[Call, ...]:
     return (*calls[:-1], calls[-1].by(identity))
 
 
-def _foreign_reads(target: Target, journey: Journey, owner: Identity, attacker: Identity, honest: Trace) -> Iterator[Experiment]:
+def _on_own_object(target: Target, journey: Journey, owner: Identity, honest: Trace) -> Journey:
+    """The journey with its request aimed at a row of the owner's: as it is, at one that the owner makes first, or at one that there is."""
+    for statement in honest.last.statements:
+        for table in (*statement.reads, *statement.writes):
+            column = target.owner(table)
+            if column is None or (statement.sample and _owned_row(statement.sample[0], table, column, owner)):
+                continue
+            for argument in journey.call.arguments:
+                bound = next(
+                    (name for (where, name, how), value in zip(sql.bindings(statement.text), statement.parameters, strict=False)
+                     if how == "eq" and (where or table) == table and isinstance(argument.value, Literal) and str(value) == str(argument.value.value)), None,
+                )
+                mine = next((value for name, value in owner.row.items() if value is not None and name.lower() in {"id", "user_id", "username", "uuid"}), None)
+                if bound is None or mine is None or bound == column:
+                    continue
+                maker = _maker(target, table, column, owner, journey.route)
+                aimed = journey.call.with_argument(argument.place, argument.path, Stored(table, bound, ((column, mine),)))
+                return replace(journey, calls=(*(maker.calls if maker else ()), *journey.calls[:-1], aimed), grants=(*(maker.grants if maker else ()), *journey.grants))
+    return journey
+
+
+def _maker(target: Target, table: str, column: str, owner: Identity, route: str) -> Journey | None:
+    """The owner's own journey that inserts a row of that table."""
+    for each in target.journeys():
+        if each.identity != owner.name or each.route == route or not each.route.startswith("POST "):
+            continue
+        made = target.honest(each.route)
+        if made is not None and any(one.kind == "inserted" and one.table.lower() == table.lower() and one.after.get(column) in owner.row.values() for one in made.changes):
+            return each
+    return None
+
+
+def _foreign_reads(target: Target, journey: Journey, owner: Identity, attacker: Identity) -> Iterator[Experiment]:
+    honest = target.run(Trial(journey.calls, journey.grants))
     lists = [
         each.call.by(attacker.name) for each in target.journeys()
-        if each.route.startswith("GET ") and each.route != journey.route and not any(one.place is Place.PATH and one.path[-1] for one in each.call.arguments) and len(each.calls) == 1
+        if each.route.startswith("GET ") and each.route != journey.route and not any(one.place is Place.PATH for one in each.call.arguments) and len(each.calls) == 1
     ][:25]
     for calls, grants, canary in _planted(target, journey, owner, honest):
         detail = [("kind", "read"), ("owner", owner.name), ("attacker", attacker.name), ("canary", canary)]
@@ -119,9 +155,13 @@ def _planted(target: Target, journey: Journey, owner: Identity, honest: Trace) -
         if call.identity != owner.name or call.route.startswith("GET "):
             continue
         for argument in texts(call):
+            if not _free(target, call.route, argument):
+                continue
             marked = call.with_argument(argument.place, argument.path, Marker("owned", "tgn{}"))
-            yield (*journey.calls[:index], marked, *journey.calls[index + 1 :]), journey.grants, "owned"
-            return
+            calls = (*journey.calls[:index], marked, *journey.calls[index + 1 :])
+            if _shows(target.run(Trial(calls, journey.grants)), "owned"):
+                yield calls, journey.grants, "owned"
+                return
     for statement in honest.last.statements:
         for table in statement.reads:
             column = target.owner(table)
@@ -135,6 +175,11 @@ def _planted(target: Target, journey: Journey, owner: Identity, honest: Trace) -
             canary = "tgn" + secrets.token_hex(8)
             yield journey.calls, (*journey.grants, Grant(known.name, row, text.name, canary)), canary
             return
+
+
+def _shows(trace: Trace, name: str) -> bool:
+    """Whether the last answer shows the canary of that name."""
+    return holds(trace.last, f"tgn{trace.markers.get(name, '-')}")
 
 
 def _owned_row(sample: dict[str, Json], table: str, column: str, owner: Identity) -> tuple[tuple[str, Json], ...] | None:
@@ -178,7 +223,7 @@ def _foreign_write(target: Target, journey: Journey, owner: Identity, attacker: 
     calls = journey.calls
     call = calls[-1]
     for argument in list(texts(call)):
-        if argument.place is not Place.PATH and _free(target, journey, argument):
+        if argument.place is not Place.PATH and _free(target, journey.route, argument):
             call = call.with_argument(argument.place, argument.path, Marker(f"written{argument.path[-1]}", "tgn{}"))
     hostile = (*calls[:-1], call)
     columns = ",".join(f"{table.name.lower()}:{target.owner(table.name)}" for table in target.blueprint.tables if target.owner(table.name))
@@ -194,12 +239,9 @@ def _foreign_write(target: Target, journey: Journey, owner: Identity, attacker: 
     )
 
 
-def _free(target: Target, journey: Journey, argument: object) -> bool:
+def _free(target: Target, route_id: str, argument: Argument) -> bool:
     """Whether a text may be anything: no enum, format or pattern says what it is."""
-    from toughen.model.journey import Argument
-
-    assert isinstance(argument, Argument)  # noqa: S101
-    route = target.blueprint.route(journey.route)
+    route = target.blueprint.route(route_id)
     known = parameter_of(route, argument) if route else None
     value = argument.value.value if isinstance(argument.value, Literal) else ""
     made_up = isinstance(value, str) and value.startswith("tg") and "@" not in value
