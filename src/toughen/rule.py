@@ -136,8 +136,8 @@ class Rule(ABC):
     """ASVS 5.0 requirement."""
     order: ClassVar[int] = 50
     """Mends are applied in this order (low first): bind, guard, scope, allow, bounds, locks, answers."""
-    isolated: ClassVar[bool] = False
-    """True where every call needs a process of its own (races)."""
+    single: ClassVar[bool] = False
+    """True where one proof for a route says all: the remaining experiments are not run."""
 
     BROKEN: ClassVar[list[Broken]]
     SOUND: ClassVar[list[Sound]]
@@ -173,6 +173,8 @@ class Rule(ABC):
                 case Proven(proof):
                     proven.add(proof.evidence.key)
                     yield outcome
+                    if self.single:
+                        return
                 case Refuted():
                     refuted = True
                 case Inconclusive(reason):

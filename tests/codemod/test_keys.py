@@ -138,3 +138,10 @@ def test_ddl_in_the_source_is_extended_and_still_valid(mended: Callable[..., Any
     conn.execute("INSERT INTO votes VALUES (1, 2)")
     with pytest.raises(sqlite3.IntegrityError):
         conn.execute("INSERT INTO votes VALUES (1, 2)")
+
+
+def test_an_awaited_commit_is_rolled_back_with_await(mended: Callable[..., Any], at: Callable[..., Any]) -> None:
+    """An AsyncSession's rollback is awaited as its commit is."""
+    source = ORM.replace("def register", "async def register").replace("    db.commit()", "    await db.commit()")
+    text = mended(source, lambda m: taken(m, at(m.text, "await db.commit")))
+    assert "    except IntegrityError:\n        await db.rollback()\n" in text

@@ -183,3 +183,9 @@ def test_a_row_from_a_dependency_is_read_again(changed: Callable[..., Any]) -> N
     assert changed(source, lambda m: hold(m, "send", "user", "postgresql")) == [
         "+    db.refresh(user, with_for_update=True)"
     ]
+
+
+def test_asynchronous_sessions_are_refused(refused: Callable[..., Any]) -> None:
+    """An AsyncSession has no query: a claim would crash there."""
+    source = SHOP.replace("def buy", "async def buy").replace("    db.commit()", "    await db.commit()")
+    assert "asynchronous" in refused(source, lambda m: claim(m, _line("stock -= n", source)))

@@ -47,7 +47,8 @@ def taken(module: Module, line: int, *, text: str = "Already exists", mention: s
     owner = connection_of(function, receiver(calls[-1]))
     error, imports = _violation(module)
     refusal = _existing(module, function, statement, (text, mention))
-    lines = f"except {error}:\n    {owner}.rollback()\n{refusal.indented}"
+    awaited = "await " if isinstance(module.parent(calls[-1]), ast.Await) else ""
+    lines = f"except {error}:\n    {awaited}{owner}.rollback()\n{refusal.indented}"
     draft = refusal.needs(module)
     if imports:
         draft += use(module, imports)

@@ -116,7 +116,8 @@ def _origin(module: Module, function: FunctionNode, found: Step) -> tuple[str, s
     """Session and model of a row: from its one load, or its annotated parameter and the function's session."""
     load = _loaded(module, found.statement, found.row)
     if load is not None and load.model:
-        return load.session or _session(module, function), load.model
+        committed = _session(module, function)
+        return load.session or committed, load.model
     for item in (*function.args.args, *function.args.kwonlyargs):
         if item.arg == found.row and item.annotation is not None:
             model = module.segment(item.annotation)
@@ -137,7 +138,9 @@ def _loaded(module: Module, use: ast.AST, name: str) -> Load | None:
 
 
 def _session(module: Module, function: FunctionNode) -> str:
-    """Text of the session that a function commits."""
+    """Text of the session that a function commits; refuses an asynchronous one."""
+    if any(isinstance(module.parent(call), ast.Await) for item in function.body for call in calls_of(item, "commit")):
+        halt("the session is asynchronous: it has no query")
     found = {
         module.segment(item.func.value)
         for item in scope_of(function)

@@ -188,6 +188,8 @@ def claim_sql(module: Module, line: int, condition: str, values: Sequence[str] =
     flat = text.plain(0, len(text.atoms))
     if not re.match(r"\s*UPDATE\b", flat, re.IGNORECASE) or not re.search(r"\bWHERE\b", flat, re.IGNORECASE):
         halt(f"{module.file}:{line} is no UPDATE with a WHERE")
+    if isinstance(module.parent(found.call), ast.Await):
+        halt("the driver is asynchronous")
     column = re.split(r"\W", condition, maxsplit=1)[0]
     if re.search(rf"\bWHERE\b.*\b{re.escape(column)}\s*[<>]", flat, re.IGNORECASE | re.DOTALL):
         halt(f"the UPDATE already tests {column}")

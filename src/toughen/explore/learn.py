@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toughen.explore.outcomes import Depth, depth, message
-from toughen.explore.values import Candidate, grants_power, normal, words
+from toughen.explore.values import Candidate, Origin, grants_power, normal, words
 from toughen import sql
 from toughen.lab.requests import text_of
 from toughen.model.blueprint import Parameter, Place
@@ -23,7 +23,7 @@ _PLACES = {
     "json": Place.JSON, "form": Place.FORM, "query": Place.QUERY, "args": Place.QUERY, "header": Place.HEADER,
     "cookie": Place.COOKIE, "file": Place.FILE, "files": Place.FILE,
 }
-_CREDENTIAL = {"authorization", "x_api_key", "x_auth_token", "x_access_token", "cookie", "host", "user_agent", "x_csrf_token", "x_csrftoken"}
+_CREDENTIAL = {"authorization", "x_api_key", "x_auth_token", "x_access_token", "cookie", "host", "user_agent"}
 _EXISTS = re.compile(r"already|exist|taken|duplicate|in use|unique", re.IGNORECASE)
 
 
@@ -37,7 +37,10 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
             continue
         key: Key = (place, tuple(demand.key))
         name = str(demand.key[-1])
-        if place in {Place.HEADER, Place.COOKIE} and (normal(name) in _CREDENTIAL or not demand.required):
+        csrf = "csrf" in normal(name) or "xsrf" in normal(name)
+        if place in {Place.HEADER, Place.COOKIE} and not csrf and (normal(name) in _CREDENTIAL or not demand.required):
+            continue
+        if place is Place.COOKIE or (csrf and not _tokens_of_own(session)):
             continue
         if plan.get(key) is not None or (grants_power(name) and name != absent):
             continue
@@ -51,6 +54,19 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
     if not missing and not any(key[0] in {Place.JSON, Place.FORM} for key, _ in plan.values):
         missing = _any_fields(state, exchange, session)
     return plan.put(missing, "demanded") if missing else None
+
+
+def _tokens_of_own(session: Session) -> list[Candidate]:
+    """Tokens against request forgery that this identity was given, newest first."""
+    found = []
+    for index in range(len(session.history) - 1, -1, -1):
+        entry = session.history[index]
+        if entry.call.identity != session.current or entry.exchange.response is None or not isinstance(entry.exchange.response.json, dict):
+            continue
+        for name, value in entry.exchange.response.json.items():
+            if re.search(r"csrf|xsrf", name, re.IGNORECASE) and isinstance(value, str):
+                found.append(Candidate(value, "pool", Origin(index, (name,))))
+    return found
 
 
 def _any_fields(state: RouteState, exchange: Exchange, session: Session) -> dict[Key, Candidate]:
@@ -109,6 +125,8 @@ def first(session: Session, state: RouteState, parameter: Parameter) -> Candidat
 def candidates(session: Session, state: RouteState, parameter: Parameter) -> Iterator[Candidate]:
     """Values for a parameter, the most honest first: its schema, answers seen, rows, its name and type."""
     name = parameter.name
+    if re.search(r"csrf|xsrf", normal(name)):
+        yield from _tokens_of_own(session)[:1]
     own = session.wallet.identities.get(session.current or "")
     if own is not None and "token" in words(name) and own.credential.headers and parameter.place not in {Place.HEADER, Place.COOKIE}:
         yield Candidate(own.credential.headers[0][1].rpartition(" ")[2], "identity")

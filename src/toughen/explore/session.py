@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from toughen.errors import AgentLostError
 from toughen.explore.values import Candidate, Maker, Pool
 from toughen.lab.boot import Record
-from toughen.lab.credentials import Wallet
+from toughen.lab.credentials import Jar, Wallet
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.model.blueprint import Parameter, Place, Route
 from toughen.model.journey import Argument, Call, Grant, Literal
@@ -119,6 +119,7 @@ class Session:
     missing_tables: bool = False
     current: str | None = None
     """The identity that is trying."""
+    jar: Jar = field(default_factory=Jar)
     _child: Child | None = None
     _lines: Child | None = None
 
@@ -126,13 +127,16 @@ class Session:
         """Send one call in the session's process (or, to see the lines that it runs, in one that traces)."""
         self.requests += 1
         try:
-            request = assemble(call, Resolver(self.lab.world.rows), (), self.wallet.get(call.identity))
+            credential = self.jar.credential(call.identity, self.wallet.get(call.identity))
+            request = assemble(call, Resolver(self.lab.world.rows), (), credential)
         except (UnresolvedError, KeyError) as error:
             method, _, path = call.route.partition(" ")
             return Exchange(method, path, "", None, ended=f"not sent: {error}")
         child = self._tracer() if lines else self._server()
         exchange = child.serve(request, Record(sql=2, demand=True, lines=lines))
         self._note(exchange)
+        if not lines and call.identity in self.wallet.identities:
+            self.jar.take(call.identity, exchange.response)
         return exchange
 
     def _server(self) -> Child:
@@ -167,6 +171,7 @@ class Session:
             if child is not None:
                 child.close()
         self._child = self._lines = None
+        self.jar = Jar()
 
     def call_function(self, function: str, arguments: list[object]) -> object:
         """Call a function of the prototype's. Raises LookupError where it raised or is not there."""

@@ -17,12 +17,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from toughen.lab.boot import Child, Lab
+    from toughen.model.trace import Response
 
 FORGED = "garbage"
 """Name of the identity whose credential has the right form and means nothing."""
 _MARGIN = 15
 _LONGEST = 420
 """Seconds after which a credential without a known expiry is renewed."""
+
+
+@dataclass(slots=True)
+class Jar:
+    """Cookies that answers set while a trial runs, by identity: what a browser would send next."""
+
+    held: dict[str | None, dict[str, str]] = field(default_factory=dict)
+
+    def credential(self, name: str | None, base: Credential | None) -> Credential | None:
+        """A credential with the cookies that came since."""
+        fresh = self.held.get(name)
+        if not fresh:
+            return base
+        base = base or Credential()
+        kept = tuple((key, value) for key, value in base.cookies if key not in fresh)
+        return Credential(base.headers, (*kept, *((key, value) for key, value in fresh.items() if value)))
+
+    def take(self, name: str | None, response: Response | None) -> None:
+        """Keep what an answer sets; an emptied cookie is forgotten by both sides."""
+        if response is not None and (given := cookies(response.headers)):
+            self.held.setdefault(name, {}).update(given)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from toughen.errors import AgentLostError
 from toughen.lab import schedule
 from toughen.lab.boot import Record
-from toughen.lab.credentials import FORGED, Wallet
+from toughen.lab.credentials import FORGED, Jar, Wallet
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.model.trace import Exchange, Trace
 from toughen.model.trial import Trial
@@ -130,6 +130,7 @@ class LabTarget:
 
     def _run(self, trial: Trial, base: dict[str, Table]) -> Trace:
         resolver = Resolver(self.lab.world.rows)
+        jar = Jar()
         exchanges: list[Exchange] = []
         before_last = base
         child: Child | None = None
@@ -144,25 +145,25 @@ class LabTarget:
                 last = index == len(trial.calls) - 1 and trial.schedule is None
                 if last and index:
                     before_last = self.lab.world.tables()
-                exchanges.append(self._send(child, call, resolver, exchanges))
+                exchanges.append(self._send(child, call, resolver, exchanges, jar))
         finally:
             if child is not None:
                 child.close()
         log: tuple[str, ...] = ()
         if trial.schedule is not None:
             before_last = self.lab.world.tables()
-            log = self._race(trial, resolver, exchanges)
+            log = self._race(trial, resolver, exchanges, jar)
         after = self.lab.world.tables()
         changes = self.lab.world.changes(base, after)
         final = changes if before_last is base else self.lab.world.changes(before_last, after)
         return Trace(tuple(exchanges), changes, final, dict(resolver.markers), log)
 
-    def _race(self, trial: Trial, resolver: Resolver, exchanges: list[Exchange]) -> tuple[str, ...]:
+    def _race(self, trial: Trial, resolver: Resolver, exchanges: list[Exchange], jar: Jar) -> tuple[str, ...]:
         assert trial.schedule is not None  # noqa: S101
         plan = trial.schedule
         try:
             requests = [
-                assemble(call, resolver, exchanges, self.wallet.get(call.identity)) for call in (plan.first, plan.second)
+                assemble(call, resolver, exchanges, jar.credential(call.identity, self.wallet.get(call.identity))) for call in (plan.first, plan.second)
             ]
         except UnresolvedError as error:
             lost = Exchange("", "", "", None, ended=f"not sent: {error}")
@@ -172,10 +173,12 @@ class LabTarget:
         exchanges.extend((result.first, result.second))
         return tuple(result.log) if result.stopped else ("the first request never reached the statement to stop at",)
 
-    def _send(self, child: Child, call: Call, resolver: Resolver, exchanges: list[Exchange]) -> Exchange:
+    def _send(self, child: Child, call: Call, resolver: Resolver, exchanges: list[Exchange], jar: Jar) -> Exchange:
         try:
-            request: dict[str, Any] = assemble(call, resolver, exchanges, self.wallet.get(call.identity))
+            request: dict[str, Any] = assemble(call, resolver, exchanges, jar.credential(call.identity, self.wallet.get(call.identity)))
         except (UnresolvedError, KeyError) as error:
             method, _, path = call.route.partition(" ")
             return Exchange(method, path, "", None, ended=f"not sent: {error}")
-        return child.serve(request, Record(sql=2, markers=tuple(resolver.markers.values())))
+        exchange = child.serve(request, Record(sql=2, markers=tuple(resolver.markers.values())))
+        jar.take(call.identity, exchange.response)
+        return exchange

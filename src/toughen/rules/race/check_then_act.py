@@ -29,7 +29,7 @@ class CheckThenAct(Rule):
     severity = Severity.CRITICAL
     cwe = (367, 362)
     order = 61
-    isolated = True
+    single = True
     BROKEN: ClassVar[list[Broken]] = []
     SOUND: ClassVar[list[Sound]] = []
 

@@ -29,7 +29,7 @@ class LostUpdate(Rule):
     severity = Severity.CRITICAL
     cwe = (362, 367)
     order = 60
-    isolated = True
+    single = True
     BROKEN: ClassVar[list[Broken]] = []
     SOUND: ClassVar[list[Sound]] = []
 
