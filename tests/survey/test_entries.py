@@ -73,9 +73,7 @@ def test_imports_start_where_they_resolve(project: Write, files: dict[str, str],
     assert (found.import_root, found.target) == (root, target)
 
 
-@pytest.mark.parametrize(
-    "app", ["two:app", "two.py:app", "./two.py:app"]
-)
+@pytest.mark.parametrize("app", ["two:app", "two.py:app", "./two.py:app"])
 def test_app_overrides(project: Write, app: str) -> None:
     """--app names the module or the file."""
     blueprint = survey(project({"one.py": FLASK, "two.py": FLASK.replace("'/'", "'/two'")}), app=app)
@@ -84,7 +82,9 @@ def test_app_overrides(project: Write, app: str) -> None:
     assert [each.id for each in blueprint.routes] == ["GET /two"]
 
 
-@pytest.mark.parametrize("app", ["one", "one:", "one:nothing", "three:app", "../x.py:app", "one:app; import os", ":app"])
+@pytest.mark.parametrize(
+    "app", ["one", "one:", "one:nothing", "three:app", "../x.py:app", "one:app; import os", ":app"]
+)
 def test_a_bad_app_is_refused_with_the_candidates(project: Write, app: str) -> None:
     """The error lists what could have been meant."""
     with pytest.raises(ConfigurationError) as raised:

@@ -293,7 +293,10 @@ def test_suite(project: Write) -> None:
         ("import sqlite3\n", "sqlite"),
         ("import pymysql\n", "mysql"),
         ("ITEMS = {}\n\n\n@app.post('/x')\ndef add(k: str):\n    ITEMS[k] = 1\n", "memory"),
-        ("ITEMS = []\n\n\ndef keep(x):\n    ITEMS.append(x)\n\n\n@app.post('/x')\ndef add(k: str):\n    keep(k)\n", "memory"),
+        (
+            "ITEMS = []\n\n\ndef keep(x):\n    ITEMS.append(x)\n\n\n@app.post('/x')\ndef add(k: str):\n    keep(k)\n",
+            "memory",
+        ),
         ("ITEMS = {}\n\n\n@app.get('/x')\ndef show(k: str):\n    return ITEMS[k]\n", None),
     ],
 )

@@ -67,7 +67,15 @@ def test_json_is_yaml() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a: &x 1\nb: *x\n", "a: !!python/object:os.system x\n", "\ta: 1\n", "a: [1, 2\n", "{", "a:\n" + "- " * 500 + "x\n", "a: 'x\n"],
+    [
+        "a: &x 1\nb: *x\n",
+        "a: !!python/object:os.system x\n",
+        "\ta: 1\n",
+        "a: [1, 2\n",
+        "{",
+        "a:\n" + "- " * 500 + "x\n",
+        "a: 'x\n",
+    ],
 )
 def test_what_is_not_known_is_refused(text: str) -> None:
     """Anchors, tags, tabs, collections and strings without end, nesting beyond reason."""

@@ -40,7 +40,7 @@ class Bounds:
     def keywords(self) -> dict[str, str]:
         """Keyword arguments of pydantic's Field and FastAPI's Query."""
         names = ("gt", "ge", "lt", "le", "min_length", "max_length", "allow_inf_nan")
-        return {name: repr(getattr(self, name)) for name in names if getattr(self, name) is not None}
+        return {name: _written(getattr(self, name)) for name in names if getattr(self, name) is not None}
 
     def violated(self, value: str) -> list[str]:
         """Python tests of `value`, each true where a bound is broken; NaN breaks every bound on a number."""
@@ -48,14 +48,19 @@ class Bounds:
         high, other = (self.lt, "<") if self.lt is not None else (self.le, "<=")
         tests: list[str] = []
         if low is not None or high is not None:
-            left = f"{low!r} {sign} " if low is not None else ""
-            right = f" {other} {high!r}" if high is not None else ""
+            left = f"{_written(low)} {sign} " if low is not None else ""
+            right = f" {other} {_written(high)}" if high is not None else ""
             tests.append(f"not {left}{value}{right}")
         if self.min_length is not None:
             tests.append(f"len({value}) < {self.min_length}")
         if self.max_length is not None:
             tests.append(f"len({value}) > {self.max_length}")
         return tests
+
+
+def _written(value: float) -> str:
+    """A number as a person writes it: `1000` for 1000.0."""
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
 
 
 @word

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from toughen.model.blueprint import Json, Parameter, Place
@@ -36,6 +36,7 @@ _BASES: Final = frozenset(
     {"BaseModel", "SQLModel", "Schema", "RootModel", "TypedDict", "Struct", "BaseSettings", "NamedTuple"}
 )
 _DEEPEST: Final = 8
+_MOST: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,23 @@ def enum_values(project: Project, symbol: Symbol) -> tuple[Json, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Above:
+    """Models around a field, and how many more may be entered: a model that holds itself has no end."""
+
+    models: tuple[Symbol, ...] = ()
+    budget: list[int] = field(default_factory=lambda: [_MOST])
+
+    def admits(self, symbol: Symbol) -> bool:
+        """Whether that model's fields may be read here."""
+        return symbol not in self.models and len(self.models) < _DEEPEST and self.budget[0] > 0
+
+    def enter(self, symbol: Symbol) -> Above:
+        """The same, inside that model."""
+        self.budget[0] -= 1
+        return Above((*self.models, symbol), self.budget)
+
+
 def fields(
     project: Project,
     symbol: Symbol,
@@ -189,20 +207,19 @@ def fields(
     path: tuple[str | int, ...] = (),
     *,
     required: bool = True,
-    depth: int = 0,
+    above: Above | None = None,
 ) -> list[Parameter]:
     """The leaves of a model's fields, those of its bases first."""
+    above = (above or Above()).enter(symbol)
     found: dict[str, list[Parameter]] = {}
-    if depth > _DEEPEST:
-        return []
     for base in reversed([each for each in bases(project, symbol) if isinstance(each, Symbol)]):
-        found.update(_own_fields(project, base, place, path, required=required, depth=depth))
-    found.update(_own_fields(project, symbol, place, path, required=required, depth=depth))
+        found.update(_own_fields(project, base, place, path, required=required, above=above))
+    found.update(_own_fields(project, symbol, place, path, required=required, above=above))
     return [each for listed in found.values() for each in listed]
 
 
 def _own_fields(  # noqa: PLR0913 - where, what and how deep
-    project: Project, symbol: Symbol, place: Place, path: tuple[str | int, ...], *, required: bool, depth: int
+    project: Project, symbol: Symbol, place: Place, path: tuple[str | int, ...], *, required: bool, above: Above
 ) -> dict[str, list[Parameter]]:
     node = project.klass(symbol)
     found: dict[str, list[Parameter]] = {}
@@ -219,7 +236,7 @@ def _own_fields(  # noqa: PLR0913 - where, what and how deep
         alias = _alias(project, symbol.file, call) or name
         needed = required and default is MISSING and not (each.value is not None and call is None)
         found[name] = leaves(
-            project, symbol.file, kind, place, (*path, alias), call=call, default=default, required=needed, depth=depth
+            project, symbol.file, kind, place, (*path, alias), call=call, default=default, required=needed, above=above
         )
     return found
 
@@ -266,18 +283,19 @@ def leaves(  # noqa: PLR0913 - where, what and how deep
     call: ast.Call | None = None,
     default: Json | Missing = MISSING,
     required: bool = True,
-    depth: int = 0,
+    above: Above | None = None,
 ) -> list[Parameter]:
     """The Parameters of one value: one, or one for each leaf of a model or a list."""
+    above = above or Above()
     if kind.type == "array" and place is Place.JSON:
-        if kind.items is not None:
-            found = leaves(project, file, kind.items, place, (*path, 0), required=required, depth=depth + 1)
+        if kind.items is not None and kind.items.model not in above.models:
+            found = leaves(project, file, kind.items, place, (*path, 0), required=required, above=above)
             if found:
                 return found
     elif kind.type == "array" and kind.items is not None:
         kind = replace(kind.items, metadata=kind.metadata)
-    if kind.model is not None and depth < _DEEPEST and place in {Place.JSON, Place.FORM, Place.QUERY}:
-        found = fields(project, kind.model, place, path, required=required, depth=depth + 1)
+    if kind.model is not None and above.admits(kind.model) and place in {Place.JSON, Place.FORM, Place.QUERY}:
+        found = fields(project, kind.model, place, path, required=required, above=above)
         if found:
             return found
     return [_leaf(project, file, kind, place, path, call=call, default=default, required=required)]

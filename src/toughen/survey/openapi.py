@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from toughen.model.blueprint import Json, Parameter, Place
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _METHODS: Final = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 _DEEPEST: Final = 8
-_WIDEST: Final = 400
+_MOST: Final = 8_000
 _CENT: Final = 0.01
 _TYPES: Final = frozenset({"string", "integer", "number", "boolean", "array", "object"})
 _PLACES: Final = {
@@ -77,6 +80,8 @@ def key(method: str, path: str) -> tuple[str, str]:
 @dataclass(frozen=True, slots=True)
 class _Reader:
     document: dict[str, Any]
+    budget: list[int] = field(default_factory=lambda: [_MOST])
+    """Schemas that one operation may still look at: references make small documents endless."""
 
     def follow(self, node: object, depth: int = 0) -> Any:  # noqa: ANN401 - JSON
         """The node that a local `$ref` names."""
@@ -91,6 +96,7 @@ class _Reader:
         return node
 
     def operation(self, method: str, path: str, item: dict[str, Any], operation: dict[str, Any]) -> Operation:
+        self.budget[0] = _MOST
         parameters: dict[tuple[Place, tuple[str | int, ...]], Parameter] = {}
         body: str | None = None
         model: str | None = None
@@ -167,12 +173,17 @@ class _Reader:
         *,
         required: bool,
         example: Json = None,
-        depth: int = 0,
+        above: tuple[str, ...] = (),
     ) -> list[Parameter]:
-        """The leaves below a schema; a container is a leaf only where nothing is known of its content."""
+        """The leaves below a schema; a container is a leaf only where nothing is known of its content, or it recurs."""
         node = self.merged(schema)
-        if depth > _DEEPEST:
+        names = tuple(_references(schema))
+        if len(path) > _DEEPEST or self.budget[0] <= 0:
             return []
+        if set(names) & set(above):
+            leaf = self.leaf(place, path, schema, required=required, example=example)
+            return [leaf] if leaf and not (path and path[-1] == 0) else []
+        above = (*above, *names)
         if example is None:
             example = _example(node)
         properties = node.get("properties")
@@ -181,7 +192,7 @@ class _Reader:
             needed = {str(one) for one in listed} if isinstance(listed, list) else set()
             found: list[Parameter] = []
             for name, inner in properties.items():
-                if self.merged(inner).get("readOnly") is True or len(found) > _WIDEST:
+                if self.merged(inner).get("readOnly") is True:
                     continue
                 below = example.get(name) if isinstance(example, dict) else None
                 found += self.flatten(
@@ -190,13 +201,13 @@ class _Reader:
                     inner,
                     required=required and name in needed,
                     example=below,
-                    depth=depth + 1,
+                    above=above,
                 )
             return found
         items = node.get("items")
         if isinstance(items, dict) and place is Place.JSON:
             below = example[0] if isinstance(example, list) and example else None
-            found = self.flatten(place, (*path, 0), items, required=required, example=below, depth=depth + 1)
+            found = self.flatten(place, (*path, 0), items, required=required, example=below, above=above)
             if found:
                 return found
         leaf = self.leaf(place, path, node, required=required, example=example)
@@ -238,7 +249,8 @@ class _Reader:
     def merged(self, schema: object, depth: int = 0) -> dict[str, Any]:
         """The schema with references followed, `allOf` joined, and the first alternative that is not null."""
         node: dict[str, Any] = self.follow(schema)
-        if not isinstance(node, dict) or depth > _DEEPEST:
+        self.budget[0] -= 1
+        if not isinstance(node, dict) or depth > _DEEPEST or self.budget[0] <= 0:
             return {}
         if isinstance(parts := node.get("allOf"), list):
             whole: dict[str, Any] = {}
@@ -263,6 +275,17 @@ def _join(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(one, list) and isinstance(other, list):
             joined[word] = [*one, *other]
     return joined
+
+
+def _references(schema: object) -> Iterator[str]:
+    """Names of the schemas that a schema means itself: not those of its properties."""
+    if isinstance(schema, dict):
+        if isinstance(name := schema.get("$ref"), str):
+            yield name
+        for word in ("allOf", "anyOf", "oneOf"):
+            for each in parts if isinstance(parts := schema.get(word), list) else ():
+                if isinstance(each, dict) and isinstance(name := each.get("$ref"), str):
+                    yield name
 
 
 def _is_null(node: object) -> bool:

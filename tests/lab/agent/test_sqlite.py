@@ -148,7 +148,9 @@ def test_executemany_is_one_statement(statements: Callable[..., Any]) -> None:
 def test_factories_of_the_caller_stay(host: Any, statements: Callable[..., Any]) -> None:
     """A connection class and a cursor class of the prototype keep their type and their overrides, and are recorded."""
     assert host.child().serve(("GET", "/mine"))[0]["status"] == 200
-    assert texts(statements("mine")) == ["select 1", "select n from notes"]
+    noted = statements("mine")
+    assert texts(noted) == ["select 1", "select n from notes"]
+    assert [each["rows"] for each in noted] == [1, 4]
 
 
 def test_errors_are_told(statements: Callable[..., Any]) -> None:

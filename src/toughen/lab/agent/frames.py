@@ -68,6 +68,17 @@ def here(depth: int = 1) -> Place | None:
     return None
 
 
+def running(thread: int | None) -> Place | None:
+    """Place of the innermost frame of the project's own code that a thread executes now."""
+    frame = sys._current_frames().get(thread or 0)  # noqa: SLF001
+    while frame is not None:
+        file = relative(frame.f_code.co_filename)
+        if file is not None:
+            return [file, frame.f_lineno, name_of(frame.f_code)]
+        frame = frame.f_back
+    return None
+
+
 def waiting(task: Any) -> Place | None:
     """Place of the innermost frame of the project's own code among the coroutines that a task waits in."""
     found: Place | None = None

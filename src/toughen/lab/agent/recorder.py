@@ -132,8 +132,10 @@ class Recorder:
         """
         found = frames.here(depth)
         if found is None and self.tasks is not None:
+            # The loop's thread may not have come as far as waiting.
+            found = frames.running(threading.main_thread().ident)
             try:
-                for task in self.tasks():
+                for task in [] if found is not None else self.tasks():
                     found = frames.waiting(task) or found
             except Exception:  # noqa: BLE001 - the loop's own thread may start and end tasks meanwhile
                 return found
