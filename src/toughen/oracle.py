@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from toughen.model.blueprint import Json
-    from toughen.model.trace import Exchange, RowChange, Trace
+    from toughen.model.trace import Exchange, RowChange, Statement, Trace
 
 _TIME = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _RANDOM = re.compile(r"^(?:[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\$2[aby]\$.*|[\w\-]{40,})$", re.IGNORECASE)
@@ -42,35 +42,37 @@ def succeeded(exchange: Exchange) -> bool:
     return True
 
 
-def touched(exchange: Exchange) -> tuple[frozenset[str], frozenset[str]]:
+def own(exchange: Exchange, habits: frozenset[str] = frozenset()) -> list[tuple[int, Statement]]:
+    """The statements that are the route's own, with their index; those that nearly every request runs are left out."""
+    return [(index, each) for index, each in enumerate(exchange.statements) if each.text not in habits or each.verb == "commit"]
+
+
+def touched(exchange: Exchange, habits: frozenset[str] = frozenset()) -> tuple[frozenset[str], frozenset[str]]:
     """Tables that a request read, and those that it wrote."""
-    reads = frozenset(table for each in exchange.statements for table in each.reads)
-    writes = frozenset(table for each in exchange.statements if each.rows != 0 for table in each.writes)
+    statements = [each for _, each in own(exchange, habits)]
+    reads = frozenset(table for each in statements for table in each.reads)
+    writes = frozenset(table for each in statements if each.rows != 0 for table in each.writes)
     return reads, writes
 
 
-def conflict(first: Exchange, second: Exchange) -> bool:
-    """Whether one reads or writes what the other writes."""
-    reads, writes = touched(first)
-    other_reads, other_writes = touched(second)
-    return bool((reads | writes) & other_writes or other_reads & writes)
+def updated(exchange: Exchange, habits: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Tables in which a request changed or deleted rows that were there."""
+    return frozenset(table for _, each in own(exchange, habits) if each.verb in {"update", "delete"} and each.rows != 0 for table in each.writes)
 
 
-def stops(first: Exchange, second: Exchange, most: int = 4) -> tuple[int, ...]:
+def stops(first: Exchange, second: Exchange, habits: frozenset[str] = frozenset(), most: int = 3) -> tuple[int, ...]:
     """Statements of `first` before which `second` should run whole, the most telling first.
 
     Before each write whose earlier read touched a table that `second` writes; then before each later read of such a
     table; then before the commit that follows a write.
     """
-    _, other = touched(second)
+    _, other = touched(second, habits)
     read: set[str] = set()
     before_writes, between_reads, before_commits = [], [], []
     wrote = False
-    for index, statement in enumerate(first.statements):
+    for index, statement in own(first, habits):
         if statement.writes:
-            if read & other and not wrote:
-                before_writes.append(index)
-            elif read & other and set(statement.writes) & read:
+            if read & other and (not wrote or set(statement.writes) & read):
                 before_writes.append(index)
             wrote = True
         elif statement.verb == "select":
@@ -79,7 +81,7 @@ def stops(first: Exchange, second: Exchange, most: int = 4) -> tuple[int, ...]:
             read |= set(statement.reads)
         elif statement.verb == "commit" and wrote:
             before_commits.append(index)
-    return tuple(dict.fromkeys((*before_writes, *between_reads, *before_commits)))[:most]
+    return tuple(dict.fromkeys((*before_writes[:2], *between_reads[:1], *before_commits, *before_writes[2:])))[:most]
 
 
 def volatile(one: Trace, other: Trace) -> frozenset[tuple[str, str]]:
@@ -146,3 +148,10 @@ def serial(race: Trace, traces: Mapping[str, Trace]) -> bool:
     if yes == (False, True):
         return state_now == outcome(traces["b"], masked, ())[0]
     return yes == (False, False)
+
+
+def same_rows(race: Trace, traces: Mapping[str, Trace]) -> bool:
+    """Whether the race left the rows of a serial order, whatever was answered."""
+    masked = volatile(traces["ab"], traces["ab_again"])
+    seen = state(race.changes, masked)
+    return seen in (state(traces["ab"].changes, masked), state(traces["ba"].changes, masked))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from toughen.model.blueprint import Place
 from toughen.model.journey import Call, Extract, Grant, Literal
 from toughen.model.trial import Experiment, Schedule, Trial
-from toughen.oracle import conflict, stops, touched
+from toughen.oracle import stops, touched, updated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toughen.model.blueprint import Route
     from toughen.model.journey import Journey
-    from toughen.model.trace import Exchange, Trace
+    from toughen.model.trace import Trace
     from toughen.rule import Target
 
 _APART = 1.1
@@ -111,13 +111,13 @@ def _made_by(calls: tuple[Call, ...], each: Consumption) -> tuple[int, Place, tu
     return None
 
 
-def pairs(target: Target, route: Route, journey: Journey, room: float, most: int = 5) -> Iterator[Pair]:
+def pairs(target: Target, route: Route, journey: Journey, room: float, most: int = 4) -> Iterator[Pair]:
     """Pairs with this route first: the same request twice, the same by another user, and other routes on the same rows.
 
     Where the second of two serial requests ends in a 5xx (a key made of the clock), they are kept a second apart.
     """
     honest = target.honest(route.id)
-    if honest is None or not touched(honest.last)[1]:
+    if honest is None or not touched(honest.last, target.habits())[1]:
         return
     calls, grants = tuned(journey, honest, AMPLE)
     status = target.run(Trial((*calls, calls[-1]), grants)).last.status
@@ -127,13 +127,13 @@ def pairs(target: Target, route: Route, journey: Journey, room: float, most: int
 
 
 def _pairs(target: Target, route: Route, journey: Journey, room: float, most: int) -> Iterator[Pair]:
-    honest = target.honest(route.id)
-    if honest is None or not touched(honest.last)[1]:
+    honest, habits = target.honest(route.id), target.habits()
+    if honest is None:
         return
     calls, grants = tuned(journey, honest, room)
     before, own = calls[:-1], calls[-1]
     given = 0
-    places = stops(honest.last, honest.last)
+    places = stops(honest.last, honest.last, habits)
     if places:
         given += 1
         yield Pair(before, own, own, grants, f"{route.id} twice at once", places)
@@ -147,24 +147,13 @@ def _pairs(target: Target, route: Route, journey: Journey, room: float, most: in
         if other.route == route.id or other.route.startswith("GET "):
             continue
         facing = target.honest(other.route)
-        if facing is None or not _updates_together(honest.last, facing.last):
+        if facing is None or not updated(honest.last, habits) & updated(facing.last, habits):
             continue
-        places = stops(honest.last, facing.last)
+        places = stops(honest.last, facing.last, habits)
         if places:
             given += 1
             moved = [shifted(call, len(before)) for call in other.calls]
             yield Pair((*before, *moved[:-1]), own, moved[-1], (*grants, *other.grants), f"{route.id} and {other.route} at once", places)
-
-
-def _updates_together(first: Exchange, second: Exchange) -> bool:
-    """Whether both change rows of one table that already exist."""
-    if not conflict(first, second):
-        return False
-    updated = [
-        {table for each in exchange.statements if each.verb in {"update", "delete"} and each.rows != 0 for table in each.writes}
-        for exchange in (first, second)
-    ]
-    return bool(updated[0] & updated[1])
 
 
 def shifted(call: Call, steps: int) -> Call:

@@ -89,6 +89,9 @@ class Target(Protocol):
     def run(self, trial: Trial) -> Trace:
         """Run one trial from the snapshot."""
 
+    def habits(self) -> frozenset[str]:
+        """Statements that nearly every request runs (looking up the token, noting when a user was last seen)."""
+
     def owner(self, table: str) -> str | None:
         """The column of that table that names its owner among the users, None where there is none."""
 

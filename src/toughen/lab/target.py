@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from toughen.model.journey import Call, Journey
 
 _REMEMBERED = 64
+_FEWEST, _MOSTLY = 4, 0.6
+"""A statement is a habit when at least this many, and this share, of the routes that need a log-in run it."""
 _OWNERS = ("user_id", "owner_id", "author_id", "customer_id", "created_by", "account_id", "member_id", "owner", "username", "user")
 
 
@@ -39,6 +42,7 @@ class LabTarget:
     _known: dict[str, Trace] = field(default_factory=dict)
     """Traces of serial trials that were run before, while the snapshot stays the same."""
     _honest: dict[str, Trace] = field(default_factory=dict)
+    _habits: frozenset[str] | None = None
     _owners: dict[str, str | None] = field(default_factory=dict)
 
     @property
@@ -79,6 +83,15 @@ class LabTarget:
         if route_id not in self._honest:
             self._honest[route_id] = self.run(Trial(journey.calls, journey.grants, isolated=True))
         return self._honest[route_id]
+
+    def habits(self) -> frozenset[str]:
+        """Statements that nearly every request runs: they say nothing about what a route does."""
+        if self._habits is None:
+            traces = [trace for journey in self.journeys() if not journey.anonymous and (trace := self.honest(journey.route)) is not None]
+            seen = Counter(text for trace in traces for text in {each.text for each in trace.last.statements})
+            enough = max(_FEWEST, len(traces) * _MOSTLY)
+            self._habits = frozenset(text for text, count in seen.items() if count >= enough)
+        return self._habits
 
     def owner(self, table: str) -> str | None:
         """The column of a table that names the user whom its rows belong to."""

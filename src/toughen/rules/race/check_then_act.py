@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from toughen.model.finding import Evidence, Severity
-from toughen.oracle import serial, succeeded
+from toughen.oracle import same_rows, serial, succeeded
 from toughen.pairs import pairs
+from toughen.twists import answer
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from toughen.model.trace import Trace
     from toughen.model.trial import Experiment
     from toughen.rule import Judgement, Target
+
+
+_IDENTITY = (401, 403)
+"""Refusals for want of a credential: a token that was used up is no check of the business."""
 
 
 class CheckThenAct(Rule):
@@ -40,22 +45,32 @@ class CheckThenAct(Rule):
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """One after the other, the second is refused; at once, both succeed."""
+        control = traces["control"]
+        if not succeeded(control.exchanges[-2]):
+            return Unclear("the honest request does not succeed on its own")
+        refused = control.exchanges[-1]
+        if succeeded(refused):
+            return Fails()
+        if refused.status is None or refused.status >= 500 or refused.status in _IDENTITY:  # noqa: PLR2004
+            return Unclear(f"one after the other, the second request is not refused by a check ({answer(refused)})")
         race = traces["race"]
         one, two = race.exchanges[-2:]
         if not (succeeded(one) and succeeded(two)):
             return Fails()
-        control, reverse = traces["control"], traces["reverse"]
-        if not succeeded(control.exchanges[-2]) or not succeeded(reverse.exchanges[-2]):
-            return Unclear("the honest request does not succeed on its own")
-        if succeeded(control.exchanges[-1]) or succeeded(reverse.exchanges[-1]):
+        if not all(any(each.writes and each.rows != 0 for each in exchange.statements) for exchange in (one, two)):
             return Fails()
-        if any((each.exchanges[-1].status or 500) >= 500 for each in (control, reverse)):  # noqa: PLR2004
-            return Unclear("one after the other, the second request crashes instead of being refused")
+        reverse = traces["reverse"]
+        if not succeeded(reverse.exchanges[-2]) or succeeded(reverse.exchanges[-1]):
+            return Unclear("the other order ends differently")
         orders = {"ab": control, "ab_again": traces["again"], "ba": reverse, "a": traces["first"], "b": traces["second"]}
         if serial(race, orders):
             return Fails()
-        refused = control.exchanges[-1]
-        write = next((each for each in one.statements if each.writes), None)
+        if one.method in {"PUT", "DELETE"} and same_rows(race, orders):
+            # PUT and DELETE are idempotent (RFC 9110 9.2.2): done twice, and the rows are as after once.
+            return Fails()
+        tables = {each.table.lower() for each in race.changes}
+        write = next((each for each in reversed(one.statements) if set(each.writes) & tables and each.verb != "insert"), None)
+        write = write or next((each for each in reversed(one.statements) if set(each.writes) & tables), None)
         return Holds(
             Evidence(
                 f"two requests at once both succeed ({one.status}, {two.status}); one after the other, "

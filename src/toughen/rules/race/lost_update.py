@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from toughen.model.finding import Evidence, Severity
-from toughen.oracle import serial, succeeded
+from toughen.oracle import serial, succeeded, updated
 from toughen.pairs import AMPLE, pairs
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 
@@ -35,17 +35,23 @@ class LostUpdate(Rule):
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Both requests have room; they are stopped between read and write."""
+        honest = target.honest(route.id)
+        if honest is None or not updated(honest.last, target.habits()):
+            return
         for pair in pairs(target, route, journey, room=AMPLE):
             yield from pair.experiments()
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """Both succeed one after the other and at once, and the rows are those of no serial order."""
+        control = traces["control"]
+        if not all(map(succeeded, control.exchanges[-2:])):
+            return Unclear("the two honest requests do not both succeed one after the other")
         race = traces["race"]
         one, two = race.exchanges[-2:]
         if not (succeeded(one) and succeeded(two)):
             return Fails()
-        control, reverse = traces["control"], traces["reverse"]
-        if not all(map(succeeded, (*control.exchanges[-2:], *reverse.exchanges[-2:]))):
+        reverse = traces["reverse"]
+        if not all(map(succeeded, reverse.exchanges[-2:])):
             return Unclear("the two honest requests do not both succeed one after the other")
         orders = {"ab": control, "ab_again": traces["again"], "ba": reverse, "a": traces["first"], "b": traces["second"]}
         if serial(race, orders):
