@@ -144,8 +144,9 @@ def _keys_named(state: RouteState, plan: Plan, name: str) -> list[Key]:
 def _mirrors(session: Session, state: RouteState, plan: Plan, exchange: Exchange, branch: Guarding) -> Iterator[Plan]:
     """A parameter compared with a column: take that column from the row that the other parameters found."""
     for left, operator, right in _comparisons(branch):
-        if not isinstance(operator, ast.Eq | ast.NotEq):
+        if not isinstance(operator, ast.Eq | ast.NotEq | ast.Lt | ast.LtE | ast.Gt | ast.GtE):
             continue
+        equal = isinstance(operator, ast.Eq | ast.NotEq)
         for parameter, column in ((left, right), (right, left)):
             name = _tail(column)
             keys = _keys_named(state, plan, _tail(parameter))
@@ -153,8 +154,11 @@ def _mirrors(session: Session, state: RouteState, plan: Plan, exchange: Exchange
                 continue
             for row, table in _rows_read(session, exchange):
                 held, value = next(((key, each) for key, each in row.items() if normal(key) == normal(name)), ("", None))
-                if value is not None:
+                if value is not None and equal:
                     yield plan.put(dict.fromkeys(keys, Candidate(value, "mirror", stored=(table, held))), "mirror")
+                elif isinstance(value, int | float) and not isinstance(value, bool):
+                    for each in (value, value + 1, value - 1):
+                        yield plan.put(dict.fromkeys(keys, Candidate(each, "branch")), "branch")
 
 
 def _rows_read(session: Session, exchange: Exchange) -> list[tuple[dict[str, Json], str]]:
@@ -184,8 +188,10 @@ def _whole(session: Session, table: str, sample: dict[str, Json], text: str, bou
         elif key.lower() in names:
             shown[names[key.lower()]] = value
     wanted = {names[column]: value for (_, column, operator), value in zip(sql.bindings(text), bound, strict=False) if operator == "eq" and column in names}
+    keys = {column.name for column in known.columns if column.primary_key} & set(shown)
+    sought = {name: shown[name] for name in keys} if keys else {**wanted, **shown}
     for row in reversed(session.rows(table)):
-        if all(_same(row.get(name), value) for name, value in {**wanted, **shown}.items()):
+        if all(_same(row.get(name), value) for name, value in sought.items()):
             return row  # type: ignore[return-value]
     return None
 

@@ -72,7 +72,8 @@ class Explorer:
             self.notes.append(f"minting users stopped: {error}")
         session.reset()
         snapshot = self.lab.world.take()
-        session.baked = len(session.history)
+        # What is kept in memory only is in no snapshot.
+        session.baked = len(session.history) if self.lab.world.databases else 0
         target = LabTarget(self.lab, self.blueprint, session.wallet, snapshot.digest)
         minted = tuple(session.wallet.identities.values())
         self._rounds(session, states)

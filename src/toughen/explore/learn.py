@@ -57,16 +57,45 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
 
 
 def _tokens_of_own(session: Session) -> list[Candidate]:
-    """Tokens against request forgery that this identity was given, newest first."""
-    found = []
+    """Tokens against request forgery that this identity was given, newest first; one is fetched where there is none."""
+    found = [each for index in range(len(session.history) - 1, -1, -1) if session.history[index].call.identity == session.current for each in _forgery_tokens(session, index)]
+    return found or fetched_token(session)
+
+
+def _forgery_tokens(session: Session, index: int) -> list[Candidate]:
+    answer = session.history[index].exchange.response
+    body = answer.json if answer is not None else None
+    if not isinstance(body, dict):
+        return []
+    return [
+        Candidate(value, "pool", Origin(index, (name,))) for name, value in body.items()
+        if re.search(r"csrf|xsrf", name, re.IGNORECASE) and isinstance(value, str)
+    ]
+
+
+def fetched_token(session: Session) -> list[Candidate]:
+    """A token against request forgery, fetched now by the identity that is trying."""
+    from toughen.explore.session import Entry
+
     for index in range(len(session.history) - 1, -1, -1):
         entry = session.history[index]
-        if entry.call.identity != session.current or entry.exchange.response is None or not isinstance(entry.exchange.response.json, dict):
+        if not entry.route.startswith("GET ") or not _forgery_tokens(session, index):
             continue
-        for name, value in entry.exchange.response.json.items():
-            if re.search(r"csrf|xsrf", name, re.IGNORECASE) and isinstance(value, str):
-                found.append(Candidate(value, "pool", Origin(index, (name,))))
-    return found
+        call = entry.call.by(session.current)
+        answer = session.send(call)
+        if depth(answer) is Depth.SUCCESS:
+            session.history.append(Entry(entry.route, call, answer, entry.plan, kept=True))
+            return _forgery_tokens(session, len(session.history) - 1)
+    return []
+
+
+def forgery(session: Session, plan: Plan, exchange: Exchange) -> Plan | None:
+    """Where the answer says that the token against request forgery is not the one: a new one."""
+    if not re.search(r"csrf|xsrf|forgery", message(exchange), re.IGNORECASE) or plan.why == "forgery":
+        return None
+    keys = [key for key, _ in plan.values if re.search(r"csrf|xsrf", str(key[1][-1]), re.IGNORECASE)]
+    token = fetched_token(session) if keys else []
+    return plan.put(dict.fromkeys(keys, token[0]), "forgery") if token else None
 
 
 def _any_fields(state: RouteState, exchange: Exchange, session: Session) -> dict[Key, Candidate]:
@@ -135,7 +164,7 @@ def candidates(session: Session, state: RouteState, parameter: Parameter) -> Ite
     if parameter.example is not None and not re.search(r"user|mail|name$", normal(name)):
         yield Candidate(parameter.example, "schema")
     key = (parameter.place, parameter.path)
-    wanted = f"{_single(state.resource)}_id" if normal(name) in {"id", "pk"} else normal(name)
+    wanted = f"{_single(_holder(state, parameter))}_id" if normal(name) in {"id", "pk"} else normal(name)
     refers = parameter.place is Place.PATH or wanted.endswith("_id") or wanted.endswith("_number")
     if refers:
         seen = [each for each in session.pool.find(wanted) if _fits(parameter, each.value)]
@@ -153,6 +182,15 @@ def candidates(session: Session, state: RouteState, parameter: Parameter) -> Ite
     for kind in ("string", "integer", "number", "boolean", "array", "object"):
         if parameter.type == "any":
             yield Candidate(session.maker.make(replace(parameter, type=kind)), "type")
+
+
+def _holder(state: RouteState, parameter: Parameter) -> str:
+    """The word that an `id` belongs to: `users` in `/users/{id}/following`."""
+    if parameter.place is Place.PATH:
+        before = state.route.path.split("{" + parameter.name)[0].rstrip("/").rpartition("/")[2]
+        if before and "}" not in before:
+            return before
+    return state.resource
 
 
 def _single(word: str) -> str:

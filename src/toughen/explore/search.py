@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BUDGET = 28
 """Requests that one identity may spend on one route in one round."""
+_VARIED = 2
+"""How often an attempt varies one place at a time: around its first request, and around its last."""
 _PATIENCE = 3
 """How often the same answer is read again for what it teaches."""
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -48,7 +50,7 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
     queue: deque[Plan] = deque([first_plan(session, state)])
     seen: set[str] = set()
     answers: Counter[tuple[int | None, str]] = Counter()
-    spent = 0
+    spent = varied = 0
     while queue and spent < budget:
         plan = queue.popleft()
         if plan.signature in seen:
@@ -71,6 +73,10 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         if checkpoint:
             session.lab.world.rollback(checkpoint)
         _remember(state, exchange, identity)
+        again = learn.forgery(session, plan, exchange)
+        if again is not None:
+            queue.appendleft(again)
+            continue
         if deep is Depth.DEAD or (deep is Depth.REFUSED and wants_identity(exchange)):
             return False
         answers[exchange.status, message(exchange)] += 1
@@ -78,7 +84,8 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         if heard == 1 or (heard <= _PATIENCE and not plan.grants):
             for better in reversed(list(_next(session, state, plan, exchange, identity))):
                 queue.appendleft(better)
-        if spent == 1 or not queue:
+        if varied < _VARIED and (spent == 1 or not queue):
+            varied += 1
             queue.extend(_coordinates(session, state, plan))
     return False
 
@@ -142,6 +149,8 @@ def _coordinates(session: Session, state: RouteState, plan: Plan) -> Iterator[Pl
         if parameter is None:
             continue
         for other in learn.candidates(session, state, parameter):
+            if other.source == candidate.source == "name":
+                continue
             if other.value != candidate.value or type(other.value) is not type(candidate.value):
                 yield plan.put({key: other}, f"coordinate {key[1]}")
 

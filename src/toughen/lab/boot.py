@@ -320,6 +320,7 @@ def open_lab(root: Path, entry: Entry, environment: Environment, variables: dict
         world = World(work / "world", work / "pristine")
         lab = Lab(work, project, world, environment, entry, variables, listener, _port=port)
         _boot_with_what_is_missing(lab)
+        _read_schema(lab)
         yield lab
     finally:
         if lab is not None:
@@ -327,6 +328,21 @@ def open_lab(root: Path, entry: Entry, environment: Environment, variables: dict
         if listener is not None:
             listener.close()
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _read_schema(lab: Lab) -> None:
+    """Where a library serves the prototype's own OpenAPI document, ask for it."""
+    if lab.facts.get("openapi"):
+        return
+    for path in lab.facts.get("specs") or ():
+        with contextlib.suppress(AgentLostError):
+            child = lab.child()
+            request = {"method": "GET", "target": str(path), "headers": [["Host", "localhost"]], "body_b64": ""}
+            answer = child.serve(request, Record(sql=0)).response
+            child.close()
+            if answer is not None and answer.status == 200 and isinstance(answer.json, dict) and "paths" in answer.json:  # noqa: PLR2004
+                lab.facts["openapi"] = answer.json
+                return
 
 
 def _boot_with_what_is_missing(lab: Lab) -> None:

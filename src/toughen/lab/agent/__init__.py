@@ -58,7 +58,7 @@ STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "p
              FACTS: "failed" (parts that could not be read).
 PLACE      [file relative to root, line, function qualified name or name]
 FAILURE    {"type", "message", "place": PLACE|null, "traceback"}
-FACTS      {"framework", "routes": [ROUTE...], "openapi": {...}|null, "tables": [TABLE...], "databases": [{"driver", "path"}...],
+FACTS      {"framework", "routes": [ROUTE...], "openapi": {...}|null, "specs": [paths that serve one], "tables": [TABLE...], "databases": [{"driver", "path"}...],
             "threads": [name...], "modules": [...], "fork": "safe" | reason}
 ROUTE      {"methods": [...], "path": template in braces, "name", "file" (absolute), "line", "function", "in_schema": bool,
             "converters": {parameter: "int"|"float"|"path"|"uuid"|"string"},

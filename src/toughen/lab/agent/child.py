@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import canaries, frames, lines, sqlite
+from . import canaries, frames, lines, sqlite, threads
 from .asgi import AsgiCaller
 from .gate import Gate
 from .recorder import RECORDER, plain_json
@@ -42,6 +42,7 @@ class Child:
         self._record: Message = {}
         self._started = 0.0
         canaries.install()
+        threads.install()
 
     def run(self, first: Message | None = None) -> None:
         """Say hello, start up, serve, shut down; no hello where the first order is there already."""
@@ -93,6 +94,7 @@ class Child:
 
     def _end(self, answer: Answer, error: BaseException | None) -> None:
         spent = time.perf_counter() - self._started
+        threads.join()
         cause = error or RECORDER.failure or RECORDER.passing
         told = lines.end(cause) if RECORDER.lines else {"lines": [], "last_line": None, "handled": []}
         exchange = RECORDER.end()

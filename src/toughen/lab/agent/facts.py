@@ -26,6 +26,7 @@ def facts(app: App | None) -> dict[str, Any]:
         "framework": app.framework if app is not None else None,
         "routes": part("routes", lambda: _routes(app), []),
         "openapi": part("openapi", lambda: routes.openapi(app.starlette) if app and app.starlette else None, None),
+        "specs": part("specs", lambda: rules.specs(app.flask) if app and app.flask is not None else [], []),
         "tables": part("tables", tables.tables, []),
         "databases": RECORDER.tell_databases(),
         "threads": [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()],

@@ -9,6 +9,7 @@ from .functions import own_function, spot
 
 _PART = re.compile(r"<(?:([a-zA-Z_]\w*)(?:\((?:[^()]|\([^()]*\))*\))?:)?([a-zA-Z_]\w*)>")
 _KINDS = {"int": "int", "float": "float", "path": "path", "uuid": "uuid"}
+_SPEC = re.compile(r"(openapi|swagger|apispec)[^/<]*\.json$", re.IGNORECASE)
 _HTTP = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -36,6 +37,12 @@ def gather(app: Any, prefix: str = "") -> list[dict[str, Any]]:
             if where is not None and names:
                 found.append(dict(common, methods=names, file=where[0], line=where[1], function=where[2]))
     return found
+
+
+def specs(app: Any) -> list[str]:
+    """Paths at which a library serves the app's own OpenAPI document."""
+    found = [str(rule.rule) for rule in app.url_map.iter_rules() if _SPEC.search(rule.rule) and not rule.arguments]
+    return sorted(found, key=len)[:4]
 
 
 def _view_class(view: Any) -> Any:
