@@ -11,6 +11,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from toughen import sql
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -155,3 +157,23 @@ def same_rows(race: Trace, traces: Mapping[str, Trace]) -> bool:
     masked = volatile(traces["ab"], traces["ab_again"])
     seen = state(race.changes, masked)
     return seen in (state(traces["ab"].changes, masked), state(traces["ba"].changes, masked))
+
+
+def read_before(exchange: Exchange, table: str) -> str:
+    """`file:line` of the first statement that read the table for the project's own code, "" where there is none."""
+    found = next((each.location for each in exchange.statements if each.verb == "select" and table.lower() in each.reads and each.location), None)
+    return f"{found.file}:{found.line}" if found else ""
+
+
+def telling_write(exchange: Exchange, race: Trace) -> Statement | None:
+    """The write that the race is about: of a row that was there, else of a new one; notes of the clock do not count."""
+    tables = {each.table.lower() for each in race.changes}
+    writes = [
+        each for each in exchange.statements
+        if set(each.writes) & tables and not (each.verb == "update" and _clock_only(sql.written_columns(each.text)))
+    ]
+    return next((each for each in reversed(writes) if each.verb != "insert"), writes[-1] if writes else None)
+
+
+def _clock_only(columns: tuple[str, ...]) -> bool:
+    return bool(columns) and all(re.search(r"last_|_at$|seen|login|visited", name) for name in columns)

@@ -125,6 +125,7 @@ class Run:
     ) -> tuple[list[Finding], list[NotConcluded]]:
         target, findings, unclear = explored.target, [], []
         self.tell(Stage("prove", f"{len(explored.journeys)} routes, {len(self._rules())} rules"))
+        lab.restore()
         snapshot = lab.world.take()
         target.snapshot = snapshot.digest
         for rule, route in ((rule, route) for rule in self._rules() for route in target.blueprint.routes if target.journey(route.id)):

@@ -48,6 +48,7 @@ class Hardening:
     def run(self, *, write: bool, commit: bool) -> Verdict:
         """Try every mend; with `write`, those that were kept are written to the user's tree."""
         lab = self.target.lab
+        lab.restore()
         self._snapshot = lab.world.take()
         self.tell(Stage("mend", f"{sum(1 for each in self.verdict.findings if each.status is Status.PROVEN)} proven breaks"))
         self._before = {each.route: behaviour(self.target, each) for each in self.target.journeys()}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from toughen.atomicity import mends
 from toughen.model.finding import Evidence, Severity
-from toughen.oracle import same_rows, serial, succeeded
+from toughen.oracle import read_before, same_rows, serial, succeeded, telling_write
 from toughen.pairs import pairs
 from toughen.twists import answer
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
@@ -68,9 +69,8 @@ class CheckThenAct(Rule):
         if one.method in {"PUT", "DELETE"} and same_rows(race, orders):
             # PUT and DELETE are idempotent (RFC 9110 9.2.2): done twice, and the rows are as after once.
             return Fails()
-        tables = {each.table.lower() for each in race.changes}
-        write = next((each for each in reversed(one.statements) if set(each.writes) & tables and each.verb != "insert"), None)
-        write = write or next((each for each in reversed(one.statements) if set(each.writes) & tables), None)
+        write = telling_write(one, race)
+        table = write.writes[0] if write else ""
         return Holds(
             Evidence(
                 f"two requests at once both succeed ({one.status}, {two.status}); one after the other, "
@@ -83,11 +83,11 @@ class CheckThenAct(Rule):
                     "rows": [f"{each.kind} {each.table}" for each in race.changes],
                 },
                 write.location if write else None,
-                (("table", write.writes[0] if write else ""), ("statement", write.text if write else "")),
+                (("table", table), ("statement", write.text if write else ""), ("read", read_before(one, table))),
                 key="",
             )
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """Not yet."""
-        yield from ()
+        """An UPDATE with its condition, a lock, one write transaction: whichever survives first."""
+        yield from mends(finding, blueprint, sources)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from toughen.atomicity import mends
 from toughen.model.finding import Evidence, Severity
-from toughen.oracle import serial, succeeded, updated
+from toughen.oracle import read_before, serial, succeeded, updated
 from toughen.pairs import AMPLE, pairs
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 
@@ -71,14 +72,14 @@ class LostUpdate(Rule):
                     "expected": expected, "found": found, "statement": write.text if write else None,
                 },
                 write.location if write else None,
-                (("table", table), ("column", column), ("statement", write.text if write else "")),
+                (("table", table), ("column", column), ("statement", write.text if write else ""), ("read", read_before(one, table))),
                 key="",
             )
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """Not yet."""
-        yield from ()
+        """An UPDATE with its condition, a lock, one write transaction: whichever survives first."""
+        yield from mends(finding, blueprint, sources)
 
 
 def _lost(control: Trace, race: Trace) -> tuple[str, str, object, object] | None:

@@ -1,0 +1,206 @@
+"""Owns the repairs that race rules share: an UPDATE with its condition, a lock, one write transaction, or a unique key's answer."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toughen.codemod import Module, claim, claim_sql, hold, lock, lock_sql, serial, step, taken
+from toughen.model.patch import FileChange, Patch, Unmended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from toughen.codemod import Draft
+    from toughen.model.blueprint import Blueprint
+    from toughen.model.finding import Finding
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a proof says that the race happens."""
+
+    file: str
+    function: str
+    line: int
+    """Line of the write, as the driver saw it."""
+    table: str
+    column: str
+    verb: str
+    read: int
+    """Line of the read that the write rests on; 0 where it is unknown or lies in another file."""
+    database: str
+
+
+def site_of(finding: Finding, blueprint: Blueprint) -> Site | None:
+    """The site that the evidence names, None where it names none."""
+    evidence = finding.evidence
+    place = evidence.location if evidence else None
+    if evidence is None or place is None or not place.file or not place.function:
+        return None
+    read_file, _, read_line = evidence.fact("read").rpartition(":")
+    return Site(
+        place.file, place.function, place.line, evidence.fact("table"), evidence.fact("column"),
+        evidence.fact("statement").lstrip()[:6].lower(), int(read_line) if read_file == place.file and read_line.isdigit() else 0,
+        blueprint.database or "sqlite",
+    )
+
+
+def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
+    """Repairs of one race, the smallest and most trusted first."""
+    site = site_of(finding, blueprint)
+    if site is None or site.file not in sources:
+        yield Unmended("the proof names no statement of the project's own code", _BRIEF)
+        return
+    text = sources[site.file]
+    reasons: list[str] = []
+    for summary, words in _variants(site, text):
+        outcome = _applied(site.file, text, words)
+        if isinstance(outcome, Unmended):
+            reasons.append(outcome.reason)
+            continue
+        after, notes = outcome
+        yield Patch(finding.id, (FileChange(site.file, text, after),), summary, notes)
+    if site.verb == "insert":
+        reasons.insert(0, f"nothing in the database forbids the second row of {site.table}; a unique key needs a migration and a word about rows that are there")
+    yield Unmended(reasons[0] if reasons else "no repair is known for this shape of code", _BRIEF)
+
+
+_BRIEF = (
+    "What must hold afterwards: the check and the change are one step for the database. Either one UPDATE with the condition "
+    "in its WHERE and a test of the rows it hit, or a lock on the row before it is read, or a unique key and an answer to its violation."
+)
+
+
+def _applied(file: str, text: str, words: list[Callable[[Module], Draft | Unmended]]) -> tuple[str, str] | Unmended:
+    """The text after all words, each on the result of the one before; a word that refuses is passed over while another fits."""
+    notes: list[str] = []
+    refused: Unmended | None = None
+    after = text
+    for word in words:
+        draft = word(Module(file, after))
+        if isinstance(draft, Unmended):
+            refused = refused or draft
+            continue
+        after = draft.done()
+        notes.extend(each for each in draft.notes if each not in notes)
+    if after == text:
+        return refused or Unmended("nothing to change")
+    return after, "; ".join(notes)
+
+
+def _variants(site: Site, text: str) -> Iterator[tuple[str, list[Callable[[Module], Draft | Unmended]]]]:
+    steps = _steps(text, site)
+    if steps:
+        yield (
+            f"Check and change {site.table}.{steps[0][1]} in one UPDATE",
+            [_claim_or_step(column) for _, column in steps],
+        )
+    if site.verb == "insert":
+        yield "Answer a violated unique key as the check does", [lambda module: taken(module, site.line)]
+    condition = _condition(text, site)
+    if condition is not None:
+        column, amount = condition
+        yield f"Put the check of {column} into the UPDATE", [lambda module: claim_sql(module, site.line, f"{column} >= ?", [amount])]
+    yield "Read and write in one write transaction", [lambda module: serial(module, site.function)]
+    for line in dict.fromkeys([site.read, *_reads(text, site)]):
+        if line:
+            yield f"Lock the row of {site.table} before it is read", [lambda module, line=line: _locked(module, line, site.database)]
+            break
+    for row in _rows(text, site):
+        yield f"Lock {row} and read it again before it is changed", [lambda module, row=row: hold(module, site.function, row, site.database)]
+        break
+
+
+def _claim_or_step(column: str) -> Callable[[Module], Draft | Unmended]:
+    """The next step of a column that is still computed in Python, in a text that earlier words have changed."""
+    def word(module: Module) -> Draft | Unmended:
+        lines = [line for line, name in _all_steps(module.text) if name == column]
+        waiting = [line for line in lines if not isinstance(step(module, line), Unmended)]
+        if not waiting:
+            return Unmended(f"no step of {column} is left")
+        draft = claim(module, waiting[0])
+        return step(module, waiting[0]) if isinstance(draft, Unmended) else draft
+
+    return word
+
+
+def _locked(module: Module, line: int, database: str) -> Draft | Unmended:
+    draft = lock(module, line, database)
+    return lock_sql(module, line) if isinstance(draft, Unmended) and database != "sqlite" else draft
+
+
+def _function(text: str, name: str) -> ast.AST | None:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    wanted = name.rpartition(".")[2]
+    return next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == wanted), None)
+
+
+def _steps(text: str, site: Site) -> list[tuple[int, str]]:
+    """(line, column) of each change of a number on an object in the site's function."""
+    function = _function(text, site.function)
+    return [] if function is None else [(line, name) for line, name in _in(function) if not site.column or name == site.column]
+
+
+def _all_steps(text: str) -> list[tuple[int, str]]:
+    try:
+        return list(_in(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+
+
+def _in(root: ast.AST) -> Iterator[tuple[int, str]]:
+    found = []
+    for node in ast.walk(root):
+        match node:
+            case ast.AugAssign(target=ast.Attribute(attr=name), op=ast.Add() | ast.Sub()):
+                found.append((node.lineno, name))
+            case ast.Assign(targets=[ast.Attribute(attr=name)], value=ast.BinOp(op=ast.Add() | ast.Sub())):
+                found.append((node.lineno, name))
+    yield from sorted(found)
+
+
+def _condition(text: str, site: Site) -> tuple[str, str] | None:
+    """(column, amount) of a raw `SET balance = balance - ?` at the site's line: what must still be there, and how much."""
+    function = _function(text, site.function)
+    for node in ast.walk(function) if function is not None else ():
+        if not isinstance(node, ast.Call) or not node.args or not node.lineno <= site.line <= (node.end_lineno or node.lineno):
+            continue
+        first = node.args[0]
+        if not isinstance(first, ast.Constant) or not isinstance(first.value, str) or len(node.args) < 2:  # noqa: PLR2004
+            continue
+        match = re.search(r"\bSET\b(.*?)\b(\w+)\s*=\s*\2\s*-\s*(?:\?|%s)", first.value, re.IGNORECASE | re.DOTALL)
+        values = node.args[1]
+        if match and isinstance(values, ast.Tuple | ast.List):
+            place = len(re.findall(r"\?|%s", match.group(1)))
+            if place < len(values.elts):
+                return match.group(2), ast.unparse(values.elts[place])
+    return None
+
+
+def _reads(text: str, site: Site) -> list[int]:
+    """Lines of queries in the function, the first first."""
+    function = _function(text, site.function)
+    found = []
+    for node in ast.walk(function) if function is not None else ():
+        if isinstance(node, ast.Assign) and re.search(r"\.(query|get|execute|scalar|scalars|filter|filter_by)\b", ast.unparse(node.value)):
+            found.append(node.lineno)
+    return sorted(found)
+
+
+def _rows(text: str, site: Site) -> list[str]:
+    """Names of parameters on whose attributes the function changes a number."""
+    function = _function(text, site.function)
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        return []
+    parameters = {each.arg for each in (*function.args.args, *function.args.kwonlyargs)}
+    found: dict[str, None] = {}
+    for node in ast.walk(function):
+        target = node.target if isinstance(node, ast.AugAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id in parameters:
+            found[target.value.id] = None
+    return list(found)
