@@ -16,7 +16,7 @@ from toughen.errors import ToughenError
 from toughen.events import Event, Found, Stage, Step
 from toughen.harden import tree
 from toughen.model.finding import Inconclusive, Proven, Refuted, Severity, Status
-from toughen.model.patch import Kept
+from toughen.model.patch import Gone, Kept
 from toughen.pipeline import Run
 from toughen.report import json as json_report
 from toughen.report import text as text_report
@@ -69,7 +69,7 @@ def fix(
         for patch in kept:
             sys.stdout.write(f"# {patch.summary}\n# {patch.finding}\n{tree.diff(patch.changes)}\n")
     _report(verdict, format, output)
-    left = [each for each in verdict.findings if each.status is Status.PROVEN and each.id not in {finding for finding, outcome in verdict.mends if isinstance(outcome, Kept)}]
+    left = [each for each in verdict.findings if each.status is Status.PROVEN and each.id not in {finding for finding, outcome in verdict.mends if isinstance(outcome, Kept | Gone)}]
     raise typer.Exit(3 if not verdict.booted else PROVEN if left else CLEAN)
 
 

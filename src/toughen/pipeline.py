@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from toughen.rule import Rule
 
 
+_NO_SERVER = "it wants a {} server, which this version does not start: only SQLite and memory are attacked"
+
+
 @dataclass(slots=True)
 class Run:
     """One run over one project."""
@@ -93,7 +96,8 @@ class Run:
                 yield verdict_of(blueprint, explored, findings, suspected, unclear, timings, self._notes(lab)), explored.target
         except LabError as error:
             timings["total_s"] = time.monotonic() - began
-            why = f"{error.message}" + (f"\n{error.hint}" if error.hint else "")
+            server = blueprint.database in {"postgresql", "mysql"}
+            why = error.message + (f"\n{error.hint}" if error.hint else "") + (f"\n{_NO_SERVER.format(blueprint.database)}" if server else "")
             yield replace(empty, decision="harden", why=why, timings=timings), None
 
     def _survey(self) -> tuple[Sources, Blueprint]:

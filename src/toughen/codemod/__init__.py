@@ -8,7 +8,7 @@ result are applied in turn, each on `Module(file, draft.done())`. `patch` makes 
 from toughen.codemod.allow import allow, closed, withhold
 from toughen.codemod.answers import answer, cast, reraise
 from toughen.codemod.bodies import Field, body_model, check
-from toughen.codemod.bounds import LARGEST_INTEGER, Bounds, bound, bound_parameter, finite, limit
+from toughen.codemod.bounds import LARGEST_INTEGER, SIXTY_FOUR, Bounds, bound, bound_parameter, converter, finite, limit, present
 from toughen.codemod.draft import Draft, Edit, patch, twice, verify, word
 from toughen.codemod.guards import guard
 from toughen.codemod.keys import taken, unique
@@ -24,6 +24,7 @@ from toughen.codemod.transactions import claim_sql, lock_sql, once, serial
 
 __all__ = [
     "LARGEST_INTEGER",
+    "SIXTY_FOUR",
     "Bounds",
     "Draft",
     "Edit",
@@ -46,6 +47,7 @@ __all__ = [
     "claim",
     "claim_sql",
     "closed",
+    "converter",
     "decorate",
     "dynamic",
     "extend",
@@ -60,6 +62,7 @@ __all__ = [
     "owned",
     "parameter",
     "patch",
+    "present",
     "refuse",
     "remove",
     "replace",

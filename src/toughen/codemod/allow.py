@@ -139,9 +139,9 @@ def _filtered(module: Module, node: FunctionNode, names: str, how: tuple[int, st
     refusal = refuse(module, node, *how)
     if refusal.raises and swallowing(module, found.statement) is not None:
         halt("a broad handler around the body's read would swallow the refusal")
-    anchor = _last_early_test(module, found.statement, name)
+    anchor = found.statement if found.opens else _last_early_test(module, found.statement, name)
     lines = f"{name} = {{key: value for key, value in {name}.items() {wanted}\nif not {name}:\n{refusal.indented}"
-    return after(module, anchor, lines) + refusal.needs(module)
+    return (before if found.opens else after)(module, anchor, lines) + refusal.needs(module)
 
 
 def _last_early_test(module: Module, statement: ast.stmt, name: str) -> ast.stmt:

@@ -11,7 +11,7 @@ from toughen.codemod.bounds import Bounds
 from toughen.codemod.draft import Draft, word
 from toughen.codemod.mechanics import after, before, layout, replace, use
 from toughen.codemod.module import Module, dotted, halt, scope_of
-from toughen.codemod.refusals import Refusal, refuse
+from toughen.codemod.refusals import Refusal, is_route, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,8 @@ class Field:
     required: bool = False
     """True refuses a body without it; False leaves that to the app."""
     bounds: Bounds = _FREE
+    null: bool = True
+    """False refuses null where the key is sent, also where the handler would read it as absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Read:
     """Variable that holds the body, "" where it is read in passing."""
     source: ast.expr
     """`request.get_json()`, `request.json`, `await request.json()`, with `or {}` where it is there."""
+    opens: bool = False
+    """True where the body is a parameter (FastAPI's `data: dict`): `statement` is the function's first."""
 
 
 def body_read(module: Module, function: FunctionNode) -> Read:
@@ -71,7 +75,20 @@ def body_read(module: Module, function: FunctionNode) -> Read:
                 if value is whole:
                     return Read(statement, name, whole)
         return Read(statement, "", item)
-    return halt(f"{function.name} reads no JSON body")
+    return _given(function) or halt(f"{function.name} reads no JSON body")
+
+
+def _given(function: FunctionNode) -> Read | None:
+    """The body as a parameter of a FastAPI handler: `data: dict`, `data: Dict[str, Any]`, `data: dict = Body(...)`."""
+    if not is_route(function):
+        return None
+    for item in [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]:
+        kind = item.annotation.value if isinstance(item.annotation, ast.Subscript) else item.annotation
+        if kind is not None and dotted(kind).rpartition(".")[2] in {"dict", "Dict"}:
+            first = function.body[0]
+            documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(function.body) > 1
+            return Read(function.body[1] if documented else first, item.arg, item.annotation or kind, opens=True)
+    return None
 
 
 def _is_body(module: Module, node: ast.expr) -> bool:
@@ -107,17 +124,17 @@ def check(
     name = found.name or _passing(module, found)
     tests = [item for item in fields if item.type in _PYTHON and not _tested(node, name, item)]
     draft, anchor = Draft(module), found.statement
-    if f"isinstance({name}, dict)" not in module.segment(node):
+    if not found.opens and f"isinstance({name}, dict)" not in module.segment(node):
         there = _empty_test(module, found) if found.name else None
         if there is not None:
             draft += _widened(module, there, name)
         else:
             draft += _put(module, found, f"if not isinstance({name}, dict):\n{refusal.indented}")
-    anchor = _last_test(module, found) if found.name else found.statement
+    anchor = _last_test(module, found) if found.name and not found.opens else found.statement
     lines = [_field_lines(module, node, name, item, (status, text)) for item in tests]
     if lines:
         joined = "\n".join(lines)
-        draft += after(module, anchor, joined) if found.name else before(module, found.statement, joined)
+        draft += after(module, anchor, joined) if found.name and not found.opens else before(module, anchor, joined)
     return draft + refusal.needs(module) if draft.edits else draft
 
 
@@ -181,7 +198,7 @@ def _field_lines(module: Module, node: FunctionNode, name: str, item: Field, how
     presence = ""
     if item.required:
         value = f"{name}.get({key})"
-    elif _null_passes(node, item.name):
+    elif item.null and _null_passes(node, item.name):
         presence = f"{name}.get({key}) is not None"
     else:
         presence = f"{key} in {name}"
@@ -251,8 +268,8 @@ def body_model(
     """
     node = module.function(function, line)
     found = body_read(module, node)
-    if not found.name:
-        halt("the body is read in passing: it has no name")
+    if not found.name or found.opens:
+        halt("the body is read in passing, or is a parameter")
     if model in module.globals or not fields:
         halt(f"`{model}` is taken, or no field is known")
     refusal = refuse(module, node, status, text)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 LARGEST_INTEGER = 2_147_483_647
 """Upper end of an Integer column in Postgres; SQLite's ends at 2**63 - 1."""
+SIXTY_FOUR = 2**63 - 1
+"""Largest integer of SQLite and of BigInteger columns; the smallest is -(2**63)."""
+_NO_NUL = r'r"^[^\x00]*$"'
 _SPECIAL = {"Query", "Path", "Field", "Header", "Cookie", "Form", "Body"}
 _ANSWERS = re.compile(r"(Response|Out|Read|Public|Result|View|InDB|Detail|Info)$")
 
@@ -36,11 +39,14 @@ class Bounds:
     max_length: int | None = None
     allow_inf_nan: bool | None = None
     """False refuses NaN and infinity."""
+    nul: bool | None = None
+    """False refuses texts that hold a zero byte, which databases and password hashes do not take."""
 
     def keywords(self) -> dict[str, str]:
         """Keyword arguments of pydantic's Field and FastAPI's Query."""
         names = ("gt", "ge", "lt", "le", "min_length", "max_length", "allow_inf_nan")
-        return {name: _written(getattr(self, name)) for name in names if getattr(self, name) is not None}
+        found = {name: _written(getattr(self, name)) for name in names if getattr(self, name) is not None}
+        return found if self.nul is not False else {**found, "pattern": _NO_NUL}
 
     def violated(self, value: str) -> list[str]:
         """Python tests of `value`, each true where a bound is broken; NaN breaks every bound on a number."""
@@ -55,11 +61,15 @@ class Bounds:
             tests.append(f"len({value}) < {self.min_length}")
         if self.max_length is not None:
             tests.append(f"len({value}) > {self.max_length}")
+        if self.nul is False:
+            tests.append(f'"\\x00" in {value}')
         return tests
 
 
 def _written(value: float) -> str:
-    """A number as a person writes it: `1000` for 1000.0."""
+    """A number as a person writes it: `1000` for 1000.0, `2**63 - 1` for the largest integer of 64 bits."""
+    if value in (SIXTY_FOUR, -(2**63)):
+        return "2**63 - 1" if value > 0 else "-(2**63)"
     return repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
 
 
@@ -106,6 +116,41 @@ def bound(
             continue
         draft += _redeclared(module, child, plain)
     return draft
+
+
+@word
+def present(module: Module, model: str, field: str) -> Draft:
+    """Refuse null for a field of a request's pydantic model that may stay absent: `Optional[str] = None` -> `str = None`.
+
+    Shapes: `Optional[T]`, `T | None`, `Union[T, None]` with a default, declared by the model itself; pydantic does not
+    validate a default, so that an absent field stays None. Refuses fields of a base class and other annotations.
+    """
+    node = module.class_named(model)
+    home, declared = _declaration(module, node, field)
+    if home is not node:
+        halt(f"{field} is declared by {home.name}, a base of {node.name}")
+    if declared.value is None:
+        halt(f"{field} has no default: null is its only way of being absent")
+    kind = _not_none(declared.annotation)
+    if kind is None:
+        halt(f"the annotation of {field} does not take null")
+    return replace(module, declared.annotation, module.segment(kind))
+
+
+def _not_none(annotation: ast.expr) -> ast.expr | None:
+    """T of `Optional[T]`, `T | None` and `Union[T, None]`."""
+    match annotation:
+        case ast.Subscript(value=outer, slice=kind) if dotted(outer).rpartition(".")[2] == "Optional":
+            return kind
+        case ast.BinOp(left=kind, op=ast.BitOr(), right=ast.Constant(value=None)):
+            return kind
+        case ast.BinOp(left=ast.Constant(value=None), op=ast.BitOr(), right=kind):
+            return kind
+        case ast.Subscript(value=outer, slice=ast.Tuple(elts=[kind, ast.Constant(value=None)])) if (
+            dotted(outer).rpartition(".")[2] == "Union"
+        ):
+            return kind
+    return None
 
 
 def _answered(module: Module) -> Iterator[str]:
@@ -267,6 +312,25 @@ def limit(module: Module, line: int, name: str, bounds: Bounds, *, status: int =
     if _may_be_none(statement):
         broken = f"{name} is not None and " + (broken if len(tests) == 1 else f"({broken})")
     return after(module, statement, f"if {broken}:\n{refusal.indented}") + refusal.needs(module)
+
+
+@word
+def converter(module: Module, function: str, name: str, most: int = SIXTY_FOUR, *, line: int = 0) -> Draft:
+    """Bound an integer in the path of a Flask route where it is converted: `<int:id>` -> `<int(max=...):id>`.
+
+    Larger ones are answered 404, as every id is that does not exist. Shapes: path literals of all routes of the
+    function. Refuses converters with arguments, other converters, and paths that are put together.
+    """
+    node = module.function(function, line)
+    wanted = f"<int:{name}>"
+    draft = Draft(module)
+    for call in routes(node):
+        for item in ast.walk(call):
+            if isinstance(item, ast.Constant) and isinstance(item.value, str) and wanted in item.value:
+                text = module.segment(item)
+                if text.count(wanted) == 1:
+                    draft += replace(module, item, text.replace(wanted, f"<int(max={most}):{name}>"))
+    return draft if draft.edits else halt(f"no route of {node.name} converts {name} by <int:{name}>")
 
 
 def _may_be_none(statement: ast.stmt) -> bool:

@@ -190,7 +190,7 @@ class Explorer:
         unreached: list[Unreached] = []
         for state in states.values():
             if state.reached is None:
-                unreached.append(self._reason(state))
+                unreached.append(self._reason(session, state))
                 continue
             self.tell(f"verifying {state.route.id}")
             found = verify(session, target, state)
@@ -201,8 +201,10 @@ class Explorer:
                 unreached.append(found)
         return Explored(target, tuple(journeys), tuple(unreached), tuple(self.notes), session.requests + target.trials)
 
-    def _reason(self, state: RouteState) -> Unreached:
+    def _reason(self, session: Session, state: RouteState) -> Unreached:
         """The deepest attempt of the least refused identity."""
+        if state.route.id in session.hung:
+            return Unreached(state.route.id, explain(session.hung[state.route.id]))
         if not state.tried:
             return Unreached(state.route.id, "not tried: the time budget was used up")
         name, exchange = max(state.tried.items(), key=lambda item: depth(item[1]))

@@ -46,6 +46,8 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
     A success that deletes or that changes who may log in is undone in the database, so that it does not spoil what comes
     after; with `keep` nothing is undone.
     """
+    if state.route.id in session.hung:
+        return False
     session.current = identity
     queue: deque[Plan] = deque([first_plan(session, state)])
     seen: set[str] = set()

@@ -117,6 +117,8 @@ class Session:
     """Credential-like headers that handlers asked for."""
     outbox: list[str] = field(default_factory=list)
     missing_tables: bool = False
+    hung: dict[str, Exchange] = field(default_factory=dict)
+    """Routes that never ended or took their process with them: they are not tried again."""
     current: str | None = None
     """The identity that is trying."""
     jar: Jar = field(default_factory=Jar)
@@ -135,6 +137,8 @@ class Session:
         child = self._tracer() if lines else self._server()
         exchange = child.serve(request, Record(sql=2, demand=True, lines=lines))
         self._note(exchange)
+        if exchange.ended in {"timeout", "died"}:
+            self.hung[call.route] = exchange
         if not lines and call.identity in self.wallet.identities:
             self.jar.take(call.identity, exchange.response)
         return exchange

@@ -18,7 +18,7 @@ from toughen.lab.boot import copy_project, open_lab
 from toughen.lab.credentials import Wallet
 from toughen.lab.target import LabTarget
 from toughen.model.finding import Finding, Inconclusive, Proven, Refuted, Status
-from toughen.model.patch import FileChange, Kept, MendOutcome, Patch, RolledBack, Unmended
+from toughen.model.patch import FileChange, Gone, Kept, MendOutcome, Patch, RolledBack, Unmended
 from toughen.rules import named
 from toughen.survey import join, read, survey
 
@@ -44,6 +44,7 @@ class Hardening:
     _before: dict[str, Behaviour] = field(default_factory=dict)
     _suite: SuiteResult | None = None
     _snapshot: Snapshot | None = None
+    _outcomes: dict[str, MendOutcome] = field(default_factory=dict)
 
     def run(self, *, write: bool, commit: bool) -> Verdict:
         """Try every mend; with `write`, those that were kept are written to the user's tree."""
@@ -52,7 +53,7 @@ class Hardening:
         self._snapshot = lab.world.take()
         self.tell(Stage("mend", f"{sum(1 for each in self.verdict.findings if each.status is Status.PROVEN)} proven breaks"))
         self._before = {each.route: behaviour(self.target, each) for each in self.target.journeys()}
-        outcomes: list[tuple[str, MendOutcome]] = []
+        self._outcomes = {}
         bench = Path(tempfile.mkdtemp(prefix="toughen-mend-"))
         try:
             tree = bench / (self.root.name if self.root.name.isidentifier() else "project")
@@ -61,9 +62,10 @@ class Hardening:
             if self._suite.problem:
                 self.tell(Step(f"the prototype's own tests: {self._suite.problem}"))
             for finding in self._ordered():
+                if isinstance(self._outcomes.get(finding.id), Gone):
+                    continue
                 self.tell(Step(f"mending {finding.id}"))
-                outcome = self._mend(finding, tree)
-                outcomes.append((finding.id, outcome))
+                outcome = self._outcomes[finding.id] = self._mend(finding, tree)
                 match outcome:
                     case Kept(patch):
                         self.tell(Step(f"kept: {patch.summary}"))
@@ -75,9 +77,11 @@ class Hardening:
                         self.tell(Step(f"rolled back ({step}): {reason}"))
                     case Unmended(reason):
                         self.tell(Step(f"not mended: {reason}"))
+                    case Gone(by):
+                        self.tell(Step(f"mended by the patch for {by}"))
         finally:
             shutil.rmtree(bench, ignore_errors=True)
-        return replace(self.verdict, mends=tuple(outcomes))
+        return replace(self.verdict, mends=tuple((each.id, self._outcomes[each.id]) for each in self._ordered()))
 
     def _ordered(self) -> list[Finding]:
         proven = [each for each in self.verdict.findings if each.status is Status.PROVEN and each.proof is not None]
@@ -132,9 +136,24 @@ class Hardening:
                             return "control", f"the honest control no longer passes: {reason}"
                         case Refuted():
                             pass
-                return self._changed(target, finding) or self._tests(tree)
+                fault = self._changed(target, finding) or self._tests(tree)
+                if fault is None:
+                    self._spare(target, finding)
+                return fault
         except LabError as error:
             return "boot", error.message
+
+    def _spare(self, target: LabTarget, finding: Finding) -> None:
+        """Other findings of this route or break whose proof the mended code turns away too need no patch of their own."""
+        for other in self._ordered():
+            rule = named(other.break_id)
+            if other.id == finding.id or rule is None or other.proof is None or isinstance(self._outcomes.get(other.id), Kept | Gone):
+                continue
+            if other.route != finding.route and other.break_id != finding.break_id:
+                continue
+            if all(isinstance(rule.confirm(target, other.route or "", other.proof.experiment), Refuted) for _ in range(2)):
+                self._outcomes[other.id] = Gone(finding.id)
+                self.tell(Step(f"mended by the patch for {finding.id}: {other.id}"))
 
     def _again(self, rule: Rule, finding: Finding, patch: Patch, tree: Path) -> tuple[str, str] | None:
         """A second application must find nothing left to do, or refuse."""

@@ -195,7 +195,7 @@ class Lab:
                 failure = frame["failed"].get("failure") or {}
                 where = observe.place(failure.get("place"))
                 message = f"the prototype did not boot: {failure.get('type')}: {failure.get('message')}"
-                raise BootError(message + (f" ({where})" if where else ""), subject=failure, hint=str(failure.get("traceback") or "")[-1500:])
+                raise BootError(message + (f" ({where})" if where else ""), subject=failure, hint=_told(str(failure.get("traceback") or ""), self.project))
             if "ready" in frame:
                 return dict(frame["ready"] or {})
 
@@ -328,6 +328,15 @@ def open_lab(root: Path, entry: Entry, environment: Environment, variables: dict
         if listener is not None:
             listener.close()
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _told(traceback: str, project: Path) -> str:
+    """What a reader of a failed boot needs: the project's own frames and the last line, without the throw-away paths."""
+    lines = traceback.splitlines()
+    own = [index for index, line in enumerate(lines) if f'File "{project}/' in line]
+    shown = [lines[at] for index in own[-3:] for at in (index, index + 1) if at < len(lines)]
+    last = next((line for line in reversed(lines) if line and not line.startswith(" ")), "")
+    return "\n".join([*shown, last]).replace(f"{project}/", "")[:1200]
 
 
 def _read_schema(lab: Lab) -> None:

@@ -53,4 +53,12 @@ class RolledBack:
     reason: str
 
 
-MendOutcome = Kept | RolledBack | Unmended
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """No patch of its own was needed: one that was kept for another finding ends this break as well."""
+
+    by: str
+    """Id of the finding whose patch did it."""
+
+
+MendOutcome = Kept | RolledBack | Unmended | Gone

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from toughen.model.finding import Status
-from toughen.model.patch import Kept, RolledBack, Unmended
+from toughen.model.patch import Gone, Kept, RolledBack, Unmended
 
 if TYPE_CHECKING:
     from toughen.model.finding import Finding
@@ -84,6 +84,8 @@ def _mend(outcome: MendOutcome) -> dict[str, Any]:
     match outcome:
         case Kept(patch):
             return {"outcome": "kept", "summary": patch.summary, "note": patch.note, "files": [each.file for each in patch.changes]}
+        case Gone(by):
+            return {"outcome": "gone", "by": by}
         case RolledBack(patch, step, reason):
             return {"outcome": "rolled-back", "summary": patch.summary, "step": step, "reason": reason}
         case Unmended(reason, brief):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toughen.model.finding import Status
-from toughen.model.patch import Kept, RolledBack, Unmended
+from toughen.model.patch import Gone, Kept, RolledBack, Unmended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,6 +77,8 @@ def _mends(verdict: Verdict) -> Iterator[str]:
                 yield f"  mended       {finding}: {patch.summary}"
                 if patch.note:
                     yield f"               {patch.note}"
+            case Gone(by):
+                yield f"  mended too   {finding}: the repair of {by} ends it as well"
             case RolledBack(_, step, reason):
                 yield f"  rolled back  {finding}: at the step '{step}': {reason}"
             case Unmended(reason, brief):

@@ -93,8 +93,9 @@ def rooted(sources: Sources, entry: Entry) -> Key | None:
 
 def _some(sources: Sources, found: list[Candidate]) -> list[Candidate]:
     if not found:
+        unread = "; ".join(f"{each.file} cannot be read: {each.reason}" for each in sources.unparsed[:3])
         raise SurveyError(
-            "no application object found",
+            "no application object found" + (f": {unread}" if unread else ""),
             subject=str(sources.root),
             hint=f"looked in {len(sources.facts)} Python files for a FastAPI, Starlette, Flask or connexion object, for a "
             "name that is assigned from a function which builds one, and for such functions; name it with "
