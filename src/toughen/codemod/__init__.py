@@ -5,7 +5,7 @@ Unmended with a reason that starts a brief. Drafts of one text are joined by `+`
 result are applied in turn, each on `Module(file, draft.done())`. `patch` makes a Patch of drafts of several files.
 """
 
-from toughen.codemod.allow import allow, closed, withhold
+from toughen.codemod.allow import allow, closed, discard, withhold
 from toughen.codemod.answers import answer, cast, reraise
 from toughen.codemod.bodies import Field, body_model, check
 from toughen.codemod.bounds import LARGEST_INTEGER, SIXTY_FOUR, Bounds, bound, bound_parameter, converter, finite, limit, present
@@ -49,6 +49,7 @@ __all__ = [
     "closed",
     "converter",
     "decorate",
+    "discard",
     "dynamic",
     "extend",
     "finite",

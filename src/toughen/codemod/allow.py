@@ -180,6 +180,25 @@ def withhold(module: Module, function: str, field: str, *, line: int = 0) -> Dra
     return draft if draft.edits else halt(f"{node.name} takes {field} from nowhere that is known")
 
 
+@word
+def discard(module: Module, function: str, field: str, *, line: int = 0) -> Draft:
+    """Take one key out of an untyped JSON body as soon as it was read: `data.pop("role", None)`.
+
+    For handlers that read the field in a way that no narrower word knows. Shapes: bodies with a name (also FastAPI's
+    `data: dict`); the line follows the tests of the body that stand behind its read. Refuses bodies read in passing.
+    """
+    node = module.function(function, line)
+    found = body_read(module, node)
+    if not found.name:
+        halt("the body is read in passing: it has no name from which a key could be taken")
+    text = f"{found.name}.pop({module.literal(field)}, None)"
+    if text in module.segment(node):
+        halt(f"{field} is taken out already")
+    if found.opens:
+        return before(module, found.statement, text)
+    return after(module, _last_early_test(module, found.statement, found.name), text)
+
+
 def _bodies(module: Module, node: FunctionNode) -> set[str]:
     try:
         return {body_read(module, node).name} - {""}

@@ -183,11 +183,19 @@ def _last_test(module: Module, found: Read) -> ast.stmt:
     return there[0] if there is not None else found.statement
 
 
+_CASTS = {"int", "float", "Decimal"}
+
+
 def _tested(node: FunctionNode, name: str, item: Field) -> bool:
+    """True for a field whose type is tested, or that is cast where it is read: its text form is welcome there."""
     for call in (part for part in scope_of(node) if isinstance(part, ast.Call)):
         if dotted(call.func) in {"isinstance", "type"} and call.args:
             text = ast.unparse(call.args[0])
             if text in {f"{name}[{item.name!r}]", f"{name}.get({item.name!r})"}:
+                return True
+        if dotted(call.func).rpartition(".")[2] in _CASTS and call.args:
+            text = ast.unparse(call.args[0])
+            if text.startswith((f"{name}[{item.name!r}]", f"{name}.get({item.name!r}")):
                 return True
     return False
 

@@ -285,17 +285,20 @@ def bound_parameter(module: Module, function: str, name: str, bounds: Bounds, *,
 
 
 @word
-def limit(module: Module, line: int, name: str, bounds: Bounds, *, status: int = 400, text: str = "") -> Draft:
+def limit(
+    module: Module, line: int, name: str, bounds: Bounds, *, status: int = 400, text: str = "", value: str = ""
+) -> Draft:
     """Refuse a value outside of its bounds, in the file's style: what `line` assigns, or a path parameter.
 
     Shapes: `name = request.args.get(...)`, `int(...)`, `data.get(...)` with its line to itself: a test follows it;
-    where `name` is a parameter of the function at `line`, the test opens the function. A value that may be None is
+    where `name` is a parameter of the function at `line`, the test opens the function; `value` is what is tested then
+    (`order.quantity`; None passes), by default the parameter. A value that may be None is
     let pass when it was read with `.get` without default. Refuses tests that are there, and names that the statement
     does not assign.
     """
     function = module.function_at(line)
     given = {item.arg for item in ast.walk(function.args) if isinstance(item, ast.arg)}
-    tests = changed(bounds, allow_inf_nan=None).violated(name)
+    tests = changed(bounds, allow_inf_nan=None).violated(value or name)
     if not tests:
         halt("no bound was given")
     broken = " or ".join(tests)
@@ -303,6 +306,8 @@ def limit(module: Module, line: int, name: str, bounds: Bounds, *, status: int =
         halt(f"{function.name} already tests {name} so")
     refusal = refuse(module, function, status, text or f"{name} is out of range")
     if name in given:
+        if value:
+            broken = f"{value} is not None and " + (broken if len(tests) == 1 else f"({broken})")
         lines = f"if {broken}:\n{refusal.indented}"
         return _opened(module, function, lines) + refusal.needs(module)
     statement = module.statement(line)

@@ -22,6 +22,7 @@ from toughen.model.identity import Credential, Identity
 from toughen.model.journey import Journey, Unreached
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Mapping
 
     from toughen.lab.boot import Lab
@@ -62,18 +63,24 @@ class Explorer:
         done = prepare(session)
         if done:
             self.notes.append("prepared the database: " + "; ".join(done))
+        prepared = self.lab.world.checkpoint()
+        empty = not any(self.lab.world.tables().values())
         self.tell("looking around")
         self._round(session, states, [None])
-        registrar = Registrar(session, states)
+        self._back_to(session, prepared)
+        if empty:
+            self._seeded_by_route(session, states)
+        seen = len(session.history)
         self.tell("minting users")
-        try:
-            registrar.mint()
-        except AgentLostError as error:
-            self.notes.append(f"minting users stopped: {error}")
+        self._mint(session, states)
         session.reset()
         snapshot = self.lab.world.take()
-        # What is kept in memory only is in no snapshot.
-        session.baked = len(session.history) if self.lab.world.databases else 0
+        # Nothing that was tried while looking around is in the snapshot; what minting needed is.
+        session.baked = {index for index in range(seen, len(session.history))} if self.lab.world.databases else set()
+        for state in states.values():
+            # Mail went to somebody who is forgotten: it is wanted again, for a user who is in the snapshot.
+            if state.reached is not None and any(each.request.startswith("MAIL") for each in state.reached.exchange.outgoing):
+                state.reached = None
         target = LabTarget(self.lab, self.blueprint, session.wallet, snapshot.digest)
         minted = tuple(session.wallet.identities.values())
         self._rounds(session, states)
@@ -82,6 +89,30 @@ class Explorer:
             # Credentials that were renewed on the way have their rows in the session's database, not in the snapshot.
             session.wallet.add(identity)
         return self._verified(session, states, target)
+
+    def _back_to(self, session: Session, prepared: dict[str, sqlite3.Connection]) -> None:
+        """Forget what looking around did: a snapshot in which the last ticket is sold lets nobody buy one."""
+        session.reset()
+        session.outbox.clear()
+        self.lab.world.restore_files(self.lab.written)
+        self.lab.world.rollback(prepared)
+
+    def _seeded_by_route(self, session: Session, states: dict[str, RouteState]) -> None:
+        """Where the database is empty and a route makes and fills its tables, that is how the project itself prepares it."""
+        for state in states.values():
+            if state.reached is None or state.reached.plan.values:
+                continue
+            statements = state.reached.exchange.statements
+            if any(each.verb == "ddl" for each in statements) and any(each.verb == "insert" for each in statements):
+                session.send(state.reached.call)
+                self.notes.append(f"prepared the database: called {state.route.id}")
+                return
+
+    def _mint(self, session: Session, states: dict[str, RouteState]) -> None:
+        try:
+            Registrar(session, states).mint()
+        except AgentLostError as error:
+            self.notes.append(f"minting users stopped: {error}")
 
     def _rounds(self, session: Session, states: dict[str, RouteState]) -> None:
         for number in range(_ROUNDS):

@@ -110,8 +110,8 @@ class Session:
     pool: Pool = field(default_factory=Pool)
     maker: Maker = field(default_factory=Maker)
     history: list[Entry] = field(default_factory=list)
-    baked: int = 0
-    """Entries of the history before this one are in the snapshot already: nothing replays them."""
+    baked: set[int] = field(default_factory=set)
+    """Entries of the history that are in the snapshot already: nothing replays them."""
     requests: int = 0
     asked_headers: dict[str, None] = field(default_factory=dict)
     """Credential-like headers that handlers asked for."""

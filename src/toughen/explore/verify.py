@@ -67,9 +67,9 @@ def _variants(session: Session, state: RouteState, entry: Entry) -> Iterator[tup
     touched = {table for statement in entry.exchange.statements for table in (*statement.reads, *statement.writes)}
     writers = [
         index for index, each in enumerate(session.history[:place])
-        if index >= session.baked and each.kept and any(set(statement.writes) & touched for statement in each.exchange.statements)
+        if index not in session.baked and each.kept and any(set(statement.writes) & touched for statement in each.exchange.statements)
     ][-_MOST_STEPS:]
-    changed = [index for index, each in enumerate(session.history[:place]) if index >= session.baked and each.kept and not each.route.startswith("GET ")][-2 * _MOST_STEPS :]
+    changed = [index for index, each in enumerate(session.history[:place]) if index not in session.baked and each.kept and not each.route.startswith("GET ")][-2 * _MOST_STEPS :]
     fresh = replace(entry, plan=_fresh(session, state, entry.plan))
     stored = replace(entry, plan=entry.plan)
     tried: set[str] = set()
@@ -90,7 +90,7 @@ def _origins(session: Session, plan: Plan, before: int) -> list[int]:
     waiting = [candidate.origin.entry for _, candidate in plan.values if candidate.origin]
     while waiting:
         index = waiting.pop()
-        if index in found or not session.baked <= index < before:
+        if index in found or index in session.baked or index >= before:
             continue
         found.add(index)
         waiting.extend(each.origin.entry for _, each in session.history[index].plan.values if each.origin)

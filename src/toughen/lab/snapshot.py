@@ -107,8 +107,13 @@ class World:
         """Go back to the snapshot: databases in place (their inodes stay), written files, new databases deleted."""
         for name, memory in self._memory.items():
             self._restore(name, memory)
-        for path in written:
-            self._restore_file(path)
+        self.restore_files(written)
+
+    def restore_files(self, written: Iterable[str]) -> None:
+        """Put written files back as the pristine copy has them; nothing where no copy was made yet."""
+        if self.pristine.exists():
+            for path in written:
+                self._restore_file(path)
 
     def checkpoint(self) -> dict[str, sqlite3.Connection]:
         """Remember the databases as they are, beside the snapshot; cheap enough to take before every attempt."""

@@ -2,159 +2,219 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen.model.blueprint import Place
+from toughen import repairs
 from toughen.model.finding import Evidence, Severity
-from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.twists import answer, body_of, literal, named, raw_json, shown, succeeded
+from toughen.sweep import crashed, facts, grouped, honest_types, longest, said, swept, trial
+from toughen.twists import answer, shown, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from toughen.model.blueprint import Blueprint, Json, Route
+    from toughen.model.blueprint import Blueprint, Route
     from toughen.model.finding import Finding
-    from toughen.model.journey import Argument, Call, Journey
+    from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
-    from toughen.model.trace import Exchange, Trace
+    from toughen.model.trace import Trace
     from toughen.rule import Judgement, Target
 
-_HUGE = 10**30
-_MOST = 6
-_SWEEP = 60
-_BATCH = 10
-_SLOW = 1500.0
-"""Milliseconds after which a request is taken to wait for something that an earlier one left behind."""
+_SITES, _VALUES = 6, 10
 
 
 class Crash(Rule):
-    """A value of the wrong kind ends in an unhandled exception: the client gets a 500 and the log a traceback.
+    """A wrong value ends in an exception that nobody handles: the client gets a 500 and the log a traceback.
 
-    Who pays: every client that sends a typo, and whoever is woken by the alarm; a caller who knows it can fill the log
-    and, where the failing code holds a lock or a connection, take the service down.
+    Who pays: every client that sends a typo, and whoever is woken by the alarm. A caller who knows it can fill the
+    log and, where the failing code holds a lock or a connection, take the service down.
 
-    Example: `{"amount": "ten"}` reaches `float(data["amount"])`.
-    Instead: check kind and bounds at the boundary, and answer 400 or 422 that says which field is wrong.
+    Example: `{"amount": "ten"}` reaches `float(data["amount"])`; `[1]` reaches `data.get("name")`; an id of 10**30
+    reaches the database driver; the same sign-up twice reaches a unique key.
+    Instead: check kind and bounds where the value enters, and answer 400 or 422 that says which field is wrong.
+
+    References: CWE-20, CWE-248; OWASP API8:2023; RFC 9110 section 15.5.1 (400) and 15.6.1 (500).
     """
 
     id = "input/crash"
-    title = "A value of the wrong kind crashes the request"
+    title = "A wrong value crashes the request"
     severity = Severity.MEDIUM
     cwe = (20, 248)
     owasp = "API8:2023"
     asvs = "V2.2.1"
     order = 50
-    BROKEN: ClassVar[list[Broken]] = []
-    SOUND: ClassVar[list[Sound]] = []
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
-        """Sweep all hostile values in one process first; then each crash gets an experiment of its own."""
-        hostile = list(_hostile(journey.call))[:_SWEEP]
-        control = Trial(journey.calls, journey.grants)
-        seen: set[str] = set()
-        for (field, about, call), exchange in _swept(target, journey, hostile):
-            if not _crashed(exchange) or _site(exchange) in seen or len(seen) >= _MOST:
-                continue
-            seen.add(_site(exchange))
-            yield Experiment(
-                {"control": control, "hostile": Trial((*journey.calls[:-1], call), journey.grants)},
-                about, (("field", field),),
-            )
+        """Sweep all wrong values first; then each line that crashes gets one experiment with all that crash there."""
+        crashes = swept(target, journey, route)
+        types, fits = honest_types(target, route), longest(target, journey, crashes)
+        keys: set[str] = set()
+        for group in grouped(crashes)[:_SITES]:
+            fields = list(dict.fromkeys(each.wrong.field for each in group))
+            key = "again" if group[0].wrong.kind == "again" else "+".join(fields)
+            key = f"{key}-{group[0].wrong.kind}" if key in keys else key
+            keys.add(key)
+            about = group[0].wrong.about + (f" (and {len(group) - 1} more)" if len(group) > 1 else "")
+            hostile = {f"hostile-{number}": trial(journey, each.wrong) for number, each in enumerate(_spread(group))}
+            detail = (("key", key), ("fields", facts(group, types, fits)), ("route", facts(crashes, types, fits)))
+            yield Experiment({"control": Trial(journey.calls, journey.grants), **hostile}, about, detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
-        """The honest request succeeds, the hostile one ends in an exception that nobody handled."""
-        control, hostile = traces["control"].last, traces["hostile"].last
+        """The honest request succeeds, a wrong one ends in an exception that nobody handled."""
+        control = traces["control"].last
         if not succeeded(control):
             return Unclear(f"the honest request does not succeed: {answer(control)}")
-        if not _crashed(hostile):
-            return Fails()
-        failure = hostile.failure
-        where = failure.location if failure else None
-        what = f"{failure.type}: {failure.message[:120]}" if failure else answer(hostile)
-        return Holds(
-            Evidence(
-                f"{experiment.about} ends in {what}",
-                {
-                    "request": shown(hostile), "answer": answer(hostile), "honest": shown(control), "honest answer": answer(control),
-                    "exception": what, "traceback": failure.traceback if failure else "",
-                },
-                where,
-                (("field", experiment.fact("field")), ("exception", failure.type if failure else ""), ("about", experiment.about)),
-                key=experiment.fact("field"),
+        for hostile in (traces[name].last for name in experiment.trials if name.startswith("hostile")):
+            if not crashed(hostile):
+                continue
+            failure = hostile.failure
+            source = re.findall(r'File "[^"\n]*", line \d+, in [^\n]*\n([^\n]*)', failure.traceback) if failure else []
+            place = failure.location if failure else None
+            own = re.search(rf'{re.escape(place.file)}", line {place.line}, in [^\n]*\n([^\n]*)', failure.traceback) if failure and place else None
+            return Holds(
+                Evidence(
+                    f"{experiment.about} ends in {said(hostile)}",
+                    {
+                        "request": shown(hostile), "answer": answer(hostile), "honest": shown(control), "honest answer": answer(control),
+                        "exception": said(hostile), "traceback": failure.traceback if failure else "",
+                    },
+                    place,
+                    (
+                        ("exception", failure.type if failure else ""), ("source", own.group(1).strip() if own else "".join(source[-1:]).strip()),
+                        ("fields", experiment.fact("fields")), ("route", experiment.fact("route")),
+                    ),
+                    key=experiment.fact("key"),
+                )
             )
-        )
+        return Fails()
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """Not yet."""
-        yield from ()
+        """Tighten the boundary where the value enters."""
+        yield from repairs.crash(finding, blueprint, sources)
+
+    BROKEN: ClassVar[list[Broken]] = [
+        Broken(
+            """import sqlite3
+from flask import Flask, jsonify, request
+
+app = Flask(__name__)
+
+def get_db():
+    conn = sqlite3.connect("notes.db")
+    conn.execute("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, title TEXT NOT NULL, pages INTEGER)")
+    return conn
+
+@app.route("/notes", methods=["POST"])
+def add_note():
+    data = request.get_json()
+    if not data or not data.get("title"):
+        return jsonify({"error": "Title is required"}), 400
+    conn = get_db()
+    cur = conn.execute("INSERT INTO notes (title, pages) VALUES (?, ?)", (data["title"], data.get("pages", 1)))
+    conn.commit()
+    conn.close()
+    return jsonify({"id": cur.lastrowid, "title": data["title"]}), 201
+""",
+            "POST /notes",
+        ),
+        Broken(
+            """from fastapi import FastAPI, Depends, HTTPException
+from pydantic import BaseModel
+from sqlalchemy import Column, Integer, String, Float, create_engine
+from sqlalchemy.orm import Session, declarative_base, sessionmaker
+
+engine = create_engine("sqlite:///./shop.db", connect_args={"check_same_thread": False})
+SessionLocal = sessionmaker(bind=engine)
+Base = declarative_base()
+
+class Product(Base):
+    __tablename__ = "products"
+    id = Column(Integer, primary_key=True)
+    sku = Column(String)
+    stock = Column(Integer)
+
+Base.metadata.create_all(engine)
+
+class ProductIn(BaseModel):
+    sku: str
+    stock: int
+
+class ProductOut(ProductIn):
+    id: int
+
+app = FastAPI()
+
+def get_db():
+    db = SessionLocal()
+    try:
+        yield db
+    finally:
+        db.close()
+
+@app.post("/products", response_model=ProductOut, status_code=201)
+def create_product(product: ProductIn, db: Session = Depends(get_db)):
+    row = Product(sku=product.sku, stock=product.stock)
+    db.add(row)
+    db.commit()
+    db.refresh(row)
+    return row
+""",
+            "POST /products", ("fastapi", "sqlalchemy"),
+        ),
+        Broken(
+            """import sqlite3
+from flask import Flask, jsonify, request
+
+app = Flask(__name__)
+
+def get_db():
+    conn = sqlite3.connect("users.db")
+    conn.execute("CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, email TEXT UNIQUE NOT NULL)")
+    return conn
+
+@app.route("/subscribe", methods=["POST"])
+def subscribe():
+    email = request.form.get("email", "")
+    if "@" not in email:
+        return jsonify({"error": "A valid email is required"}), 400
+    conn = get_db()
+    conn.execute("INSERT INTO users (email) VALUES (?)", (email,))
+    conn.commit()
+    return jsonify({"message": "Subscribed"}), 201
+""",
+            "POST /subscribe",
+        ),
+    ]
+    SOUND: ClassVar[list[Sound]] = [
+        Sound(
+            """from flask import Flask, jsonify, request
+
+app = Flask(__name__)
+orders = []
+
+@app.route("/orders", methods=["POST"])
+def create_order():
+    data = request.get_json(silent=True)
+    try:
+        name, amount = str(data["name"]), int(data["amount"])
+    except (TypeError, KeyError, ValueError, OverflowError):
+        return jsonify({"error": "name and amount are required"}), 400
+    orders.append((name, amount))
+    return jsonify({"number": len(orders)}), 201
+
+@app.route("/reports", methods=["POST"])
+def report():
+    return jsonify({"rows": len(orders) // 0}), 200
+""",
+            "wrong values are answered 400 by the handler, and the other route answers 500 to the honest request too",
+        ),
+    ]
 
 
-def _swept(target: Target, journey: Journey, hostile: list[tuple[str, str, Call]]) -> Iterator[tuple[tuple[str, str, Call], Exchange]]:
-    """All hostile calls, several in one process; one by one as soon as an earlier one is seen to hold up the others."""
-    size, start = _BATCH, 0
-    while start < len(hostile):
-        batch = hostile[start : start + size]
-        trace = target.run(Trial((*journey.calls[:-1], *(call for _, _, call in batch)), journey.grants))
-        exchanges = trace.exchanges[len(journey.calls) - 1 :]
-        yield from zip(batch, exchanges, strict=False)
-        start += size
-        if any(each.milliseconds > _SLOW or each.response is None for each in exchanges):
-            size = 1
-
-
-def _crashed(exchange: Exchange) -> bool:
-    return exchange.failure is not None or exchange.status == 500  # noqa: PLR2004
-
-
-def _site(exchange: Exchange) -> str:
-    failure = exchange.failure
-    return f"{failure.type} {failure.location}" if failure else answer(exchange)
-
-
-def _hostile(call: Call) -> Iterator[tuple[str, str, Call]]:
-    """(field, what it tries, call): the whole body first, then each field."""
-    if call.body == "json" or any(each.place is Place.JSON for each in call.arguments):
-        for value, words in (([1], "a list"), ("text", "a string"), (7, "a number")):
-            yield "body", f"a body that is {words} instead of an object", raw_json(call, value)
-        yield "body", "a body that is not JSON", replace(raw_json(call, None), raw_body="{")
-    for argument in call.arguments:
-        for value, words in _wrong(argument):
-            yield named(argument), f"{named(argument)} = {words}", call.with_argument(argument.place, argument.path, Literal(value))
-        if argument.place in {Place.JSON, Place.FORM, Place.QUERY}:
-            yield named(argument), f"no {named(argument)}", call.without_argument(argument.place, argument.path)
-        value = literal(argument)
-        body = body_of(call)
-        if argument.place is Place.JSON and isinstance(value, int | float) and not isinstance(value, bool) and isinstance(body, dict) and len(argument.path) == 1:
-            yield named(argument), f"{named(argument)} = NaN", raw_json(call, {**body, str(argument.path[0]): float("nan")})
-
-
-def _wrong(argument: Argument) -> Iterator[tuple[Json, str]]:
-    """Values of another kind than the honest one."""
-    value = literal(argument)
-    if argument.place in {Place.HEADER, Place.COOKIE, Place.FILE}:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if argument.place in {Place.PATH, Place.QUERY, Place.FORM}:
-        if number or (isinstance(value, str) and value.isdigit()):
-            yield "abc", "abc"
-            yield str(_HUGE), "10**30"
-            yield "-1", "-1"
-        if argument.place is not Place.PATH:
-            yield "", "nothing"
-        return
-    if number:
-        yield "abc", "a string"
-        yield _HUGE, "10**30"
-        yield -1, "-1"
-    else:
-        yield 7, "a number"
-        yield True, "true"
-    yield None, "null"
-    yield [], "a list"
-    yield {"a": 1}, "an object"
-    if isinstance(value, str):
-        yield "x" * 5000, "5,000 characters"
-        yield "a\x00b", "a text with a zero byte"
+def _spread(group: list) -> list:  # type: ignore[type-arg]
+    """The most telling of a group: every field and kind once, then the others."""
+    seen: set[tuple[str, str]] = set()
+    first = [each for each in group if (pair := (each.wrong.field, each.wrong.kind)) not in seen and not seen.add(pair)]  # type: ignore[func-returns-value]
+    return first[:_VALUES]

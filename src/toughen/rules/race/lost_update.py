@@ -31,8 +31,196 @@ class LostUpdate(Rule):
     cwe = (362, 367)
     order = 60
     single = True
-    BROKEN: ClassVar[list[Broken]] = []
-    SOUND: ClassVar[list[Sound]] = []
+    BROKEN: ClassVar[list[Broken]] = [
+        Broken(
+            """
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy import Column, Integer, String, create_engine
+from sqlalchemy.orm import Session, declarative_base, sessionmaker
+
+engine = create_engine("sqlite:///./blog.db", connect_args={"check_same_thread": False})
+SessionLocal = sessionmaker(bind=engine)
+Base = declarative_base()
+
+
+class Post(Base):
+    __tablename__ = "posts"
+    id = Column(Integer, primary_key=True)
+    title = Column(String)
+    likes = Column(Integer, default=0)
+
+
+Base.metadata.create_all(engine)
+app = FastAPI()
+
+
+def get_db():
+    db = SessionLocal()
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+@app.post("/posts")
+def create_post(title: str, db: Session = Depends(get_db)):
+    post = Post(title=title, likes=0)
+    db.add(post)
+    db.commit()
+    db.refresh(post)
+    return {"id": post.id}
+
+
+@app.post("/posts/{post_id}/like")
+def like(post_id: int, db: Session = Depends(get_db)):
+    post = db.query(Post).filter(Post.id == post_id).first()
+    if post is None:
+        raise HTTPException(status_code=404, detail="Post not found")
+    post.likes += 1
+    db.commit()
+    return {"ok": True}
+""",
+            "POST /posts/{post_id}/like",
+            ("fastapi", "sqlalchemy"),
+        ),
+        Broken(
+            """
+import sqlite3
+
+from flask import Flask, jsonify
+
+app = Flask(__name__)
+
+
+def get_db():
+    conn = sqlite3.connect("wallet.db")
+    conn.row_factory = sqlite3.Row
+    return conn
+
+
+def init_db():
+    conn = get_db()
+    conn.execute("CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, owner TEXT, points INTEGER)")
+    if conn.execute("SELECT count(*) FROM accounts").fetchone()[0] == 0:
+        conn.execute("INSERT INTO accounts (owner, points) VALUES ('ann', 10)")
+    conn.commit()
+    conn.close()
+
+
+init_db()
+
+
+@app.route("/accounts/<int:account_id>/earn", methods=["POST"])
+def earn(account_id):
+    conn = get_db()
+    row = conn.execute("SELECT points FROM accounts WHERE id = ?", (account_id,)).fetchone()
+    if row is None:
+        conn.close()
+        return jsonify({"error": "no such account"}), 404
+    conn.execute("UPDATE accounts SET points = ? WHERE id = ?", (row["points"] + 5, account_id))
+    conn.commit()
+    conn.close()
+    return jsonify({"ok": True})
+""",
+            "POST /accounts/{account_id}/earn",
+        ),
+    ]
+    SOUND: ClassVar[list[Sound]] = [
+        Sound(
+            """
+import sqlite3
+
+from flask import Flask, jsonify
+
+app = Flask(__name__)
+setup = sqlite3.connect("wallet.db")
+setup.execute("CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, owner TEXT, points INTEGER)")
+setup.execute("INSERT INTO accounts (owner, points) VALUES ('ann', 10)")
+setup.commit()
+setup.close()
+
+
+@app.route("/accounts/<int:account_id>/earn", methods=["POST"])
+def earn(account_id):
+    conn = sqlite3.connect("wallet.db")
+    row = conn.execute("SELECT points FROM accounts WHERE id = ?", (account_id,)).fetchone()
+    if row is None:
+        conn.close()
+        return jsonify({"error": "no such account"}), 404
+    conn.execute("UPDATE accounts SET points = points + 5 WHERE id = ?", (account_id,))
+    conn.commit()
+    conn.close()
+    return jsonify({"ok": True})
+""",
+            "the database adds: the read only finds out whether the row is there",
+        ),
+        Sound(
+            """
+from fastapi import Depends, FastAPI, HTTPException
+from pydantic import BaseModel
+from sqlalchemy import Column, Integer, String, create_engine
+from sqlalchemy.orm import Session, declarative_base, sessionmaker
+
+engine = create_engine("sqlite:///./shop.db", connect_args={"check_same_thread": False})
+SessionLocal = sessionmaker(bind=engine)
+Base = declarative_base()
+
+
+class Item(Base):
+    __tablename__ = "items"
+    id = Column(Integer, primary_key=True)
+    name = Column(String)
+    stock = Column(Integer, default=50)
+
+
+class Order(Base):
+    __tablename__ = "orders"
+    id = Column(Integer, primary_key=True)
+    item_id = Column(Integer)
+
+
+class NewOrder(BaseModel):
+    item_id: int
+
+
+Base.metadata.create_all(engine)
+app = FastAPI()
+
+
+def get_db():
+    db = SessionLocal()
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+@app.post("/items")
+def create_item(name: str, db: Session = Depends(get_db)):
+    item = Item(name=name, stock=50)
+    db.add(item)
+    db.commit()
+    db.refresh(item)
+    return {"id": item.id}
+
+
+@app.post("/orders")
+def create_order(order: NewOrder, db: Session = Depends(get_db)):
+    made = Order(item_id=order.item_id)
+    db.add(made)
+    db.flush()
+    item = db.query(Item).filter(Item.id == order.item_id).first()
+    if item is None or item.stock < 1:
+        db.rollback()
+        raise HTTPException(status_code=400, detail="Out of stock")
+    item.stock -= 1
+    db.commit()
+    return {"id": made.id}
+""",
+            "the INSERT takes SQLite's write lock before the read: the second request waits",
+            ("fastapi", "sqlalchemy"),
+        ),
+    ]
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Both requests have room; they are stopped between read and write."""

@@ -1,0 +1,245 @@
+"""Owns the sweep of wrong values: what is tried at every place of an honest call, what crashes, and at which line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from toughen.model.blueprint import Place
+from toughen.model.journey import Argument, Literal, Marker
+from toughen.model.trial import Trial
+from toughen.twists import answer, body_of, changed, literal, named, parameter_of, raw_json, succeeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from toughen.model.blueprint import Json, Route
+    from toughen.model.journey import Call, Journey
+    from toughen.model.trace import Exchange
+    from toughen.rule import Target
+
+_HUGE = 10**30
+_LONG = 5000
+_LENGTHS = (4096, 1024, 255, 72)
+_MOST = 120
+_BATCH = 10
+_SLOW = 1500.0
+"""Milliseconds after which a request is taken to wait for something that an earlier one left behind."""
+_LARGEST_CALL = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One wrong value at one place of an honest call."""
+
+    field: str
+    place: Place
+    path: tuple[str | int, ...]
+    kind: str
+    """string, number, true, null, list, object, missing, huge, negative, nan, long, nul, empty, text, body or again."""
+    about: str
+    call: Call
+    before: tuple[Call, ...] = ()
+    """Honest calls that go directly in front of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A wrong value and the exchange in which it crashed."""
+
+    wrong: Wrong
+    exchange: Exchange
+
+    @property
+    def site(self) -> str:
+        """Line of the project at which it crashed; `handled` where the handler answered 500 by itself."""
+        failure = self.exchange.failure
+        return str(failure.location or failure.type) if failure else "handled"
+
+
+def crashed(exchange: Exchange) -> bool:
+    """Whether a request ended in an exception that nobody handled, or in a 500."""
+    return exchange.failure is not None or exchange.status == 500  # noqa: PLR2004
+
+
+def swept(target: Target, journey: Journey, route: Route) -> list[Crash]:
+    """All wrong values, several in one process; what an earlier value may have disturbed is sent once more, alone."""
+    found: list[Crash] = []
+    doubtful: list[Wrong] = []
+    waiting = list(wrong_calls(journey.call, route))[:_MOST]
+    size = _BATCH
+    while waiting:
+        batch, waiting = waiting[:size], waiting[size:]
+        trace = target.run(Trial((*journey.calls[:-1], *(each.call for each in batch)), journey.grants))
+        exchanges = trace.exchanges[len(journey.calls) - 1 :]
+        disturbed = False
+        for wrong, exchange in zip(batch, exchanges, strict=False):
+            if crashed(exchange):
+                found.append(Crash(wrong, exchange))
+            elif disturbed and not succeeded(exchange) and exchange.status != 422:  # noqa: PLR2004
+                doubtful.append(wrong)
+            disturbed = disturbed or (succeeded(exchange) and route.method != "GET")
+        if any(each.milliseconds > _SLOW or each.response is None for each in exchanges):
+            size = 1
+    if changed_rows(target, route):
+        doubtful.append(Wrong("body", Place.JSON, (), "again", "the same request a second time", journey.call, (journey.call,)))
+    for wrong in doubtful:
+        exchange = target.run(trial(journey, wrong)).last
+        if crashed(exchange):
+            found.append(Crash(wrong, exchange))
+    return found
+
+
+def changed_rows(target: Target, route: Route) -> bool:
+    """Whether the honest request changes rows."""
+    honest = target.honest(route.id)
+    return honest is not None and bool(changed(honest)) and succeeded(honest.last)
+
+
+def trial(journey: Journey, wrong: Wrong) -> Trial:
+    """The journey with its last call replaced by the wrong one."""
+    return Trial((*journey.calls[:-1], *wrong.before, wrong.call), journey.grants)
+
+
+def grouped(crashes: Sequence[Crash]) -> list[list[Crash]]:
+    """Crashes by the line at which they happen; the same request a second time stands apart."""
+    groups: dict[tuple[str, bool], list[Crash]] = {}
+    for each in crashes:
+        groups.setdefault((each.site, each.wrong.kind == "again"), []).append(each)
+    return list(groups.values())
+
+
+def facts(crashes: Sequence[Crash], types: dict[str, str], fits: dict[str, int]) -> str:
+    """What a mend must know of the crashing fields, as JSON: place, path, kinds of wrong values, honest type, length."""
+    told: dict[str, dict[str, Json]] = {}
+    for each in crashes:
+        wrong = each.wrong
+        key = f"{wrong.place.value}:{'.'.join(map(str, wrong.path))}"
+        entry = told.setdefault(
+            key, {"field": wrong.field, "place": wrong.place.value, "path": list(wrong.path), "kinds": [], "type": types.get(wrong.field, "any"), "fits": fits.get(wrong.field)}
+        )
+        kinds = entry["kinds"]
+        assert isinstance(kinds, list)  # noqa: S101
+        if wrong.kind not in kinds:
+            kinds.append(wrong.kind)
+    return json.dumps(list(told.values()))
+
+
+def honest_types(target: Target, route: Route) -> dict[str, str]:
+    """JSON Schema types of the fields of the body that an honest client sends; a whole number counts as what its column holds."""
+    honest = target.honest(route.id)
+    if honest is None:
+        return {}
+    try:
+        body = json.loads(honest.last.request_body)
+    except ValueError:
+        return {}
+    found: dict[str, str] = {}
+    for name, value in body.items() if isinstance(body, dict) else ():
+        parameter = parameter_of(route, Argument(Place.JSON, (name,), Literal(value)))
+        columns = [column for change in changed(honest) if (table := target.blueprint.table(change.table)) and (column := table.column(name))]
+        found[name] = _type(value)
+        if found[name] == "integer" and ("number" in {each.type for each in columns} or (parameter is not None and parameter.type == "number")):
+            found[name] = "number"
+    return {name: each for name, each in found.items() if each}
+
+
+def _type(value: Json) -> str:
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+    return ""
+
+
+def longest(target: Target, journey: Journey, crashes: Sequence[Crash]) -> dict[str, int]:
+    """For each text that crashes by its length, the longest tried length that does not."""
+    fits: dict[str, int] = {}
+    for wrong in (each.wrong for each in crashes if each.wrong.kind == "long"):
+        for length in _LENGTHS:
+            call = wrong.call.with_argument(wrong.place, wrong.path, Literal("x" * length))
+            if not crashed(target.run(trial(journey, replace(wrong, call=call))).last):
+                fits[wrong.field] = length
+                break
+    return fits
+
+
+def wrong_calls(call: Call, route: Route) -> Iterator[Wrong]:
+    """The whole body first, then each argument, then the declared query parameters that the honest call leaves out."""
+    if call.body == "json" or any(each.place is Place.JSON for each in call.arguments):
+        for value, words in (([1], "a list"), ("text", "a string"), (7, "a number")):
+            yield Wrong("body", Place.JSON, (), "body", f"a body that is {words} instead of an object", raw_json(call, value))
+        yield Wrong("body", Place.JSON, (), "text", "a body that is not JSON", replace(raw_json(call, None), raw_body="{"))
+    for argument in call.arguments:
+        yield from _argument(call, argument, literal(argument))
+    for parameter in route.parameters:
+        if parameter.place is Place.QUERY and parameter.declared and parameter.type == "integer" and call.argument(Place.QUERY, parameter.path) is None:
+            yield from _argument(call, Argument(Place.QUERY, parameter.path, Literal(1)), 1, sent=False)
+
+
+def _argument(call: Call, argument: Argument, value: Json, *, sent: bool = True) -> Iterator[Wrong]:
+    if argument.place in {Place.HEADER, Place.COOKIE, Place.FILE} or len(str(call.raw_body or "")) > _LARGEST_CALL:
+        return
+    name = named(argument)
+
+    def wrong(kind: str, words: str, twisted: Call) -> Wrong:
+        return Wrong(name, argument.place, argument.path, kind, words, twisted)
+
+    given = "text" if isinstance(argument.value, Marker) else value
+    for kind, words, bad in _plain(given) if argument.place is not Place.JSON else _json(given):
+        if not (argument.place is Place.PATH and kind in {"empty", "long", "nul"}):
+            yield wrong(kind, f"{name} = {words}", call.with_argument(argument.place, argument.path, Literal(bad)))
+    if argument.place is not Place.PATH and sent:
+        yield wrong("missing", f"no {name}", call.without_argument(argument.place, argument.path))
+    body = body_of(call)
+    if argument.place is Place.JSON and _number(value) and isinstance(body, dict) and len(argument.path) == 1:
+        yield wrong("nan", f"{name} = NaN", raw_json(call, {**body, str(argument.path[0]): float("nan")}))
+
+
+def _number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _plain(value: Json) -> Iterator[tuple[str, str, Json]]:
+    """(kind, words, value) for what travels as text."""
+    if _number(value) or (isinstance(value, str) and value.isdigit()):
+        yield "text", "abc", "abc"
+        yield "huge", "10**30", str(_HUGE)
+        yield "negative", "-1", "-1"
+    elif isinstance(value, str):
+        yield "long", f"{_LONG:,} characters", "x" * _LONG
+        yield "nul", "a text with a zero byte", "a\x00b"
+    yield "empty", "nothing", ""
+
+
+def _json(value: Json) -> Iterator[tuple[str, str, Json]]:
+    """(kind, words, value) for JSON of another kind than the honest value."""
+    if _number(value):
+        yield "string", "a string", "abc"
+        yield "huge", "10**30", _HUGE
+        yield "negative", "-1", -1
+    else:
+        yield "number", "a number", 7
+        yield "true", "true", True
+    yield "null", "null", None
+    yield "list", "a list", []
+    yield "object", "an object", {"a": 1}
+    if isinstance(value, str):
+        yield "long", f"{_LONG:,} characters", "x" * _LONG
+        yield "nul", "a text with a zero byte", "a\x00b"
+
+
+def said(exchange: Exchange) -> str:
+    """The exception in one line, or the answer where the handler answered 500 by itself."""
+    failure = exchange.failure
+    return f"{failure.type}: {' '.join(failure.message.split())[:120]}" if failure else answer(exchange)
