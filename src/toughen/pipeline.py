@@ -91,7 +91,8 @@ class Run:
             with self._booted(sources, blueprint) as (lab, blueprint):
                 timings["boot_s"] = time.monotonic() - began - timings["survey_s"]
                 explored = self._explore(lab, blueprint, sources, timings)
-                findings, unclear = self._prove(explored, sources, began, timings, lab)
+                findings, unclear, cleared = self._prove(explored, began, timings, lab)
+                suspected = tuple(each for each in suspected if (each.break_id, each.route) not in cleared)
                 timings["total_s"] = time.monotonic() - began
                 yield verdict_of(blueprint, explored, findings, suspected, unclear, timings, self._notes(lab)), explored.target
         except LabError as error:
@@ -107,7 +108,7 @@ class Run:
 
     @contextmanager
     def _booted(self, sources: Sources, blueprint: Blueprint) -> Iterator[tuple[Lab, Blueprint]]:
-        assert blueprint.entry is not None  # noqa: S101 - survey raises where there is none
+        assert blueprint.entry is not None
         self.tell(Stage("environment", f"for {blueprint.entry.target}"))
         framework = blueprint.entry.framework
         built = environment.existing(self.root, framework) or environment.build(environment.needs(self.root, sources.texts, framework))
@@ -125,9 +126,9 @@ class Run:
         return explored
 
     def _prove(
-        self, explored: Explored, sources: Sources, began: float, timings: dict[str, float], lab: Lab
-    ) -> tuple[list[Finding], list[NotConcluded]]:
-        target, findings, unclear = explored.target, [], []
+        self, explored: Explored, began: float, timings: dict[str, float], lab: Lab
+    ) -> tuple[list[Finding], list[NotConcluded], set[tuple[str, str]]]:
+        target, findings, unclear, cleared = explored.target, [], [], set()
         self.tell(Stage("prove", f"{len(explored.journeys)} routes, {len(self._rules())} rules"))
         lab.restore()
         snapshot = lab.world.take()
@@ -148,8 +149,8 @@ class Run:
                     case Inconclusive(reason):
                         unclear.append(NotConcluded(rule.id, route.id, reason))
                     case Refuted():
-                        pass
-        return findings, unclear
+                        cleared.add((rule.id, route.id))
+        return findings, unclear, cleared
 
     def _rules(self) -> tuple[Rule, ...]:
         only = self.config.only

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toughen.boundary import Boundary, boundary
 from toughen.codemod import Bounds, Field, UnmendableError, allow, closed, discard, taken, withhold
 from toughen.model.patch import Unmended
-from toughen.twists import POWER
+from toughen.twists import POWER, SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -177,7 +177,10 @@ def assignment(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str
     known = [each.path[0] for each in (blueprint.route(route).parameters if blueprint.route(route) else ()) if each.place.value in {"json", "form"} and each.path]  # type: ignore[union-attr]
     sent = [each for each in evidence.fact("fields").split(",") if each]
     fields = [str(each) for each in dict.fromkeys([*sent, *known]) if each != column and (each in sent or not POWER.search(str(each)))]
-    listed = f"Clients may set {', '.join(fields)}: the keys that honest requests send. Add what else a client may set."
+    table = blueprint.table(evidence.fact("table"))
+    if not fields and table is not None:
+        fields = [each.name for each in table.columns if not (each.primary_key or each.references or POWER.search(each.name) or SECRET.search(each.name))]
+    listed = f"Clients may set {', '.join(fields)}: the keys that honest requests send, or harmless columns. Add what else a client may set."
     brief = f"{column} must not come from the request of {route}: name the fields that a client may set."
 
     def shut(edge: Boundary) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
     from toughen.model.blueprint import Json, Route
     from toughen.model.journey import Call, Journey
-    from toughen.model.trace import Exchange
+    from toughen.model.trace import Exchange, Failure
     from toughen.rule import Target
 
 _HUGE = 10**30
 _LONG = 5000
 _LENGTHS = (4096, 1024, 255, 72)
 _MOST = 120
-_BATCH = 10
+_BATCH, _TELLING = 10, 10
 _SLOW = 1500.0
 """Milliseconds after which a request is taken to wait for something that an earlier one left behind."""
 _LARGEST_CALL = 200_000
@@ -237,6 +238,41 @@ def _json(value: Json) -> Iterator[tuple[str, str, Json]]:
     if isinstance(value, str):
         yield "long", f"{_LONG:,} characters", "x" * _LONG
         yield "nul", "a text with a zero byte", "a\x00b"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All wrong values that crash at one line."""
+
+    key: str
+    about: str
+    wrongs: tuple[Wrong, ...]
+    """The most telling ones: each field and kind once."""
+    fields: str
+    """Facts about the fields that crash here, for the mend."""
+
+
+def sites(target: Target, route: Route, journey: Journey, most: int) -> tuple[list[Site], str]:
+    """The lines that crash, each with its wrong values, and the facts about all fields of the route that crash."""
+    crashes = swept(target, journey, route)
+    types, fits = honest_types(target, route), longest(target, journey, crashes)
+    found: dict[str, Site] = {}
+    for group in grouped(crashes)[:most]:
+        first = group[0].wrong
+        key = "again" if first.kind == "again" else "+".join(dict.fromkeys(each.wrong.field for each in group))
+        key = f"{key}-{first.kind}" if key in found else key
+        telling = {(each.wrong.field, each.wrong.kind): each.wrong for each in reversed(group)}
+        about = first.about + (f" (and {len(group) - 1} more)" if len(group) > 1 else "")
+        found[key] = Site(key, about, tuple(reversed(telling.values()))[:_TELLING], facts(group, types, fits))
+    return list(found.values()), facts(crashes, types, fits)
+
+
+def line_of(failure: Failure | None) -> str:
+    """The source line of the project at which an exception was raised, as its traceback shows it."""
+    if failure is None or failure.location is None:
+        return ""
+    found = re.findall(rf'{re.escape(failure.location.file)}", line {failure.location.line}, in [^\n]*\n([^\n]*)', failure.traceback)
+    return found[-1].strip() if found else ""
 
 
 def said(exchange: Exchange) -> str:

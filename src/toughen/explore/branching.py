@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toughen import sql
 from toughen.explore import learn
 from toughen.explore.outcomes import message
 from toughen.explore.people import role_column
 from toughen.explore.values import Candidate, grants_power, normal, words
-from toughen import sql
 from toughen.model.journey import Grant
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _values(session: Session, state: RouteState, plan: Plan, branch: Guarding) -
     for left, operator, right in _comparisons(branch):
         for side, other in ((left, right), (right, left)):
             keys = _keys_named(state, plan, _tail(side))
-            if not keys or grants_power(_tail(side)) and not isinstance(operator, ast.In | ast.NotIn):
+            if not keys or (grants_power(_tail(side)) and not isinstance(operator, ast.In | ast.NotIn)):
                 continue
             for value in _literals(session, other):
                 tries: list[Json] = [value]

@@ -200,7 +200,7 @@ class Registrar:
 
     def _insert(self, password: str) -> list[dict[str, object]]:
         """Two users written into the empty table by its columns."""
-        assert self.table is not None  # noqa: S101
+        assert self.table is not None
         from toughen.model.blueprint import Parameter
 
         for _ in range(2):
@@ -392,7 +392,7 @@ class Registrar:
 
     def _raise(self, person: Person, column: str, value: Json) -> bool:
         """Write the role in the throw-away database."""
-        assert self.table is not None  # noqa: S101
+        assert self.table is not None
         keys = [each.name for each in self.table.columns if each.primary_key] or list(person.row)[:1]
         done = self.session.lab.world.execute(
             f'UPDATE "{self.table.name}" SET "{column}" = ? WHERE "{keys[0]}" IS ?', [value, person.row.get(keys[0])], self.table.name
@@ -404,7 +404,7 @@ class Registrar:
     def admit(self, person: Person, name: str, role: str | None) -> Identity | None:
         """Log a person in through the door that was found."""
         door, session = self.door, self.session
-        assert door is not None  # noqa: S101
+        assert door is not None
         table = self.table.name if self.table else None
         if door.forge is not None and door.header is not None:
             function, column = door.forge
@@ -474,7 +474,7 @@ def _argument(column: str, row: dict[str, Json]) -> Json:
 def _same_role(one: Json, other: Json) -> bool:
     if isinstance(one, bool | int) and isinstance(other, bool | int):
         return bool(one) == bool(other)
-    return str(one).lower() == str(other).lower() or ({one, other} <= {None, 0, False})
+    return str(one).lower() == str(other).lower() or ({one, other} <= {None, 0})
 
 
 def _label(value: Json, *, ordinary: bool, column: str | None) -> str:

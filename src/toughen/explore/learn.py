@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from toughen import sql
 from toughen.explore.outcomes import Depth, depth, message
 from toughen.explore.values import Candidate, Origin, grants_power, normal, words
-from toughen import sql
 from toughen.lab.requests import text_of
 from toughen.model.blueprint import Parameter, Place
 

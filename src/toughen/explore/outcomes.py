@@ -63,7 +63,7 @@ def soft_failure(exchange: Exchange) -> bool:
     body = exchange.response.json if exchange.response else None
     if not isinstance(body, dict):
         return False
-    if body.get("success") is False or body.get("ok") is False or body.get("valid") is False and len(body) <= 3:  # noqa: PLR2004
+    if body.get("success") is False or body.get("ok") is False or (body.get("valid") is False and len(body) <= 3):  # noqa: PLR2004
         return True
     status = body.get("status")
     if isinstance(status, str) and status.lower() in {"fail", "failed", "failure", "error"}:

@@ -53,4 +53,4 @@ def role_values(blueprint: Blueprint, table: Table, rows: Iterable[dict[str, Jso
 
 def password_parameter(name: str) -> bool:
     """Whether a parameter of that name carries a password."""
-    return bool(_PASSWORD.match(normal(name))) or normal(name) in {"password1", "new_password", "pin"} and normal(name) != "pin"
+    return bool(_PASSWORD.match(normal(name))) or (normal(name) in {"password1", "new_password", "pin"} and normal(name) != "pin")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from toughen.model.blueprint import Json, Parameter
 
-PASSWORD = "Tg7!passW0rd"  # noqa: S105
+PASSWORD = "Tg7!passW0rd"
 """The password of every minted user."""
 _POWER = re.compile(
     r"^(is_?)?(admin|superuser|super_user|staff|verified|approved|active_admin|root|moderator|owner)$"
@@ -277,8 +277,6 @@ def required(parameters: Sequence[Parameter], *, every: bool = False) -> list[Pa
         if each.path in containers and each.type in {"object", "array", "any"}:
             continue
         within_optional = any((each.place, each.path[:end]) in optional for end in range(1, len(each.path)))
-        if each.place is Place.PATH or (each.required and not within_optional):
-            chosen.append(each)
-        elif every and not grants_power(each.name):
+        if each.place is Place.PATH or (each.required and not within_optional) or (every and not grants_power(each.name)):
             chosen.append(each)
     return chosen

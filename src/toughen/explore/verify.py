@@ -24,7 +24,7 @@ _MOST_STEPS = 8
 def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | Unreached:
     """The minimal Journey to a route that was reached, or why it cannot be repeated."""
     entry = state.reached
-    assert entry is not None  # noqa: S101
+    assert entry is not None
     last: Trace | None = None
     for variant, indexes in _variants(session, state, entry):
         calls = _calls(session, variant, indexes)
@@ -43,7 +43,7 @@ def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | 
             anonymous = _as_before(nobody, entry)
             if anonymous:
                 calls = tuple(call.by(None) for call in calls)
-        assert again.last.status is not None  # noqa: S101
+        assert again.last.status is not None
         sources = tuple((".".join(map(str, path)), candidate.source) for (_, path), candidate in variant.plan.values)
         return Journey(state.route.id, calls, again.last.status, grants, state.shallow, anonymous, sources)
     reason = explain(last.last) if last is not None else "nothing to replay"

@@ -305,7 +305,8 @@ def open_lab(root: Path, entry: Entry, environment: Environment, variables: dict
 
     Raises BootError. The world lies in memory-backed storage where there is room.
     """
-    work = Path(tempfile.mkdtemp(prefix="toughen-", dir=_roomy()))
+    _sweep(_roomy())
+    work = Path(tempfile.mkdtemp(prefix=f"toughen-{os.getpid()}-", dir=_roomy()))
     listener: Listener | None = None
     lab: Lab | None = None
     try:
@@ -377,9 +378,7 @@ def copy_project(root: Path, destination: Path) -> None:
         left_out = []
         for name in names:
             path = os.path.join(folder, name)
-            if name in _SKIPPED and os.path.isdir(path):
-                left_out.append(name)
-            elif os.path.islink(path) and not os.path.realpath(path).startswith(str(root.resolve()) + os.sep):
+            if (name in _SKIPPED and os.path.isdir(path)) or (os.path.islink(path) and not os.path.realpath(path).startswith(str(root.resolve()) + os.sep)):
                 left_out.append(name)
             elif os.path.isfile(path):
                 total += os.path.getsize(path)
@@ -390,6 +389,16 @@ def copy_project(root: Path, destination: Path) -> None:
         return left_out
 
     shutil.copytree(root, destination, ignore=ignored, symlinks=True)
+
+
+def _sweep(folder: str | None) -> None:
+    """Remove worlds of ours whose owner was killed: it could not do it itself."""
+    place = Path(folder or tempfile.gettempdir())
+    for world in place.glob("toughen-*-*"):
+        owner = world.name.split("-")[1]
+        with contextlib.suppress(OSError):
+            if owner.isdigit() and world.stat().st_uid == os.getuid() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
+                shutil.rmtree(world, ignore_errors=True)
 
 
 def _roomy() -> str | None:

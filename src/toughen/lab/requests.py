@@ -89,9 +89,7 @@ def pick(exchanges: Sequence[Exchange], step: int, pointer: tuple[str | int, ...
         return cookies(response.headers).get(str(pointer[1]), "")
     value: Json = response.json
     for key in pointer:
-        if isinstance(value, dict) and isinstance(key, str) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and isinstance(key, int) and -len(value) <= key < len(value):
+        if (isinstance(value, dict) and isinstance(key, str) and key in value) or (isinstance(value, list) and isinstance(key, int) and -len(value) <= key < len(value)):
             value = value[key]
         else:
             message = f"step {step} has no {'.'.join(map(str, pointer))}"

@@ -221,13 +221,13 @@ class World:
         """Write one grant; False where no row matched or the table refused."""
         where = " AND ".join(f"{_quoted(column)} IS ?" for column, _ in grant.where) or "1"
         values = [grant.value, *(value for _, value in grant.where)]
-        return self.execute(f"UPDATE {_quoted(grant.table)} SET {_quoted(grant.column)} = ? WHERE {where}", values, grant.table)  # noqa: S608
+        return self.execute(f"UPDATE {_quoted(grant.table)} SET {_quoted(grant.column)} = ? WHERE {where}", values, grant.table)
 
     def insert(self, table: str, row: Row) -> bool:
         """Insert one row; False where the table refused it."""
         columns = ", ".join(_quoted(column) for column in row)
         marks = ", ".join("?" for _ in row)
-        return self.execute(f"INSERT INTO {_quoted(table)} ({columns}) VALUES ({marks})", list(row.values()), table)  # noqa: S608
+        return self.execute(f"INSERT INTO {_quoted(table)} ({columns}) VALUES ({marks})", list(row.values()), table)
 
     def execute(self, statement: str, values: list[Json], table: str) -> bool:
         """Run one statement of the lab's own on the database that holds `table`; True when it touched a row."""
@@ -252,10 +252,10 @@ def _is_database(path: str) -> bool:
 
 def _read(live: sqlite3.Connection, table: str, keys: list[str]) -> Table:
     try:
-        cursor = live.execute(f"SELECT rowid, * FROM {_quoted(table)} ORDER BY rowid DESC LIMIT {ROWS}")  # noqa: S608
+        cursor = live.execute(f"SELECT rowid, * FROM {_quoted(table)} ORDER BY rowid DESC LIMIT {ROWS}")
         shift = 1
     except sqlite3.Error:
-        cursor = live.execute(f"SELECT * FROM {_quoted(table)} LIMIT {ROWS}")  # noqa: S608
+        cursor = live.execute(f"SELECT * FROM {_quoted(table)} LIMIT {ROWS}")
         shift = 0
     columns = [item[0] for item in cursor.description][shift:]
     found: Table = {}

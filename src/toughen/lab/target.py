@@ -172,7 +172,7 @@ class LabTarget:
         return Trace(tuple(exchanges), changes, final, dict(resolver.markers), log)
 
     def _race(self, trial: Trial, resolver: Resolver, exchanges: list[Exchange], jar: Jar) -> tuple[str, ...]:
-        assert trial.schedule is not None  # noqa: S101
+        assert trial.schedule is not None
         plan = trial.schedule
         try:
             requests = [

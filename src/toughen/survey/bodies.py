@@ -13,8 +13,9 @@ from toughen.survey.reading import Origin, Reading
 from toughen.survey.refusals import refuses
 
 if TYPE_CHECKING:
-    from toughen.survey.project import Function, Project, Symbol
     from collections.abc import Iterable
+
+    from toughen.survey.project import Function, Project, Symbol
 
 _DEEPEST: Final = 5
 _MOST: Final = 150

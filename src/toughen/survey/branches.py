@@ -198,7 +198,7 @@ def _matched(owner: ast.Match, case: ast.match_case) -> Branch:
     )  # fmt: skip
 
 
-def _made(  # noqa: PLR0913 - a branch has that many sides
+def _made(
     kind: str, line: int, test: ast.expr, *, negated: bool, messages: tuple[str, ...], status: int | None
 ) -> Branch:
     while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):

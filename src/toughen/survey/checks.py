@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 from toughen.survey.expressions import Expressions
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from toughen.survey.reading import Origin
@@ -27,7 +27,7 @@ class Checks(Expressions):
             for origin in self.demanded(test):
                 self.reading.note(origin).required = True
 
-    def demanded(self, test: ast.expr) -> list[Origin]:  # noqa: C901 - one case for each form of check
+    def demanded(self, test: ast.expr) -> list[Origin]:
         """Values whose absence makes a test true."""
         match test:
             case ast.Name(id=name) if name in self.absent:

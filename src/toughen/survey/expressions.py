@@ -82,7 +82,7 @@ class Expressions(ABC):
         """The origin of an expression, noted or not."""
         return self.value(node)
 
-    def value(self, node: ast.expr | None) -> Origin | None:  # noqa: C901, PLR0911, PLR0912 - one case for each form
+    def value(self, node: ast.expr | None) -> Origin | None:  # noqa: C901, PLR0912 - one case for each form
         match node:
             case None | ast.Constant():
                 return None
@@ -221,7 +221,7 @@ class Expressions(ABC):
         self.known, self.keys = saved, keys
         return result
 
-    def call(self, node: ast.Call) -> Origin | None:  # noqa: C901, PLR0911 - one case for each form of call
+    def call(self, node: ast.Call) -> Origin | None:
         func = node.func
         if isinstance(func, ast.Attribute):
             holder = self.value(func.value)
@@ -288,7 +288,7 @@ class Expressions(ABC):
         named = {each.arg: self.value(each.value) for each in node.keywords}
         return self.enter(node, given, named)
 
-    def method(self, node: ast.Call, holder: Origin, attr: str) -> object:  # noqa: C901, PLR0911 - one case for each method
+    def method(self, node: ast.Call, holder: Origin, attr: str) -> object:  # noqa: C901 - one case for each method
         if holder.place is None:
             if holder.path == ("raw",):
                 return holder if attr in {"decode", "strip"} else NotImplemented

@@ -75,7 +75,7 @@ def _arguments(node: Function) -> list[tuple[ast.arg, ast.expr | None]]:
     return [*pairs, *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
 
 
-def _read(  # noqa: PLR0913 - one pass with its accumulators
+def _read(
     project: Project,
     file: str,
     node: Function,
@@ -203,7 +203,7 @@ def dependency_function(project: Project, file: str, node: ast.expr) -> tuple[Sy
     return (found, function) if function else None
 
 
-def _follow(  # noqa: PLR0913 - one pass with its accumulators
+def _follow(
     project: Project,
     file: str,
     node: ast.expr,

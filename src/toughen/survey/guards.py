@@ -237,7 +237,7 @@ class _Inline:
     def guards(self) -> Iterator[Guard]:
         yield from self.block(self.node.body, 0)
 
-    def block(self, body: list[ast.stmt], depth: int) -> Iterator[Guard]:  # noqa: C901 - one case for each statement
+    def block(self, body: list[ast.stmt], depth: int) -> Iterator[Guard]:
         if depth > 12:  # noqa: PLR2004 - deeper nesting is hostile
             return
         for node in body:

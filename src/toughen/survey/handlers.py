@@ -20,9 +20,9 @@ from toughen.survey.routes import Found, collect, hooks
 from toughen.survey.spec import specified
 
 if TYPE_CHECKING:
-    from toughen.survey.routers import Graph, Mounted
     from collections.abc import Iterable
-    from toughen.survey.routers import Key
+
+    from toughen.survey.routers import Graph, Key, Mounted
 
 _TYPED: Final = frozenset({"fastapi"})
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -57,7 +57,7 @@ class Shape:
     """`constr(...)` and its kin."""
 
 
-def shape(project: Project, file: str, node: ast.expr | None, depth: int = 0) -> Shape:  # noqa: PLR0911, PLR0912, C901 - one case for each form of annotation
+def shape(project: Project, file: str, node: ast.expr | None, depth: int = 0) -> Shape:  # noqa: C901 - one case for each form of annotation
     """Read an annotation."""
     if node is None or depth > _DEEPEST:
         return Shape()
@@ -218,7 +218,7 @@ def fields(
     return [each for listed in found.values() for each in listed]
 
 
-def _own_fields(  # noqa: PLR0913 - where, what and how deep
+def _own_fields(
     project: Project, symbol: Symbol, place: Place, path: tuple[str | int, ...], *, required: bool, above: Above
 ) -> dict[str, list[Parameter]]:
     node = project.klass(symbol)
@@ -273,7 +273,7 @@ def _alias(project: Project, file: str, call: ast.Call | None) -> str | None:
     return project.text(keyword(call, "alias", "validation_alias"), file) if call else None
 
 
-def leaves(  # noqa: PLR0913 - where, what and how deep
+def leaves(
     project: Project,
     file: str,
     kind: Shape,
@@ -301,7 +301,7 @@ def leaves(  # noqa: PLR0913 - where, what and how deep
     return [_leaf(project, file, kind, place, path, call=call, default=default, required=required)]
 
 
-def _leaf(  # noqa: PLR0913 - where and what
+def _leaf(
     project: Project,
     file: str,
     kind: Shape,

@@ -165,7 +165,7 @@ class _Reader:
         place = Place.JSON if kind == "json" else Place.FORM
         return kind, _model(schema), self.flatten(place, (), schema, required=required, example=example)
 
-    def flatten(  # noqa: PLR0913 - a node of a schema has that many sides
+    def flatten(
         self,
         place: Place,
         path: tuple[str | int, ...],

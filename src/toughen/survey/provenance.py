@@ -109,7 +109,7 @@ def _assign(target: ast.expr, value: ast.expr, known: dict[str, LocalOrigin]) ->
             known.pop(target.id, None)
 
 
-def _origin(node: ast.expr, known: dict[str, LocalOrigin], depth: int = 0) -> LocalOrigin | None:  # noqa: C901, PLR0911 - one case for each form of expression
+def _origin(node: ast.expr, known: dict[str, LocalOrigin], depth: int = 0) -> LocalOrigin | None:
     if depth > 20:  # noqa: PLR2004 - deeper expressions are hostile
         return None
     match node:
@@ -140,7 +140,7 @@ def _origin(node: ast.expr, known: dict[str, LocalOrigin], depth: int = 0) -> Lo
     return None
 
 
-def _called(node: ast.Call, known: dict[str, LocalOrigin], depth: int) -> LocalOrigin | None:  # noqa: PLR0911 - one case for each form of call
+def _called(node: ast.Call, known: dict[str, LocalOrigin], depth: int) -> LocalOrigin | None:
     func = node.func
     if (found := _query(node)) is not None or (found := _sql(node)) is not None:
         return found

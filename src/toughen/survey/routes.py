@@ -164,7 +164,7 @@ def _methods(project: Project, file: str, call: ast.Call, verb: str) -> tuple[st
     return ("GET",)
 
 
-def _class_routes(  # noqa: PLR0913 - a view has that many sides
+def _class_routes(
     project: Project,
     file: str,
     name: str,
@@ -254,7 +254,7 @@ def _bound_view(project: Project, target: Symbol | str) -> Symbol | None:
     return target
 
 
-def _views(  # noqa: PLR0913 - a registration has that many sides
+def _views(
     project: Project,
     symbol: Symbol | None,
     mounted: Mounted,

@@ -12,9 +12,9 @@ from toughen.survey.routers import calls_on
 from toughen.survey.routes import Found, plain
 
 if TYPE_CHECKING:
-    from toughen.model.blueprint import Json
     import ast
 
+    from toughen.model.blueprint import Json
     from toughen.survey.routers import Graph, Router
 
 

@@ -168,7 +168,7 @@ def _column_call(value: ast.expr) -> ast.Call | None:
     return None
 
 
-def _annotated(  # noqa: PLR0913 - a field has that many sides
+def _annotated(
     project: Project, file: str, name: str, annotation: ast.expr, value: ast.expr | None, *, sqlmodel: bool
 ) -> Column | None:
     """`id: Mapped[int] = mapped_column(...)` and SQLModel's `id: int | None = Field(...)`."""

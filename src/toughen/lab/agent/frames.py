@@ -70,7 +70,7 @@ def here(depth: int = 1) -> Place | None:
 
 def running(thread: int | None) -> Place | None:
     """Place of the innermost frame of the project's own code that a thread executes now."""
-    frame = sys._current_frames().get(thread or 0)  # noqa: SLF001
+    frame = sys._current_frames().get(thread or 0)
     while frame is not None:
         file = relative(frame.f_code.co_filename)
         if file is not None:

@@ -137,7 +137,7 @@ class Recorder:
             try:
                 for task in [] if found is not None else self.tasks():
                     found = frames.waiting(task) or found
-            except Exception:  # noqa: BLE001 - the loop's own thread may start and end tasks meanwhile
+            except Exception:
                 return found
         return found
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, ClassVar
 
 from toughen import repairs
 from toughen.model.finding import Evidence, Severity
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.sweep import crashed, facts, grouped, honest_types, longest, said, swept, trial
+from toughen.sweep import crashed, line_of, said, sites, trial
 from toughen.twists import answer, shown, succeeded
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from toughen.model.trace import Trace
     from toughen.rule import Judgement, Target
 
-_SITES, _VALUES = 6, 10
+_SITES = 6
 
 
 class Crash(Rule):
@@ -47,47 +46,27 @@ class Crash(Rule):
     order = 50
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
-        """Sweep all wrong values first; then each line that crashes gets one experiment with all that crash there."""
-        crashes = swept(target, journey, route)
-        types, fits = honest_types(target, route), longest(target, journey, crashes)
-        keys: set[str] = set()
-        for group in grouped(crashes)[:_SITES]:
-            fields = list(dict.fromkeys(each.wrong.field for each in group))
-            key = "again" if group[0].wrong.kind == "again" else "+".join(fields)
-            key = f"{key}-{group[0].wrong.kind}" if key in keys else key
-            keys.add(key)
-            about = group[0].wrong.about + (f" (and {len(group) - 1} more)" if len(group) > 1 else "")
-            hostile = {f"hostile-{number}": trial(journey, each.wrong) for number, each in enumerate(_spread(group))}
-            detail = (("key", key), ("fields", facts(group, types, fits)), ("route", facts(crashes, types, fits)))
-            yield Experiment({"control": Trial(journey.calls, journey.grants), **hostile}, about, detail)
+        """Sweep all wrong values first; then each line that crashes gets one experiment with the values that crash there."""
+        found, every = sites(target, route, journey, _SITES)
+        for site in found:
+            hostile = {f"hostile-{number}": trial(journey, wrong) for number, wrong in enumerate(site.wrongs)}
+            detail = (("key", site.key), ("fields", site.fields), ("route", every))
+            yield Experiment({"control": Trial(journey.calls, journey.grants), **hostile}, site.about, detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """The honest request succeeds, a wrong one ends in an exception that nobody handled."""
         control = traces["control"].last
         if not succeeded(control):
             return Unclear(f"the honest request does not succeed: {answer(control)}")
-        for hostile in (traces[name].last for name in experiment.trials if name.startswith("hostile")):
-            if not crashed(hostile):
-                continue
-            failure = hostile.failure
-            source = re.findall(r'File "[^"\n]*", line \d+, in [^\n]*\n([^\n]*)', failure.traceback) if failure else []
-            place = failure.location if failure else None
-            own = re.search(rf'{re.escape(place.file)}", line {place.line}, in [^\n]*\n([^\n]*)', failure.traceback) if failure and place else None
-            return Holds(
-                Evidence(
-                    f"{experiment.about} ends in {said(hostile)}",
-                    {
-                        "request": shown(hostile), "answer": answer(hostile), "honest": shown(control), "honest answer": answer(control),
-                        "exception": said(hostile), "traceback": failure.traceback if failure else "",
-                    },
-                    place,
-                    (
-                        ("exception", failure.type if failure else ""), ("source", own.group(1).strip() if own else "".join(source[-1:]).strip()),
-                        ("fields", experiment.fact("fields")), ("route", experiment.fact("route")),
-                    ),
-                    key=experiment.fact("key"),
-                )
-            )
+        for hostile in (traces[name].last for name in experiment.trials if name != "control"):
+            if crashed(hostile):
+                failure = hostile.failure
+                shows = {"request": shown(hostile), "answer": answer(hostile), "honest": shown(control), "exception": said(hostile)}
+                place = (("exception", failure.type if failure else ""), ("source", line_of(failure)))
+                detail = (*place, ("fields", experiment.fact("fields")), ("route", experiment.fact("route")))
+                shows["traceback"] = failure.traceback if failure else ""
+                message = f"{experiment.about} ends in {said(hostile)}"
+                return Holds(Evidence(message, {**shows}, failure.location if failure else None, detail, experiment.fact("key")))
         return Fails()
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
@@ -96,125 +75,75 @@ class Crash(Rule):
 
     BROKEN: ClassVar[list[Broken]] = [
         Broken(
-            """import sqlite3
-from flask import Flask, jsonify, request
-
+            """from flask import Flask, jsonify, request
 app = Flask(__name__)
-
-def get_db():
-    conn = sqlite3.connect("notes.db")
-    conn.execute("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, title TEXT NOT NULL, pages INTEGER)")
-    return conn
+notes = {}
 
 @app.route("/notes", methods=["POST"])
 def add_note():
     data = request.get_json()
     if not data or not data.get("title"):
         return jsonify({"error": "Title is required"}), 400
-    conn = get_db()
-    cur = conn.execute("INSERT INTO notes (title, pages) VALUES (?, ?)", (data["title"], data.get("pages", 1)))
-    conn.commit()
-    conn.close()
-    return jsonify({"id": cur.lastrowid, "title": data["title"]}), 201
-""",
-            "POST /notes",
-        ),
-        Broken(
-            """from fastapi import FastAPI, Depends, HTTPException
-from pydantic import BaseModel
-from sqlalchemy import Column, Integer, String, Float, create_engine
-from sqlalchemy.orm import Session, declarative_base, sessionmaker
-
-engine = create_engine("sqlite:///./shop.db", connect_args={"check_same_thread": False})
-SessionLocal = sessionmaker(bind=engine)
-Base = declarative_base()
-
-class Product(Base):
-    __tablename__ = "products"
-    id = Column(Integer, primary_key=True)
-    sku = Column(String)
-    stock = Column(Integer)
-
-Base.metadata.create_all(engine)
-
-class ProductIn(BaseModel):
-    sku: str
-    stock: int
-
-class ProductOut(ProductIn):
-    id: int
-
-app = FastAPI()
-
-def get_db():
-    db = SessionLocal()
-    try:
-        yield db
-    finally:
-        db.close()
-
-@app.post("/products", response_model=ProductOut, status_code=201)
-def create_product(product: ProductIn, db: Session = Depends(get_db)):
-    row = Product(sku=product.sku, stock=product.stock)
-    db.add(row)
-    db.commit()
-    db.refresh(row)
-    return row
-""",
-            "POST /products", ("fastapi", "sqlalchemy"),
-        ),
+    notes[len(notes) + 1] = str(data["title"])
+    return jsonify({"id": len(notes)}), 201
+""", "POST /notes"),
         Broken(
             """import sqlite3
 from flask import Flask, jsonify, request
-
 app = Flask(__name__)
+conn = sqlite3.connect("users.db", check_same_thread=False)
+conn.execute("CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, email TEXT UNIQUE, age INTEGER)")
 
-def get_db():
-    conn = sqlite3.connect("users.db")
-    conn.execute("CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, email TEXT UNIQUE NOT NULL)")
-    return conn
-
-@app.route("/subscribe", methods=["POST"])
-def subscribe():
-    email = request.form.get("email", "")
+@app.route("/users", methods=["POST"])
+def add_user():
+    email, age = request.form.get("email", ""), 0
     if "@" not in email:
         return jsonify({"error": "A valid email is required"}), 400
-    conn = get_db()
-    conn.execute("INSERT INTO users (email) VALUES (?)", (email,))
+    conn.execute("INSERT INTO users (email, age) VALUES (?, ?)", (email, age))
     conn.commit()
-    return jsonify({"message": "Subscribed"}), 201
-""",
-            "POST /subscribe",
-        ),
+    return jsonify({"message": "created"}), 201
+""", "POST /users"),
+        Broken(
+            """import sqlite3
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+app = FastAPI()
+conn = sqlite3.connect("shop.db", check_same_thread=False)
+conn.execute("CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, name TEXT, stock INTEGER)")
+
+class Item(BaseModel):
+    name: str
+    stock: int
+
+@app.post("/items", status_code=201)
+def create_item(item: Item):
+    new = conn.execute("INSERT INTO items (name, stock) VALUES (?, ?)", (item.name, item.stock)).lastrowid
+    conn.commit()
+    return {"id": new, **item.dict()}
+
+@app.get("/items/{item_id}")
+def get_item(item_id: int):
+    row = conn.execute("SELECT name FROM items WHERE id = ?", (item_id,)).fetchone()
+    if not row:
+        raise HTTPException(status_code=404, detail="Item not found")
+    return {"name": row[0]}
+""", "POST /items", ("fastapi",)),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(
             """from flask import Flask, jsonify, request
-
 app = Flask(__name__)
-orders = []
 
 @app.route("/orders", methods=["POST"])
 def create_order():
-    data = request.get_json(silent=True)
     try:
-        name, amount = str(data["name"]), int(data["amount"])
-    except (TypeError, KeyError, ValueError, OverflowError):
-        return jsonify({"error": "name and amount are required"}), 400
-    orders.append((name, amount))
-    return jsonify({"number": len(orders)}), 201
+        amount = int(request.get_json(silent=True)["amount"])
+    except (TypeError, KeyError, ValueError):
+        return jsonify({"error": "amount is required"}), 400
+    return jsonify({"amount": amount}), 201
 
 @app.route("/reports", methods=["POST"])
 def report():
-    return jsonify({"rows": len(orders) // 0}), 200
-""",
-            "wrong values are answered 400 by the handler, and the other route answers 500 to the honest request too",
-        ),
+    return jsonify({"rows": 1 // 0}), 200
+""", "the handler answers 400 by itself, and the other route answers the honest request with 500 too"),
     ]
-
-
-def _spread(group: list) -> list:  # type: ignore[type-arg]
-    """The most telling of a group: every field and kind once, then the others."""
-    seen: set[tuple[str, str]] = set()
-    first = [each for each in group if (pair := (each.wrong.field, each.wrong.kind)) not in seen and not seen.add(pair)]  # type: ignore[func-returns-value]
-    return first[:_VALUES]

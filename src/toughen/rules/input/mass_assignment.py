@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
+from toughen import repairs
 from toughen.model.blueprint import Place
 from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Literal
@@ -14,7 +16,7 @@ from toughen.twists import POWER, answer, changed, row_facts, shown, succeeded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from toughen.model.blueprint import Blueprint, Column, Json, Route
+    from toughen.model.blueprint import Blueprint, Column, Json, Route, Table
     from toughen.model.finding import Finding
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from toughen.rule import Judgement, Target
 
 _NUMBER = 77013
+POWERFUL = re.compile(r"admin|super|staff|moderator|owner|manager", re.IGNORECASE)
+"""Roles that may hand out power."""
 
 
 class MassAssignment(Rule):
@@ -31,6 +35,8 @@ class MassAssignment(Rule):
 
     Example: `for key, value in data.items(): setattr(user, key, value)`; `User(**payload)`.
     Instead: name the fields that a client may set, at the boundary; drop the others.
+
+    References: CWE-915; OWASP API3:2023; ASVS 5.0 V15.3.3.
     """
 
     id = "input/mass-assignment"
@@ -40,28 +46,24 @@ class MassAssignment(Rule):
     owasp = "API3:2023"
     asvs = "V15.3.3"
     order = 30
-    BROKEN: ClassVar[list[Broken]] = []
-    SOUND: ClassVar[list[Sound]] = []
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each power column of the rows that the request writes, as one more field beside the honest ones."""
         place = Place.FORM if journey.call.body in {"form", "multipart"} else Place.JSON
-        honest = target.honest(route.id)
-        if route.method == "GET" or honest is None or (not journey.call.arguments and journey.call.body is None):
+        sender = target.identity(journey.identity or "")
+        if route.method in {"GET", "DELETE"} or (sender is not None and POWERFUL.search(sender.role or "")):
             return
-        for change in changed(honest):
-            table = target.blueprint.table(change.table)
-            if table is None or change.kind == "deleted":
-                continue
+        fields = ",".join(sorted({str(each.path[0]) for each in journey.call.arguments if each.path and each.place is place}))
+        for table, row in _rows(target, route):
             for column in table.columns:
                 if not POWER.search(column.name) or journey.call.argument(place, (column.name,)):
                     continue
-                value = _hostile(column, change.after.get(column.name), target)
+                value = _hostile(column, row.get(column.name), target)
                 call = journey.call.with_argument(place, (column.name,), Literal(value))
                 yield Experiment(
                     {"control": Trial(journey.calls, journey.grants), "hostile": Trial((*journey.calls[:-1], call), journey.grants)},
                     f"{column.name} = {value!r}",
-                    (("table", table.name), ("column", column.name), ("value", str(value)), ("fields", ",".join(sorted(str(each.path[0]) for each in journey.call.arguments if each.path)))),
+                    (("table", table.name), ("column", column.name), ("value", str(value)), ("fields", fields)),
                 )
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
@@ -86,8 +88,92 @@ class MassAssignment(Rule):
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """Not yet."""
-        yield from ()
+        """An allow-list of what honest clients send, or the field taken out of reach."""
+        yield from repairs.assignment(finding, blueprint, sources)
+
+    BROKEN: ClassVar[list[Broken]] = [
+        Broken(
+            """from flask import Flask, jsonify, request
+from flask_sqlalchemy import SQLAlchemy
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///app.db"
+db = SQLAlchemy(app)
+
+class User(db.Model):
+    id = db.Column(db.Integer, primary_key=True)
+    name = db.Column(db.String(80))
+    is_admin = db.Column(db.Boolean, default=False)
+
+with app.app_context():
+    db.create_all()
+
+@app.route("/users", methods=["POST"])
+def create_user():
+    user = User(name=request.get_json()["name"])
+    db.session.add(user)
+    db.session.commit()
+    return jsonify({"id": user.id}), 201
+
+@app.route("/users/<int:user_id>", methods=["PUT"])
+def update_user(user_id):
+    user = db.get_or_404(User, user_id)
+    data = request.get_json()
+    for key, value in data.items():
+        if hasattr(user, key):
+            setattr(user, key, value)
+    db.session.commit()
+    return jsonify({"id": user.id, "name": user.name})
+""", "PUT /users/{user_id}", ("flask", "flask-sqlalchemy")),
+        Broken(
+            """import sqlite3
+from fastapi import FastAPI
+from pydantic import BaseModel
+app = FastAPI()
+conn = sqlite3.connect("app.db", check_same_thread=False)
+conn.execute("CREATE TABLE IF NOT EXISTS members (id INTEGER PRIMARY KEY, name TEXT, role TEXT DEFAULT 'user')")
+
+class Member(BaseModel):
+    name: str
+    role: str = "user"
+
+@app.post("/members", status_code=201)
+def join(member: Member):
+    data = member.dict()
+    columns, marks = ", ".join(data), ", ".join("?" * len(data))
+    conn.execute(f"INSERT INTO members ({columns}) VALUES ({marks})", tuple(data.values()))
+    conn.commit()
+    return {"name": member.name}
+""", "POST /members", ("fastapi",)),
+    ]
+    SOUND: ClassVar[list[Sound]] = [
+        Sound(
+            """import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+conn = sqlite3.connect("app.db", check_same_thread=False)
+conn.execute("CREATE TABLE IF NOT EXISTS members (id INTEGER PRIMARY KEY, name TEXT, role TEXT DEFAULT 'user')")
+
+@app.route("/members", methods=["POST"])
+def join():
+    data = {key: value for key, value in request.get_json().items() if key in ("name",)}
+    new = conn.execute("INSERT INTO members (name, role) VALUES (?, ?)", (data["name"], data.get("role", "user"))).lastrowid
+    conn.commit()
+    return jsonify({"id": new}), 201
+""", "the body is filtered by an allow-list, and the role has a default of the server"),
+    ]
+
+
+def _rows(target: Target, route: Route) -> list[tuple[Table, dict[str, Json]]]:
+    """The rows that the honest request writes; of an update that changed nothing, the rows that it read."""
+    honest = target.honest(route.id)
+    if honest is None:
+        return []
+    rows = [(each.table, each.after) for each in changed(honest) if each.kind != "deleted"]
+    if not rows and route.method in {"PUT", "PATCH"}:
+        own = [each for each in honest.last.statements if each.verb == "select" and each.text not in target.habits()]
+        rows = [(name, dict(sample)) for each in own for name in each.reads[:1] for sample in each.sample[:1]]
+    found = {name: (table, row) for name, row in rows if (table := target.blueprint.table(name)) is not None}
+    return list(found.values())
 
 
 def _hostile(column: Column, present: Json, target: Target) -> Json:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, ClassVar
 
+from toughen import repairs
 from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.sweep import honest_types
 from toughen.twists import QUANTITY, answer, changed, named, numbers, row_facts, shown, succeeded
 
 if TYPE_CHECKING:
@@ -17,19 +21,26 @@ if TYPE_CHECKING:
     from toughen.model.finding import Finding
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
-    from toughen.model.trace import Trace
+    from toughen.model.trace import RowChange, Trace
     from toughen.rule import Judgement, Target
 
 _NEGATIVE = -17
+_PAID = re.compile(r"(^|_)(amount|deposit|withdrawal|qty|seats)(_|$)", re.IGNORECASE)
+"""Numbers that make no sense at 0 either."""
+_SIGNED = re.compile(r"adjust|correct|refund|revers|ledger|journal|delta|temperature|offset", re.IGNORECASE)
+"""Routes and fields where a sign is meant."""
 
 
 class Nonsense(Rule):
     """A number that makes no sense is accepted and stored: a quantity of -17, a negative price, a payment of -17.
 
-    Who pays: the business. An order for -17 pieces raises the stock, a transfer of -17 takes the money from the other side.
+    Who pays: the business. An order for -17 pieces raises the stock, a transfer of -17 takes the money from the other
+    side, a price of -17 pays the buyer.
 
     Example: `quantity: int` without a bound; `product.stock -= quantity`.
     Instead: state the bound where the value enters (`Field(gt=0)`, or a check that answers 400).
+
+    References: CWE-20, CWE-1284; OWASP API8:2023; ASVS 5.0 V2.2.1.
     """
 
     id = "input/nonsense"
@@ -39,26 +50,21 @@ class Nonsense(Rule):
     owasp = "API8:2023"
     asvs = "V2.2.1"
     order = 45
-    BROKEN: ClassVar[list[Broken]] = []
-    SOUND: ClassVar[list[Sound]] = []
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each number that cannot be negative in any business, negative."""
-        if route.method == "GET":
+        if route.method == "GET" or _SIGNED.search(route.path):
             return
+        types = honest_types(target, route)
         for argument in numbers(journey.call):
             name = named(argument)
-            if not QUANTITY.search(name):
+            if not QUANTITY.search(name) or _SIGNED.search(name):
                 continue
             value = _NEGATIVE if not isinstance(argument.value, Literal) or not isinstance(argument.value.value, str) else str(_NEGATIVE)
             call = journey.call.with_argument(argument.place, argument.path, Literal(value))
-            yield Experiment(
-                {
-                    "control": Trial(journey.calls, journey.grants),
-                    "hostile": Trial((*journey.calls[:-1], call), journey.grants),
-                },
-                f"{name} = {value}", (("field", name), ("place", argument.place.value), ("path", ".".join(map(str, argument.path)))),
-            )
+            detail = (("field", name), ("place", argument.place.value), ("keys", json.dumps(argument.path)), ("type", types.get(name, "")))
+            control = Trial(journey.calls, journey.grants)
+            yield Experiment({"control": control, "hostile": Trial((*journey.calls[:-1], call), journey.grants)}, f"{name} = {value}", detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """It is accepted, and rows hold the negative number or moved the wrong way."""
@@ -67,38 +73,118 @@ class Nonsense(Rule):
             return Unclear(f"the honest request does not succeed: {answer(control.last)}")
         if not succeeded(hostile.last):
             return Fails()
-        bad = [
-            change for change in changed(hostile)
-            if any(_negative(change.after.get(name)) and not _negative(change.before.get(name)) for name in change.columns)
-            or (change.kind == "updated" and _reversed(change, control))
-        ]
-        if not bad:
+        turned = [each for each in changed(hostile) if each.kind == "updated" and _reversed(each, control)]
+        stored = [each for each in changed(hostile) if any(_negative(each.after.get(name)) and not _negative(each.before.get(name)) for name in each.columns)]
+        if not stored and not turned:
             return Fails()
         field = experiment.fact("field")
+        strict = "yes" if turned or _PAID.search(field) else ""
+        rows = row_facts(changed(hostile))
         return Holds(
             Evidence(
-                f"{experiment.about} is accepted ({hostile.last.status}) and stored: {row_facts(tuple(bad))[0]}",
-                {"request": shown(hostile.last), "answer": answer(hostile.last), "rows": row_facts(changed(hostile)), "honest": shown(control.last)},
+                f"{experiment.about} is accepted ({hostile.last.status}) and stored: {row_facts(tuple(turned or stored))[0]}",
+                {"request": shown(hostile.last), "answer": answer(hostile.last), "rows": rows, "honest": shown(control.last)},
                 None,
-                (("field", field), ("place", experiment.fact("place")), ("path", experiment.fact("path"))),
+                (*experiment.detail, ("strict", strict)),
                 key=field,
             )
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """Not yet."""
-        yield from ()
+        """A lower bound where the number enters."""
+        yield from repairs.number(finding, blueprint, sources)
+
+    BROKEN: ClassVar[list[Broken]] = [
+        Broken(
+            """import sqlite3
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+app = FastAPI()
+conn = sqlite3.connect("shop.db", check_same_thread=False)
+conn.execute("CREATE TABLE IF NOT EXISTS products (id INTEGER PRIMARY KEY, name TEXT, price REAL, stock INTEGER)")
+conn.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, product_id INTEGER REFERENCES products(id), quantity INTEGER)")
+
+class ProductBase(BaseModel):
+    name: str
+    price: float
+    stock: int
+
+class ProductCreate(ProductBase):
+    pass
+
+class ProductResponse(ProductBase):
+    id: int
+
+class Order(BaseModel):
+    product_id: int
+    quantity: int
+
+@app.post("/products", response_model=ProductResponse, status_code=201)
+def create(p: ProductCreate):
+    new = conn.execute("INSERT INTO products (name, price, stock) VALUES (?, ?, ?)", (p.name, p.price, p.stock)).lastrowid
+    conn.commit()
+    return {"id": new, **p.dict()}
+
+@app.post("/orders", status_code=201)
+def order(o: Order):
+    row = conn.execute("SELECT stock FROM products WHERE id = ?", (o.product_id,)).fetchone()
+    if not row or row[0] < o.quantity:
+        raise HTTPException(status_code=400, detail="Not in stock")
+    conn.execute("UPDATE products SET stock = stock - ? WHERE id = ?", (o.quantity, o.product_id))
+    conn.execute("INSERT INTO orders (product_id, quantity) VALUES (?, ?)", (o.product_id, o.quantity))
+    conn.commit()
+    return {"ok": True}
+""", "POST /orders", ("fastapi",)),
+        Broken(
+            """import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+conn = sqlite3.connect("pay.db", check_same_thread=False)
+conn.execute("CREATE TABLE IF NOT EXISTS payments (id INTEGER PRIMARY KEY, payer TEXT, amount REAL)")
+
+@app.route("/payments", methods=["POST"])
+def pay():
+    data = request.get_json()
+    if not data or "payer" not in data or "amount" not in data:
+        return jsonify({"error": "payer and amount are required"}), 400
+    conn.execute("INSERT INTO payments (payer, amount) VALUES (?, ?)", (data["payer"], data["amount"]))
+    conn.commit()
+    return jsonify({"status": "paid"}), 201
+""", "POST /payments"),
+    ]
+    SOUND: ClassVar[list[Sound]] = [
+        Sound(
+            """import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+conn = sqlite3.connect("shop.db", check_same_thread=False)
+conn.execute("CREATE TABLE IF NOT EXISTS stock (id INTEGER PRIMARY KEY, name TEXT, price REAL, celsius REAL)")
+
+@app.route("/stock", methods=["POST"])
+def add():
+    data = request.get_json()
+    if not isinstance(data.get("price"), (int, float)) or data["price"] < 0:
+        return jsonify({"error": "price must be 0 or more"}), 400
+    conn.execute("INSERT INTO stock (name, price, celsius) VALUES (?, ?, ?)", (data["name"], data["price"], data.get("celsius", -18)))
+    conn.commit()
+    return jsonify({"ok": True}), 201
+
+@app.route("/adjustments", methods=["POST"])
+def adjust():
+    data = request.get_json()
+    conn.execute("INSERT INTO stock (name, price) VALUES (?, ?)", (data["name"], float(data["amount"])))
+    conn.commit()
+    return jsonify({"ok": True}), 201
+""", "a negative price is refused, temperatures below zero are real, and an adjustment has a sign"),
+    ]
 
 
 def _negative(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value <= _NEGATIVE
 
 
-def _reversed(change: object, control: Trace) -> bool:
+def _reversed(change: RowChange, control: Trace) -> bool:
     """Whether the honest request moved the same column of the same row the other way."""
-    from toughen.model.trace import RowChange
-
-    assert isinstance(change, RowChange)  # noqa: S101
     for honest in changed(control):
         if honest.table != change.table or honest.kind != "updated" or next(iter(honest.before.values()), None) != next(iter(change.before.values()), None):
             continue

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen.atomicity import mends
-from toughen.model.finding import Evidence, Severity
+from toughen.atomicity import mends, read_modify_writes
+from toughen.model.finding import Evidence, Severity, Suspicion
+from toughen.model.source import Location
 from toughen.oracle import read_before, same_rows, serial, succeeded, telling_write
 from toughen.pairs import pairs
 from toughen.twists import answer
@@ -28,7 +29,15 @@ _IDENTITY = (401, 403)
 
 
 class CheckThenAct(Rule):
-    """A condition is checked, then acted upon: of two requests at once, both pass the check."""
+    """A condition is checked, then acted upon: of two requests at once, both pass the check.
+
+    Who pays: the second customer, and then the business. The last ticket is sold twice, a room is booked twice, a balance is
+    spent twice.
+
+    Example: `if account.balance < amount: refuse`, and some lines later `account.balance -= amount`.
+    Instead: the condition stands in the UPDATE and the rows that it hit are counted; or the row is locked before it is
+    read; or a unique key decides and its violation is answered.
+    """
 
     id = "race/check-then-act"
     title = "Two requests at once both pass a check that only one may pass"
@@ -262,6 +271,14 @@ def buy(ticket_id):
             "the condition stands in the UPDATE, and the rows that it hit are counted",
         ),
     ]
+
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+        """Handlers that read a row and write it back without a lock."""
+        for route, line, what, checked in read_modify_writes(blueprint, sources):
+            if not checked:
+                continue
+            place = Location(route.handler.file, line, route.handler.function)
+            yield Suspicion(self.id, route.id, place, f"{what}, after a check: two requests at once may both pass it")
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """The resource suffices for exactly one of the two."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen.atomicity import mends
-from toughen.model.finding import Evidence, Severity
+from toughen.atomicity import mends, read_modify_writes
+from toughen.model.finding import Evidence, Severity, Suspicion
+from toughen.model.source import Location
 from toughen.oracle import read_before, serial, succeeded, updated
 from toughen.pairs import AMPLE, pairs
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
 
 
 class LostUpdate(Rule):
-    """A number is read, changed in Python and written back: of two requests at once, one change is lost."""
+    """A number is read, changed in Python and written back: of two requests at once, one change is lost.
+
+    Who pays: whoever keeps the books. Two sales lower the stock by one; two deposits raise the balance once.
+
+    Example: `item.stock -= 1; db.commit()`.
+    Instead: let the database compute it (`UPDATE items SET stock = stock - 1 WHERE id = ? AND stock >= 1`, and count the
+    rows that it hit), or lock the row before it is read.
+    """
 
     id = "race/lost-update"
     title = "Two requests at once, and one of the two changes is lost"
@@ -221,6 +229,12 @@ def create_order(order: NewOrder, db: Session = Depends(get_db)):
             ("fastapi", "sqlalchemy"),
         ),
     ]
+
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+        """Handlers that read a row and write it back without a lock."""
+        for route, line, what, _ in read_modify_writes(blueprint, sources):
+            place = Location(route.handler.file, line, route.handler.function)
+            yield Suspicion(self.id, route.id, place, f"{what}: of two requests at once, one change may be lost")
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Both requests have room; they are stopped between read and write."""
