@@ -197,13 +197,18 @@ class Boundary:
             return f"{self.function} assigns {name} to no variable"
         return self.sheet.put(limit(self.module, found.lineno, found.targets[0].id, bounds, text=f"{name} is out of range"))
 
-    def attribute(self, name: str, bounds: Bounds) -> str:
-        """Refuse a field of the typed body at the handler's start, where its model cannot be bounded."""
-        for item in [*self.node().args.args, *self.node().args.kwonlyargs]:
-            if item.annotation is not None and ast.unparse(item.annotation).rpartition(".")[2] == self.route.body_model:
-                value = f"{item.arg}.{name}"
-                return self.sheet.put(limit(self.module, self.node().body[0].lineno, item.arg, bounds, status=422, text=f"{name} is out of range", value=value))
-        return f"{self.function} takes no {self.route.body_model}"
+    def attribute(self, path: Path, bounds: Bounds) -> str:
+        """Refuse a field of a model or form class at the handler's start, where its declaration cannot be bounded."""
+        name = str(path[-1]) if len(path) == 1 else ""
+        found = self.home(path)
+        declared = [ast.unparse(each.annotation) for each in ast.walk(self._class(*found[:2])[1]) if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == name] if found and self._class(*found[:2]) else []  # type: ignore[index]
+        for item in [*self.node().args.args, *self.node().args.kwonlyargs] if name else ():
+            kind = ast.unparse(item.annotation).rpartition(".")[2] if item.annotation is not None else ""
+            if kind and (kind == self.route.body_model or kind.endswith("RequestForm")):
+                nullable = any("Optional" in each or "None" in each for each in declared)
+                word = limit(self.module, self.node().body[0].lineno, item.arg, bounds, status=422, text=f"{name} is not valid", value=f"{item.arg}.{name}", nullable=nullable)
+                return self.sheet.put(word)
+        return f"{self.function} takes {name or 'the field'} by no model of its own"
 
     def cast(self, name: str) -> str:
         """Answer a cast of a field of the request that raises."""
@@ -240,10 +245,10 @@ class Boundary:
         name = "".join(part.capitalize() for part in re.split(r"\W|_", self.function.rpartition(".")[2]) if part) + "Body"
         return self.sheet.put(body_model(self.module, self.function, name, list(fields), line=self.route.handler.line))
 
-    def line_of(self, text: str, near: int) -> int:
-        """The line of the handler's file that reads so, nearest to where it stood; 0 where it is gone."""
-        lines = [number for number, line in enumerate(self.module.text.splitlines(), 1) if line.strip() == text.strip()]
-        return min(lines, key=lambda number: abs(number - near), default=0) if text.strip() else 0
+    def line_of(self, file: str, text: str, near: int) -> int:
+        """The line of a file that reads so, nearest to where it stood; `near` itself where it is gone."""
+        lines = [number for number, line in enumerate(self.sheet.module(file).text.splitlines(), 1) if line.strip() == text.strip()]
+        return min(lines, key=lambda number: abs(number - near), default=near) if text.strip() else near
 
 
 def boundary(route_id: str | None, blueprint: Blueprint, sources: Mapping[str, str]) -> Boundary | Unmended:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from toughen import __version__, config, store
-from toughen.errors import ToughenError
+from toughen.errors import ConfigurationError, ToughenError
 from toughen.events import Event, Found, Stage, Step
 from toughen.harden import tree
 from toughen.model.finding import Inconclusive, Proven, Refuted, Severity, Status
@@ -23,6 +23,7 @@ from toughen.report import text as text_report
 from toughen.rules import load, named
 
 if TYPE_CHECKING:
+    from toughen.events import Listener
     from toughen.model.verdict import Verdict
 
 PROVEN, CLEAN, FAILED = 10, 0, 1
@@ -115,14 +116,14 @@ def _dedented(text: str) -> str:
 
 def _settings(path: Path, *, form: str, **overrides: object) -> config.Config:
     if not path.is_dir():
-        raise config.ConfigurationError(f"{path} is not a folder", subject=path, hint="name the folder that holds the prototype")
+        raise ConfigurationError(f"{path} is not a folder", subject=path, hint="name the folder that holds the prototype")
     if form not in {"text", "json"}:
-        raise config.ConfigurationError(f"--format must be text or json, not {form!r}", subject=form)
+        raise ConfigurationError(f"--format must be text or json, not {form!r}", subject=form)
     only = overrides.pop("only", None)
     return config.read(path.resolve(), only=tuple(only) if only else None, **overrides)  # type: ignore[arg-type]
 
 
-def _progress():  # noqa: ANN202
+def _progress() -> Listener:
     def tell(event: Event) -> None:
         match event:
             case Stage(name, detail):

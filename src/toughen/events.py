@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from toughen.model.finding import Finding
+from toughen.model.finding import Finding  # noqa: TC001 - listeners may ask for the hints of these classes
 
 
 @dataclass(frozen=True, slots=True)

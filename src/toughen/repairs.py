@@ -63,8 +63,11 @@ def _taken(edge: Boundary, evidence: Evidence) -> str:
         return f"a repeated request ends in {evidence.fact('exception') or 'a 500'}, which is no taken key"
     file = evidence.location.file
     module = edge.sheet.module(file)
-    at = Boundary(edge.route, edge.blueprint, edge.sheet).line_of(evidence.fact("source"), evidence.location.line) if file == edge.file else evidence.location.line
-    return edge.sheet.put(taken(module, at or evidence.location.line))
+    at = edge.line_of(file, evidence.fact("source"), evidence.location.line)
+    repeats = json.loads(evidence.fact("fields"))[0]["field"]
+    if repeats == "body":
+        return edge.sheet.put(taken(module, at))
+    return edge.sheet.put(taken(module, at, text=f"{repeats} is taken", mention=repeats))
 
 
 def _checked(edge: Boundary, own: list[dict[str, Any]], every: list[dict[str, Any]], *, modelled: bool) -> list[str]:
@@ -87,7 +90,8 @@ def _typed(edge: Boundary, entry: dict[str, Any]) -> list[str]:
     refused = []
     bounds = _bounds(edge, entry, typed=True)
     if bounds != Bounds():
-        refused.append(edge.tighten(path, bounds))
+        reason = edge.tighten(path, bounds)
+        refused.append(reason and edge.attribute(path, bounds))
     if "null" in kinds:
         refused.append(edge.refuse_null(path))
     if "nan" in kinds:
@@ -100,7 +104,10 @@ def _parameter(edge: Boundary, entry: dict[str, Any]) -> list[str]:
     name, kinds = entry["field"], set(entry["kinds"])
     if not edge.flask:
         bounds = _bounds(edge, {**entry, "type": "string" if kinds & {"long", "nul", "empty"} else "integer"}, typed=True)
-        return [edge.parameter(name, bounds) if bounds != Bounds() else edge.cast(name)]
+        if bounds == Bounds():
+            return [edge.cast(name)]
+        reason = edge.parameter(name, bounds)
+        return [reason and edge.attribute(tuple(entry["path"]), bounds)]
     refused = []
     if kinds & {"text", "empty", "missing"}:
         refused.append(edge.cast(name))
@@ -160,7 +167,7 @@ def number(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -
                 return [edge.limit(name, bounds) if edge.flask else edge.parameter(name, bounds)]
             if edge.home(path) is not None:
                 reason = edge.tighten(path, bounds)
-                return [reason and edge.attribute(name, bounds)]
+                return [reason and edge.attribute(path, bounds)]
             if edge.read(name, casts=True) is not None:
                 return [edge.limit(name, bounds)]
             return [edge.check([Field(name, evidence.fact("type") or "number", bounds=bounds)])] if len(path) == 1 else ["the number lies deep in an untyped body"]

@@ -104,9 +104,11 @@ def bindings(text: str) -> tuple[tuple[str, str, str], ...]:
         match = re.fullmatch(r"_mark(\d+)", mark.name)
         if match is None or int(match.group(1)) >= count:
             continue
-        parent, child = mark.parent, mark
+        parent: exp.Expr | None = mark.parent
+        child: exp.Expr = mark
         while isinstance(parent, exp.Paren | exp.Cast | exp.Lower | exp.Upper | exp.Neg):
-            parent, child = parent.parent, parent
+            child = parent
+            parent = parent.parent
         other = None
         if isinstance(parent, exp.Binary):
             other = parent.left if parent.right is child else parent.right

@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING
 from toughen.model.blueprint import Place
 from toughen.model.journey import Argument, Literal, Marker
 from toughen.model.trial import Trial
-from toughen.twists import answer, body_of, changed, literal, named, parameter_of, raw_json, succeeded
+from toughen.twists import answer, body_of, changed, named, parameter_of, raw_json, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from toughen.model.blueprint import Json, Route
-    from toughen.model.journey import Call, Journey
+    from toughen.model.blueprint import Column, Json, Route, Table
+    from toughen.model.journey import Call, Journey, Value
     from toughen.model.trace import Exchange, Failure
     from toughen.rule import Target
 
 _HUGE = 10**30
+_POWER = 77013
 _LONG = 5000
 _LENGTHS = (4096, 1024, 255, 72)
 _MOST = 120
 _BATCH, _TELLING = 10, 10
 _SLOW = 1500.0
 """Milliseconds after which a request is taken to wait for something that an earlier one left behind."""
+_TICK = 1.1
 _LARGEST_CALL = 200_000
 
 
@@ -42,7 +44,7 @@ class Wrong:
     about: str
     call: Call
     before: tuple[Call, ...] = ()
-    """Honest calls that go directly in front of it."""
+    """Honest calls that go directly in front of it, more than a second earlier: some prototypes make keys of the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def crashed(exchange: Exchange) -> bool:
 
 
 def swept(target: Target, journey: Journey, route: Route) -> list[Crash]:
-    """All wrong values, several in one process; what an earlier value may have disturbed is sent once more, alone."""
+    """All wrong values, several in one process; what an earlier one may have disturbed (a key that is taken now, a lock
+    that a crash left behind) is sent once more, alone."""
     found: list[Crash] = []
     doubtful: list[Wrong] = []
     waiting = list(wrong_calls(journey.call, route))[:_MOST]
@@ -76,15 +79,14 @@ def swept(target: Target, journey: Journey, route: Route) -> list[Crash]:
         exchanges = trace.exchanges[len(journey.calls) - 1 :]
         disturbed = False
         for wrong, exchange in zip(batch, exchanges, strict=False):
-            if crashed(exchange):
-                found.append(Crash(wrong, exchange))
-            elif disturbed and not succeeded(exchange) and exchange.status != 422:  # noqa: PLR2004
+            if disturbed and not succeeded(exchange) and exchange.status != 422:  # noqa: PLR2004
                 doubtful.append(wrong)
-            disturbed = disturbed or (succeeded(exchange) and route.method != "GET")
+            elif crashed(exchange):
+                found.append(Crash(wrong, exchange))
+            disturbed = disturbed or crashed(exchange) or (succeeded(exchange) and route.method != "GET")
         if any(each.milliseconds > _SLOW or each.response is None for each in exchanges):
             size = 1
-    if changed_rows(target, route):
-        doubtful.append(Wrong("body", Place.JSON, (), "again", "the same request a second time", journey.call, (journey.call,)))
+    doubtful += repeated(target, journey, route)
     for wrong in doubtful:
         exchange = target.run(trial(journey, wrong)).last
         if crashed(exchange):
@@ -92,15 +94,38 @@ def swept(target: Target, journey: Journey, route: Route) -> list[Crash]:
     return found
 
 
-def changed_rows(target: Target, route: Route) -> bool:
-    """Whether the honest request changes rows."""
+def repeated(target: Target, journey: Journey, route: Route) -> Iterator[Wrong]:
+    """The same request a second time, and for each unique key of several, one that repeats this key only."""
     honest = target.honest(route.id)
-    return honest is not None and bool(changed(honest)) and succeeded(honest.last)
+    if honest is None or not changed(honest) or not succeeded(honest.last):
+        return
+    call = journey.call
+    yield Wrong("body", Place.JSON, (), "again", "the same request a second time", call, (call,))
+    tables = [table for each in changed(honest) if each.kind == "inserted" and (table := target.blueprint.table(each.table)) is not None]
+    names = {column.name for table in tables for column in table.columns if column.unique} | {key[0] for table in tables for key in table.uniques if len(key) == 1}
+    unique = [each for each in call.arguments if named(each) in names and each.place in {Place.JSON, Place.FORM}]
+    for kept in unique if len(unique) > 1 else ():
+        other = call
+        for each in unique:
+            if each is not kept:
+                other = other.with_argument(each.place, each.path, _another(each.value))
+        yield Wrong(named(kept), kept.place, kept.path, "again", f"a {named(kept)} that is taken", other, (call,))
+
+
+def _another(value: Value) -> Value:
+    match value:
+        case Literal(str() as text):
+            return Literal(f"z{text}")
+        case Literal(int() | float() as number) if not isinstance(number, bool):
+            return Literal(number + 1)
+        case Marker(name, shape):
+            return Marker(f"{name}-other", shape)
+    return value
 
 
 def trial(journey: Journey, wrong: Wrong) -> Trial:
     """The journey with its last call replaced by the wrong one."""
-    return Trial((*journey.calls[:-1], *wrong.before, wrong.call), journey.grants)
+    return Trial((*journey.calls[:-1], *wrong.before, wrong.call), journey.grants, apart=_TICK if wrong.before else 0.0)
 
 
 def grouped(crashes: Sequence[Crash]) -> list[list[Crash]]:
@@ -182,10 +207,18 @@ def wrong_calls(call: Call, route: Route) -> Iterator[Wrong]:
             yield Wrong("body", Place.JSON, (), "body", f"a body that is {words} instead of an object", raw_json(call, value))
         yield Wrong("body", Place.JSON, (), "text", "a body that is not JSON", replace(raw_json(call, None), raw_body="{"))
     for argument in call.arguments:
-        yield from _argument(call, argument, literal(argument))
+        yield from _argument(call, argument, _value(argument, route))
     for parameter in route.parameters:
         if parameter.place is Place.QUERY and parameter.declared and parameter.type == "integer" and call.argument(Place.QUERY, parameter.path) is None:
             yield from _argument(call, Argument(Place.QUERY, parameter.path, Literal(1)), 1, sent=False)
+
+
+def _value(argument: Argument, route: Route) -> Json:
+    """The honest value, or one of its kind where it is only known when the call is sent."""
+    if isinstance(argument.value, Literal):
+        return argument.value.value
+    parameter = parameter_of(route, argument)
+    return 1 if parameter is not None and parameter.type in {"integer", "number"} else "text"
 
 
 def _argument(call: Call, argument: Argument, value: Json, *, sent: bool = True) -> Iterator[Wrong]:
@@ -196,8 +229,7 @@ def _argument(call: Call, argument: Argument, value: Json, *, sent: bool = True)
     def wrong(kind: str, words: str, twisted: Call) -> Wrong:
         return Wrong(name, argument.place, argument.path, kind, words, twisted)
 
-    given = "text" if isinstance(argument.value, Marker) else value
-    for kind, words, bad in _plain(given) if argument.place is not Place.JSON else _json(given):
+    for kind, words, bad in _plain(value) if argument.place is not Place.JSON else _json(value):
         if not (argument.place is Place.PATH and kind in {"empty", "long", "nul"}):
             yield wrong(kind, f"{name} = {words}", call.with_argument(argument.place, argument.path, Literal(bad)))
     if argument.place is not Place.PATH and sent:
@@ -259,7 +291,7 @@ def sites(target: Target, route: Route, journey: Journey, most: int) -> tuple[li
     found: dict[str, Site] = {}
     for group in grouped(crashes)[:most]:
         first = group[0].wrong
-        key = "again" if first.kind == "again" else "+".join(dict.fromkeys(each.wrong.field for each in group))
+        key = ("again" if first.field == "body" else f"{first.field}-again") if first.kind == "again" else "+".join(dict.fromkeys(each.wrong.field for each in group))
         key = f"{key}-{first.kind}" if key in found else key
         telling = {(each.wrong.field, each.wrong.kind): each.wrong for each in reversed(group)}
         about = first.about + (f" (and {len(group) - 1} more)" if len(group) > 1 else "")
@@ -279,3 +311,26 @@ def said(exchange: Exchange) -> str:
     """The exception in one line, or the answer where the handler answered 500 by itself."""
     failure = exchange.failure
     return f"{failure.type}: {' '.join(failure.message.split())[:120]}" if failure else answer(exchange)
+
+
+def written_rows(target: Target, route: Route) -> list[tuple[Table, dict[str, Json]]]:
+    """The rows that the honest request writes; of an update that changed nothing, the rows that it read."""
+    honest = target.honest(route.id)
+    if honest is None:
+        return []
+    rows = [(each.table, each.after) for each in changed(honest) if each.kind != "deleted"]
+    if not rows and route.method in {"PUT", "PATCH"}:
+        own = [each for each in honest.last.statements if each.verb == "select" and each.text not in target.habits()]
+        rows = [(name, dict(sample)) for each in own for name in each.reads[:1] for sample in each.sample[:1]]
+    found = {name: (table, row) for name, row in rows if (table := target.blueprint.table(name)) is not None}
+    return list(found.values())
+
+
+def power(column: Column, present: Json, target: Target) -> Json:
+    """A value of power that differs from the present one and that the column takes."""
+    if isinstance(present, bool) or column.type == "boolean" or (column.type in {"integer", "any"} and column.name.lower().startswith("is_")):
+        return not present
+    if isinstance(present, int | float) or column.type in {"integer", "number"}:
+        return _POWER
+    roles = [*column.enum, *(each.role for each in target.identities if each.role), *target.blueprint.roles]
+    return next((each for each in roles if str(each).lower() != str(present).lower()), "admin")

@@ -133,3 +133,16 @@ def row_facts(changes: tuple[RowChange, ...]) -> list[str]:
         columns = ", ".join(f"{name} {each.before.get(name)!r} -> {each.after.get(name)!r}" for name in each.columns[:4]) if each.kind == "updated" else each.kind
         told.append(f"{each.table} {key}: {columns}"[:200])
     return told
+
+
+def turned_back(change: RowChange, control: Trace) -> bool:
+    """Whether a request moved a number of a row one way, where the honest request moved it the other way."""
+    for honest in changed(control):
+        if honest.table != change.table or honest.kind != "updated" or key_of(honest.before) != key_of(change.before):
+            continue
+        for name in change.columns:
+            values = (honest.before.get(name), honest.after.get(name), change.before.get(name), change.after.get(name))
+            one, two, three, four = (float(each) if isinstance(each, int | float) else 0.0 for each in values)
+            if (two - one) * (four - three) < 0:
+                return True
+    return False

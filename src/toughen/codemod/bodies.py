@@ -210,7 +210,7 @@ def _field_lines(module: Module, node: FunctionNode, name: str, item: Field, how
         presence = f"{name}.get({key}) is not None"
     else:
         presence = f"{key} in {name}"
-    wrong = _wrong(item, value)
+    wrong = _wrong(item, value, module.quote)
     test = " or ".join(wrong)
     if presence and len(wrong) > 1:
         line = f"if {presence} and ({test}):"
@@ -220,8 +220,18 @@ def _field_lines(module: Module, node: FunctionNode, name: str, item: Field, how
         line = f"if {presence} and {test}:" if presence else f"if {test}:"
         if len(line) > _WIDTH:
             line = "if (\n    " + "\n    or ".join(wrong) + "\n):"
-    refusal: Refusal = refuse(module, node, how[0], f"{item.name} must be {_NOUNS[item.type]}")
+    refusal: Refusal = refuse(module, node, how[0], f"{item.name} must be {_noun(item)}")
     return f"{line}\n{refusal.indented}"
+
+
+def _noun(item: Field) -> str:
+    """What a field must be, in words."""
+    bounds = item.bounds
+    if item.type == "string":
+        told = f" of at most {bounds.max_length} characters" if bounds.max_length is not None else ""
+        return _NOUNS[item.type] + told + (" without zero bytes" if bounds.nul is False else "")
+    low = f" above {bounds.gt}" if bounds.gt is not None else f" of at least {bounds.ge}" if bounds.ge in {0, 1} else ""
+    return _NOUNS[item.type] + low
 
 
 def _null_passes(node: FunctionNode, key: str) -> bool:
@@ -237,7 +247,7 @@ def _null_passes(node: FunctionNode, key: str) -> bool:
     return True
 
 
-def _wrong(item: Field, value: str) -> list[str]:
+def _wrong(item: Field, value: str, quote: str) -> list[str]:
     bounds = item.bounds
     if item.type == "integer":
         low = bounds.ge if bounds.ge is not None else bounds.gt
@@ -247,7 +257,7 @@ def _wrong(item: Field, value: str) -> list[str]:
         return [f"type({value}) is not int", *tests]
     if item.type == "number":
         return [f"type({value}) not in (int, float)", *bounds.violated(value), *_finite(bounds, value)]
-    return [f"not isinstance({value}, {_PYTHON[item.type]})", *bounds.violated(value)]
+    return [f"not isinstance({value}, {_PYTHON[item.type]})", *bounds.violated(value, quote)]
 
 
 def _finite(bounds: Bounds, value: str) -> list[str]:

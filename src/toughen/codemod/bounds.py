@@ -48,7 +48,7 @@ class Bounds:
         found = {name: _written(getattr(self, name)) for name in names if getattr(self, name) is not None}
         return found if self.nul is not False else {**found, "pattern": _NO_NUL}
 
-    def violated(self, value: str) -> list[str]:
+    def violated(self, value: str, quote: str = '"') -> list[str]:
         """Python tests of `value`, each true where a bound is broken; NaN breaks every bound on a number."""
         low, sign = (self.gt, "<") if self.gt is not None else (self.ge, "<=")
         high, other = (self.lt, "<") if self.lt is not None else (self.le, "<=")
@@ -62,7 +62,7 @@ class Bounds:
         if self.max_length is not None:
             tests.append(f"len({value}) > {self.max_length}")
         if self.nul is False:
-            tests.append(f'"\\x00" in {value}')
+            tests.append(f"{quote}\\x00{quote} in {value}")
         return tests
 
 
@@ -286,19 +286,19 @@ def bound_parameter(module: Module, function: str, name: str, bounds: Bounds, *,
 
 @word
 def limit(
-    module: Module, line: int, name: str, bounds: Bounds, *, status: int = 400, text: str = "", value: str = ""
+    module: Module, line: int, name: str, bounds: Bounds, *, status: int = 400, text: str = "", value: str = "", nullable: bool = False
 ) -> Draft:
     """Refuse a value outside of its bounds, in the file's style: what `line` assigns, or a path parameter.
 
     Shapes: `name = request.args.get(...)`, `int(...)`, `data.get(...)` with its line to itself: a test follows it;
     where `name` is a parameter of the function at `line`, the test opens the function; `value` is what is tested then
-    (`order.quantity`; None passes), by default the parameter. A value that may be None is
-    let pass when it was read with `.get` without default. Refuses tests that are there, and names that the statement
+    (`order.quantity`; None passes where it is `nullable`), by default the parameter. A value that may be None is let
+    pass when it was read with `.get` without default. Refuses tests that are there, and names that the statement
     does not assign.
     """
     function = module.function_at(line)
     given = {item.arg for item in ast.walk(function.args) if isinstance(item, ast.arg)}
-    tests = changed(bounds, allow_inf_nan=None).violated(value or name)
+    tests = changed(bounds, allow_inf_nan=None).violated(value or name, module.quote)
     if not tests:
         halt("no bound was given")
     broken = " or ".join(tests)
@@ -306,8 +306,8 @@ def limit(
         halt(f"{function.name} already tests {name} so")
     refusal = refuse(module, function, status, text or f"{name} is out of range")
     if name in given:
-        if value:
-            broken = f"{value} is not None and " + (broken if len(tests) == 1 else f"({broken})")
+        if nullable:
+            broken = f"{value or name} is not None and " + (broken if len(tests) == 1 else f"({broken})")
         lines = f"if {broken}:\n{refusal.indented}"
         return _opened(module, function, lines) + refusal.needs(module)
     statement = module.statement(line)

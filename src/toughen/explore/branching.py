@@ -15,14 +15,14 @@ from toughen.explore.values import Candidate, grants_power, normal, words
 from toughen.model.journey import Grant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from toughen.explore.session import Key, Plan, RouteState, Session
     from toughen.model.blueprint import Json, Table
-    from toughen.model.source import Location
     from toughen.model.trace import Exchange
 
 _FAR = 1_000_000
+_MOST_LITERALS = 4
 _SACRED = re.compile(r"token|session|migration|alembic", re.IGNORECASE)
 """Tables that no grant touches: writing an expiry there logged everybody out (notes of the spike)."""
 
@@ -47,11 +47,12 @@ def guarding(text: str, line: int) -> Guarding | None:
     except (SyntaxError, ValueError, RecursionError):
         return None
     best: tuple[int, Guarding] | None = None
-    function: ast.AST | None = None
+    function: ast.FunctionDef | ast.AsyncFunctionDef | None = None
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.lineno <= line <= (node.end_lineno or node.lineno):
-            if function is None or node.lineno >= function.lineno:  # type: ignore[attr-defined]
-                function = node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.lineno <= line <= (node.end_lineno or node.lineno):
+            continue
+        if function is None or node.lineno >= function.lineno:
+            function = node
     for node in ast.walk(function if function is not None else tree):
         if isinstance(node, ast.If):
             for suite, negated in ((node.body, False), (node.orelse, True)):
@@ -60,7 +61,7 @@ def guarding(text: str, line: int) -> Guarding | None:
                     if (best is None or size <= best[0]) and _leaves(suite):
                         best = (size, Guarding(node.test, negated, ast.unparse(node.test), _strings(suite), function))
         elif isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or node.lineno):
-            best = (0, Guarding(node.test, True, ast.unparse(node.test), "", function))
+            best = (0, Guarding(node.test, negated=True, text=ast.unparse(node.test), said="", function=function))
     return best[1] if best else None
 
 
@@ -99,7 +100,7 @@ def branch_plans(session: Session, state: RouteState, plan: Plan, exchange: Exch
     _note_roles(session, state, branch)
     yield from _mirrors(session, state, plan, traced, branch)
     yield from _values(session, state, plan, branch)
-    yield from _grants(session, state, plan, traced, branch, message(exchange) + " " + branch.said, place)
+    yield from _grants(session, plan, traced, branch, message(exchange) + " " + branch.said)
 
 
 def _note_roles(session: Session, state: RouteState, branch: Guarding) -> None:
@@ -238,12 +239,17 @@ def _literals(session: Session, node: ast.expr) -> list[Json]:
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
             return [-value]
         case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
-            return [each.value for each in items if isinstance(each, ast.Constant) and isinstance(each.value, str | int)][:4]
+            return _constants(items)
         case ast.Dict(keys=keys):
-            return [each.value for each in keys if isinstance(each, ast.Constant) and isinstance(each.value, str | int)][:4]
+            return _constants(keys)
         case ast.Name(id=name):
             return _module_constant(session, name)
     return []
+
+
+def _constants(items: Sequence[ast.expr | None]) -> list[Json]:
+    found: list[Json] = [each.value for each in items if isinstance(each, ast.Constant) and isinstance(each.value, str | int)]
+    return found[:_MOST_LITERALS]
 
 
 def _module_constant(session: Session, name: str) -> list[Json]:
@@ -256,19 +262,19 @@ def _module_constant(session: Session, name: str) -> list[Json]:
             except (ValueError, SyntaxError, MemoryError, RecursionError):
                 continue
             if isinstance(value, list | tuple | set | frozenset | dict):
-                return [each for each in value if isinstance(each, str | int)][:4]
+                found: list[Json] = [each for each in value if isinstance(each, str | int)]
+                return found[:_MOST_LITERALS]
             if isinstance(value, str | int | float):
                 return [value]
     return []
 
 
 def _grants(
-    session: Session, state: RouteState, plan: Plan, exchange: Exchange, branch: Guarding, said: str, place: Location
+    session: Session, plan: Plan, exchange: Exchange, branch: Guarding, said: str
 ) -> Iterator[Plan]:
     """Write the column that the branch reads so that the honest request passes."""
     read = [node for node in ast.walk(branch.test) if isinstance(node, ast.Attribute | ast.Subscript | ast.Name | ast.Call)]
     names = dict.fromkeys(_tail(node) for node in read)
-    del place
     rows = _rows_read(session, exchange)
     positional = any(isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int) for node in read)
     if positional:
@@ -298,7 +304,7 @@ def _which(table: Table, row: dict[str, Json]) -> tuple[tuple[str, Json], ...]:
 
 def _passing(kind: str, value: Json, branch: Guarding, name: str) -> list[Json]:
     """Values of a column that might pass the branch."""
-    literals = [each.value for each in ast.walk(branch.test) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    literals: list[Json] = [each.value for each in ast.walk(branch.test) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
     if kind == "boolean" or normal(name).startswith(("is_", "has_")) or isinstance(value, bool):
         return [0 if value else 1]
     if kind in {"datetime", "date"} or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value)):

@@ -14,7 +14,7 @@ from toughen.explore.outcomes import Depth, depth, explain, wants_identity
 from toughen.explore.prepare import prepare
 from toughen.explore.search import attempt, new_state
 from toughen.explore.session import RouteState, Session
-from toughen.explore.values import Candidate
+from toughen.explore.values import Candidate, carries_credential
 from toughen.explore.verify import verify
 from toughen.lab.credentials import Wallet, renewed
 from toughen.lab.target import LabTarget
@@ -60,6 +60,8 @@ class Explorer:
         self._deadline = time.monotonic() + self.budget
         session = Session(self.lab, self.blueprint, self.sources, Wallet())
         states = {route.id: new_state(route) for route in self.blueprint.routes if route.method in _ORDER}
+        for route in self.blueprint.routes:
+            session.asked_headers.update(dict.fromkeys(each.name for each in route.parameters if carries_credential(each)))
         done = prepare(session)
         if done:
             self.notes.append("prepared the database: " + "; ".join(done))
@@ -67,6 +69,14 @@ class Explorer:
         empty = not any(self.lab.world.tables().values())
         self.tell("looking around")
         self._round(session, states, [None])
+        if session.missing_tables and not any(self.lab.world.tables().values()):
+            # Only now did a request meet a table that is not there (every page before it was a log-in page).
+            session.missing_tables = False
+            self.notes.extend(f"prepared the database: {each}" for each in prepare(session, missing=True))
+            prepared = self.lab.world.checkpoint()
+            for state in states.values():
+                state.tried.clear()
+            self._round(session, states, [None])
         self._back_to(session, prepared)
         if empty:
             self._seeded_by_route(session, states)
@@ -76,7 +86,7 @@ class Explorer:
         session.reset()
         snapshot = self.lab.world.take()
         # Nothing that was tried while looking around is in the snapshot; what minting needed is.
-        session.baked = {index for index in range(seen, len(session.history))} if self.lab.world.databases else set()
+        session.baked = set(range(seen, len(session.history))) if self.lab.world.databases else set()
         for state in states.values():
             # Mail went to somebody who is forgotten: it is wanted again, for a user who is in the snapshot.
             if state.reached is not None and any(each.request.startswith("MAIL") for each in state.reached.exchange.outgoing):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange
 
 _SCHEMES = (("Authorization", "Bearer "), ("Authorization", ""), ("Authorization", "Token "), ("Authorization", "JWT "), ("X-Access-Token", ""), ("X-Auth-Token", ""), ("X-API-Key", ""), ("x-token", ""), ("token", ""))
+_NO_ROLE = (None, 0)
 _TOKEN = re.compile(r"^[\w\-.=+/~|:]{12,4096}$")
 
 
@@ -114,9 +115,11 @@ class Registrar:
             return None
         name = self.table.name.lower()
         for state in self.states.values():
-            if state.reached is not None and any(each.verb == "insert" and name in each.writes for each in state.reached.exchange.statements):
-                if any(password_parameter(str(key[1][-1])) for key, _ in state.reached.plan.values):
-                    return state
+            reached = state.reached
+            if reached is None or not any(each.verb == "insert" and name in each.writes for each in reached.exchange.statements):
+                continue
+            if any(password_parameter(str(key[1][-1])) for key, _ in reached.plan.values):
+                return state
         return None
 
     def _people(self) -> list[Person]:
@@ -171,7 +174,7 @@ class Registrar:
             for row in rows[:6]:
                 if key is not None:
                     session.lab.world.execute(
-                        f'UPDATE "{self.table.name}" SET "{column}" = ? WHERE "{key}" IS ?', [hashed, row[key]], self.table.name  # type: ignore[list-item]
+                        f'UPDATE "{self.table.name}" SET "{column}" = ? WHERE "{key}" IS ?', [hashed, row[key]], self.table.name  # type: ignore[list-item]  # noqa: S608
                     )
                     row[column] = hashed
             return [Person(row, PASSWORD, "row") for row in rows[:6]]  # type: ignore[arg-type]
@@ -345,7 +348,7 @@ class Registrar:
         if table is None or self.door is None:
             return
         column = role_column(table)
-        values = role_values(self.session.blueprint, table, [person.row for person in people] + self.session.rows(table.name)) if column else []  # type: ignore[operator,list-item]
+        values = role_values(self.session.blueprint, table, [person.row for person in people] + self.session.rows(table.name)) if column else []  # type: ignore[operator]
         ordinary = people[0].row.get(column) if column else None
         ordered = [ordinary, *[value for value in values if not _same_role(value, ordinary)]]
         waiting = list(people)
@@ -395,7 +398,7 @@ class Registrar:
         assert self.table is not None
         keys = [each.name for each in self.table.columns if each.primary_key] or list(person.row)[:1]
         done = self.session.lab.world.execute(
-            f'UPDATE "{self.table.name}" SET "{column}" = ? WHERE "{keys[0]}" IS ?', [value, person.row.get(keys[0])], self.table.name
+            f'UPDATE "{self.table.name}" SET "{column}" = ? WHERE "{keys[0]}" IS ?', [value, person.row.get(keys[0])], self.table.name  # noqa: S608
         )
         if done:
             person.row[column] = value
@@ -408,10 +411,10 @@ class Registrar:
         table = self.table.name if self.table else None
         if door.forge is not None and door.header is not None:
             function, column = door.forge
-            for each, given, token in forgeries(session, person.row):
-                if each == function and given == column:
+            for each, of, forged in forgeries(session, person.row):
+                if each == function and of == column:
                     arguments: tuple[Json, ...] = (_argument(column, person.row),)
-                    return Identity(name, role, Credential(((door.header[0], door.header[1] + token),)), "forged", person.row, table, header=door.header, forge=(function, arguments))
+                    return Identity(name, role, Credential(((door.header[0], door.header[1] + forged),)), "forged", person.row, table, header=door.header, forge=(function, arguments))
             return None
         credential = basic(str(person.row.get(door.basic)), str(person.password)) if door.basic else Credential()
         if door.basic and not door.basic_login:
@@ -429,8 +432,8 @@ class Registrar:
         if depth(exchange) is not Depth.SUCCESS or exchange.response is None:
             return None
         if door.cookie:
-            given = cookies(exchange.response.headers)
-            return Identity(name, role, Credential(cookies=tuple(given.items())), person.how, person.row, table, login=login)
+            held = Credential(cookies=tuple(cookies(exchange.response.headers).items()))
+            return Identity(name, role, held, person.how, person.row, table, login=login)
         token = dict(tokens(exchange.response.json)).get(door.token)
         if token is None or door.header is None:
             return None
@@ -474,7 +477,7 @@ def _argument(column: str, row: dict[str, Json]) -> Json:
 def _same_role(one: Json, other: Json) -> bool:
     if isinstance(one, bool | int) and isinstance(other, bool | int):
         return bool(one) == bool(other)
-    return str(one).lower() == str(other).lower() or ({one, other} <= {None, 0})
+    return str(one).lower() == str(other).lower() or (one in _NO_ROLE and other in _NO_ROLE)
 
 
 def _label(value: Json, *, ordinary: bool, column: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from toughen import sql
 from toughen.explore.outcomes import Depth, depth, message
-from toughen.explore.values import Candidate, Origin, grants_power, normal, words
+from toughen.explore.values import Candidate, Origin, carries_credential, grants_power, normal, words
 from toughen.lab.requests import text_of
 from toughen.model.blueprint import Parameter, Place
 
@@ -38,7 +38,9 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
         key: Key = (place, tuple(demand.key))
         name = str(demand.key[-1])
         csrf = "csrf" in normal(name) or "xsrf" in normal(name)
-        if place in {Place.HEADER, Place.COOKIE} and not csrf and (normal(name) in _CREDENTIAL or not demand.required):
+        if place in {Place.HEADER, Place.COOKIE} and not csrf and (
+            normal(name) in _CREDENTIAL or not demand.required or carries_credential(Parameter(Place.HEADER, (name,)))
+        ):
             continue
         if place is Place.COOKIE or (csrf and not _tokens_of_own(session)):
             continue
@@ -165,7 +167,7 @@ def candidates(session: Session, state: RouteState, parameter: Parameter) -> Ite
         yield Candidate(parameter.example, "schema")
     key = (parameter.place, parameter.path)
     wanted = f"{_single(_holder(state, parameter))}_id" if normal(name) in {"id", "pk"} else normal(name)
-    refers = parameter.place is Place.PATH or wanted.endswith("_id") or wanted.endswith("_number")
+    refers = parameter.place is Place.PATH or wanted.endswith(("_id", "_number"))
     if refers:
         seen = [each for each in session.pool.find(wanted) if _fits(parameter, each.value)]
         yield from seen[:3]
@@ -239,6 +241,8 @@ def invalid_fields(state: RouteState, plan: Plan, exchange: Exchange, session: S
     changes: dict[Key, Candidate] = {}
     for place, path, text in _complaints(body):
         key = _key_for(state, plan, place, path)
+        if key[0] is Place.HEADER and carries_credential(Parameter(key[0], key[1])):
+            continue
         parameter = state.parameters.get(key) or Parameter(key[0], key[1], required=True, declared=False)
         parameter = _corrected(parameter, text)
         state.parameters[key] = parameter
@@ -255,9 +259,9 @@ def _complaints(body: Json) -> Iterator[tuple[str, tuple[str | int, ...], str]]:
         found = body.get(name)
         if isinstance(found, list):
             for each in found[:20]:
-                if isinstance(each, dict) and isinstance(each.get("loc"), list):
-                    place, *path = each["loc"]
-                    yield str(place), tuple(path), f"{each.get('type', '')} {each.get('msg', '')}"
+                if isinstance(each, dict) and isinstance(where := each.get("loc"), list) and where:
+                    path = tuple(step for step in where[1:] if isinstance(step, str | int))
+                    yield str(where[0]), path, f"{each.get('type', '')} {each.get('msg', '')}"
         elif isinstance(found, dict):
             for key, each in list(found.items())[:20]:
                 if key in {"json", "form", "query", "querystring", "headers"} and isinstance(each, dict):

@@ -29,8 +29,8 @@ class Depth(IntEnum):
     SUCCESS = 6
 
 
-def depth(exchange: Exchange) -> Depth:
-    """How far this request came."""
+def depth(exchange: Exchange, *, identified: bool = False) -> Depth:
+    """How far this request came; `identified` when it carried a credential that works elsewhere."""
     response = exchange.response
     if response is None:
         return Depth.DEAD
@@ -41,13 +41,18 @@ def depth(exchange: Exchange) -> Depth:
     if status < 400:  # noqa: PLR2004
         if 300 <= status < 400 and status != 304:  # noqa: PLR2004
             target = response.header("Location") or ""
-            return Depth.REFUSED if _LOGIN_PAGE.search(target.partition("?")[0]) and not exchange.target.startswith(target) else Depth.SUCCESS
+            to_login = bool(_LOGIN_PAGE.search(target.partition("?")[0])) and not exchange.target.startswith(target)
+            # Log-out and sign-up send everybody to the log-in page; a guard sends those who are not logged in.
+            wrote = any(each.writes and each.rows != 0 for each in exchange.statements)
+            return Depth.REFUSED if to_login and ("next=" in target or not (identified or wrote)) else Depth.SUCCESS
+        if _form_again(exchange):
+            return Depth.INVALID
         if not soft_failure(exchange):
             return Depth.SUCCESS
         if _ALREADY.search(text):
             return Depth.CONFLICT
         return Depth.REFUSED if _IDENTITY.search(text) and "invalid" not in text.lower() else Depth.INVALID
-    if status == 401:  # noqa: PLR2004
+    if status == 401 or _lacks_credential(exchange):  # noqa: PLR2004
         return Depth.REFUSED
     if status == 403:  # noqa: PLR2004
         return Depth.CONFLICT if _ALREADY.search(text) else Depth.REFUSED
@@ -56,6 +61,26 @@ def depth(exchange: Exchange) -> Depth:
     if status == 409 or (status == 400 and _ALREADY.search(text)):  # noqa: PLR2004
         return Depth.CONFLICT
     return Depth.INVALID
+
+
+def _form_again(exchange: Exchange) -> bool:
+    """A page that shows its form once more instead of doing what was sent."""
+    response = exchange.response
+    if response is None or exchange.method not in {"POST", "PUT", "PATCH"} or "html" not in (response.header("content-type") or ""):
+        return False
+    return "<form" in response.body.lower() and not any(each.writes for each in exchange.statements)
+
+
+def _lacks_credential(exchange: Exchange) -> bool:
+    """A 422 for want of a header that carries a credential (`token: str = Header(...)`)."""
+    body = exchange.response.json if exchange.response else None
+    details = body.get("detail") if isinstance(body, dict) else None
+    if exchange.status != 422 or not isinstance(details, list):  # noqa: PLR2004
+        return False
+    return any(
+        isinstance(each, dict) and isinstance(each.get("loc"), list) and each["loc"][:1] == ["header"] and _IDENTITY.search(str(each["loc"][-1]))
+        for each in details
+    )
 
 
 def soft_failure(exchange: Exchange) -> bool:
@@ -86,7 +111,7 @@ def message(exchange: Exchange) -> str:
 
 def wants_identity(exchange: Exchange) -> bool:
     """Refused for want of a credential."""
-    return depth(exchange) is Depth.REFUSED and (exchange.status in {401, 302, 303, 307} or not _AUTHORITY.search(message(exchange)))
+    return depth(exchange) is Depth.REFUSED and (exchange.status in {401, 422, 302, 303, 307} or not _AUTHORITY.search(message(exchange)))
 
 
 def explain(exchange: Exchange) -> str:

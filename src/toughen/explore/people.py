@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
     from toughen.model.blueprint import Blueprint, Json, Table
 
-_PASSWORD = re.compile(r"^(hashed_?|encrypted_?|user_?)?(password|passwd|pwd|passphrase|passcode)(_?(hash|hashed|digest))?$|^hash(ed)?_(password|pwd)$|^pass$", re.IGNORECASE)
+_PASSWORD = re.compile(
+    r"^(hashed_?|encrypted_?|user_?)?(password|passwd|pwd|passphrase|passcode)(_?(hash|hashed|digest|salt))?\d?$"
+    r"|^hash(ed)?(_(password|pwd|pass))?$|^(pw|pass)(_?hash)?$",
+    re.IGNORECASE,
+)
+HASHED = re.compile(r"^\$2[abxy]\$|^\$argon2|^pbkdf2:|^scrypt:|^\$pbkdf2|^\$5\$|^\$6\$|^[0-9a-f]{64}$|^[0-9a-f]{128}$")
+"""How stored passwords look."""
 _ROLE = re.compile(r"^(user_?)?role$|^user_?type$|^account_?type$|^is_?(admin|superuser|staff|manager|vendor|seller)$|^admin$|^superuser$|^access_?level$", re.IGNORECASE)
 
 

@@ -15,7 +15,7 @@ _SCRIPT = re.compile(r"(^|[_-])(init|create|setup|seed|seeds|populate|bootstrap|
 _SEED = re.compile(r"seed|populate|fixture|sample|demo|initial", re.IGNORECASE)
 
 
-def prepare(session: Session) -> list[str]:
+def prepare(session: Session, *, missing: bool = False) -> list[str]:
     """Create tables and seeds until no statement fails for want of a table; what was done, in words.
 
     Order (each step only while tables are missing): the entry's own `__main__` block, migrations, `create_all`,
@@ -26,8 +26,9 @@ def prepare(session: Session) -> list[str]:
     root = lab.project / lab.entry.import_root
     steps = [("main_block", None), ("migrations", None), ("create_all", None), *(("script", each) for each in _scripts(session))]
     for step, script in steps:
-        if not _missing(session):
+        if not (missing or _missing(session)):
             break
+        missing = False
         session.reset()
         match step:
             case "main_block" | "create_all":
@@ -66,7 +67,7 @@ def _missing(session: Session) -> bool:
             session.lab.world.rollback(checkpoint)
             if session.missing_tables:
                 return True
-    return bool(wanted) and not wanted & there and bool(session.lab.opened or session.blueprint.database == "sqlite")
+    return bool(wanted) and not wanted & there
 
 
 def _empty(session: Session) -> bool:

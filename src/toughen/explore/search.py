@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toughen.explore.session import Key
-    from toughen.model.blueprint import Json
+    from toughen.model.blueprint import Json, Route
     from toughen.model.trace import Exchange
 
 BUDGET = 28
@@ -30,7 +30,7 @@ _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 _CREDENTIAL_COLUMNS = ("password", "passwd", "hash", "email", "username", "role", "admin", "active", "token")
 
 
-def new_state(route) -> RouteState:  # noqa: ANN001
+def new_state(route: Route) -> RouteState:
     """What is known about a route before the first request."""
     parameters = {(each.place, each.path): each for each in route.parameters}
     body = route.body
@@ -59,10 +59,10 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
             continue
         seen.add(plan.signature)
         checkpoint = session.lab.world.checkpoint() if state.route.method in _MUTATING or plan.grants else {}
-        granted = all([session.lab.world.write(grant) for grant in plan.grants])
+        granted = sum(session.lab.world.write(grant) for grant in plan.grants) == len(plan.grants)
         exchange = session.send(plan.call(state.route, identity, state.body))
         spent += 1
-        deep = depth(exchange)
+        deep = depth(exchange, identified=identity is not None)
         if deep is Depth.SUCCESS and granted:
             better = _deepen(session, state, plan, exchange, identity) if spent < budget else None
             if better is not None:

@@ -28,6 +28,15 @@ def grants_power(name: str) -> bool:
     return bool(_POWER.search(name))
 
 
+_CREDENTIAL = re.compile(r"(^|_)(authorization|auth|token|api_?key|apikey|jwt|session|secret|bearer)(_|$)")
+
+
+def carries_credential(parameter: Parameter) -> bool:
+    """Whether a header is the identity's own business: who asks, and not what is asked for."""
+    name = normal(parameter.name)
+    return parameter.place is Place.HEADER and bool(_CREDENTIAL.search(name)) and not re.search(r"csrf|xsrf|idempot", name)
+
+
 def words(name: str) -> list[str]:
     """`productId` and `product_id` -> ["product", "id"]."""
     return [part for part in re.split(r"[^a-z0-9]+", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()) if part]
@@ -145,9 +154,9 @@ class Maker:
                 return {}
         return _sized(parameter, self.text(name, parameter.format, number))
 
-    def text(self, name: str, form: str | None, number: int) -> str:
+    def text(self, name: str, form: str | None, number: int) -> str:  # noqa: C901 - one case for each kind of name
         """A string that fits the name or format."""
-        parts = set(words(name))
+        parts = {re.sub(r"\d+$", "", part) for part in words(name)}
         joined = normal(name)
         if form == "email" or "email" in parts or joined.endswith("mail"):
             return f"tg{number}@example.com"
@@ -272,7 +281,7 @@ def required(parameters: Sequence[Parameter], *, every: bool = False) -> list[Pa
     for each in parameters:
         if each.place in {Place.HEADER, Place.COOKIE} and not each.required:
             continue
-        if each.place is Place.HEADER and normal(each.name) in {"authorization", "x_api_key", "x_auth_token", "x_access_token", "cookie"}:
+        if carries_credential(each) or (each.place is Place.HEADER and normal(each.name) == "cookie"):
             continue
         if each.path in containers and each.type in {"object", "array", "any"}:
             continue

@@ -54,7 +54,7 @@ def _as_before(trace: Trace, entry: Entry) -> bool:
     """Every step answered, the last with the status that it had, and it wrote where it wrote."""
     if any(exchange.response is None or exchange.response.status >= 400 for exchange in trace.exchanges[:-1]):  # noqa: PLR2004
         return False
-    if depth(trace.last) is not Depth.SUCCESS or trace.last.status != entry.exchange.status:
+    if depth(trace.last, identified=entry.call.identity is not None) is not Depth.SUCCESS or trace.last.status != entry.exchange.status:
         return False
     wrote = any(statement.writes and statement.rows != 0 for statement in entry.exchange.statements)
     return not wrote or any(statement.writes for statement in trace.last.statements)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toughen.errors import LabError
 from toughen.events import Stage, Step, silent
@@ -45,6 +45,8 @@ class Hardening:
     _suite: SuiteResult | None = None
     _snapshot: Snapshot | None = None
     _outcomes: dict[str, MendOutcome] = field(default_factory=dict)
+    _facts: dict[str, Any] | None = None
+    """What the application said of itself when the tree as it is now was booted: its lines are those of the tree."""
 
     def run(self, *, write: bool, commit: bool) -> Verdict:
         """Try every mend; with `write`, those that were kept are written to the user's tree."""
@@ -93,7 +95,7 @@ class Hardening:
         if rule is None:
             return Unmended(f"this version has no rule {finding.break_id}")
         sources = read(tree)
-        blueprint = join(survey(sources, app=self.verdict.blueprint.entry.target if self.verdict.blueprint.entry else None), self.target.lab.facts, sources)
+        blueprint = join(survey(sources, app=self.verdict.blueprint.entry.target if self.verdict.blueprint.entry else None), self._facts or self.target.lab.facts, sources)
         last: MendOutcome = Unmended("no repair is known for this shape of code")
         for number, offer in enumerate(rule.mend(finding, blueprint, sources.texts)):
             if number >= MOST_VARIANTS:
@@ -138,6 +140,7 @@ class Hardening:
                             pass
                 fault = self._changed(target, finding) or self._tests(tree)
                 if fault is None:
+                    self._facts = mended.facts
                     self._spare(target, finding)
                 return fault
         except LabError as error:

@@ -51,7 +51,8 @@ def run_suite(lab: Lab, tree: Path, suite: Suite) -> SuiteResult:
     except (OSError, ET.ParseError):
         lines = output.strip().splitlines()
         return SuiteResult(frozenset(), problem=f"they do not run: {lines[-1][:160] if lines else f'exit code {code}'}")
-    passed, failed = set(), set()
+    passed: set[str] = set()
+    failed: set[str] = set()
     for case in cases:
         name = f"{case.get('classname')}::{case.get('name')}"
         bad = any(child.tag in {"failure", "error", "skipped"} for child in case)

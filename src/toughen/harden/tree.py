@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toughen.errors import DirtyTreeError
@@ -13,18 +11,18 @@ from toughen.store import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from toughen.model.patch import FileChange, Patch
 
 
 def diff(changes: Iterable[FileChange]) -> str:
     """A unified diff that `git apply` takes."""
-    parts = []
+    parts: list[str] = []
     for change in changes:
         old = "/dev/null" if change.before == "" else f"a/{change.file}"
         lines = difflib.unified_diff(_lines(change.before), _lines(change.after), old, f"b/{change.file}", n=3)
-        for line in lines:
-            parts.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
+        parts.extend(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
     return "".join(parts)
 
 
@@ -42,7 +40,7 @@ def put(root: Path, changes: Iterable[FileChange]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         mode = place.stat().st_mode & 0o777 if place.exists() else 0o644
         write(place, change.after.encode("utf-8"))
-        os.chmod(place, mode)
+        place.chmod(mode)
 
 
 def undo(root: Path, changes: Iterable[FileChange]) -> None:

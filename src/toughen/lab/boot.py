@@ -378,7 +378,8 @@ def copy_project(root: Path, destination: Path) -> None:
         left_out = []
         for name in names:
             path = os.path.join(folder, name)
-            if (name in _SKIPPED and os.path.isdir(path)) or (os.path.islink(path) and not os.path.realpath(path).startswith(str(root.resolve()) + os.sep)):
+            outside = os.path.islink(path) and not os.path.realpath(path).startswith(str(root.resolve()) + os.sep)
+            if outside or (name in _SKIPPED and os.path.isdir(path)):
                 left_out.append(name)
             elif os.path.isfile(path):
                 total += os.path.getsize(path)

@@ -131,10 +131,10 @@ def build(wanted: Needs, *, cache: Path | None = None) -> Environment:
         marker = place / "complete.json"
         python = place / "bin" / "python"
         if marker.is_file() and python.exists():
-            return Environment(python, version, wanted.origin, cached=True, notes=tuple([*notes, *json.loads(marker.read_text())["notes"]]))
+            return Environment(python, version, wanted.origin, cached=True, notes=(*notes, *json.loads(marker.read_text())["notes"]))
         extra = _install(place, python, version, wanted)
         marker.write_text(json.dumps({"notes": extra}))
-    return Environment(python, version, wanted.origin, cached=False, notes=tuple([*notes, *extra]))
+    return Environment(python, version, wanted.origin, cached=False, notes=(*notes, *extra))
 
 
 def missing(said: str) -> str | None:
@@ -186,6 +186,7 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
             return [*notes, f"packages as of {wanted.as_of}, the day of the last commit"] if dated else notes
         if dated:
             dated = []
+            notes.append(f"packages as of {wanted.as_of}, the day of the last commit, do not install on Python {version}: took current ones")
             continue
         lost = re.search(r"Because ([A-Za-z0-9._-]+) was not found|`?([A-Za-z0-9._-]+)`? was not found in the package registry", failed)
         name = (lost.group(1) or lost.group(2)) if lost else None
@@ -206,7 +207,7 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
 
 
 def _reason(text: str) -> str:
-    lines = [line.strip(" ╰─▶×") for line in text.splitlines() if line.strip()]
+    lines = [line.strip(" ╰─▶\N{MULTIPLICATION SIGN}") for line in text.splitlines() if line.strip()]
     return (lines[-1] if lines else "no reason given")[:160]
 
 

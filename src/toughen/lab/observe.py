@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -78,10 +79,8 @@ def _response(frame: dict[str, Any]) -> Response:
     whole = not isinstance(size, int) or size == len(body)
     parsed, is_json = None, False
     if whole and text[:1] in tuple('{["0123456789-tfn'):
-        try:
+        with contextlib.suppress(ValueError, RecursionError):
             parsed, is_json = json.loads(text), True
-        except (ValueError, RecursionError):
-            pass
     return Response(frame["status"], headers, text, size if isinstance(size, int) else len(body), parsed, is_json)
 
 

@@ -77,9 +77,8 @@ def readable_for(python: Path) -> list[str]:
     folders.append(python.resolve().parent.parent)
     for package_folder in (python.parent.parent / "lib").glob("python3*/site-packages"):
         for pth in package_folder.glob("*.pth"):
-            for line in pth.read_text(errors="replace").splitlines():
-                if line.startswith("/") and Path(line).is_dir():
-                    folders.append(Path(line))
+            lines = pth.read_text(errors="replace").splitlines()
+            folders.extend(Path(line) for line in lines if line.startswith("/") and Path(line).is_dir())
     return [str(folder) for folder in dict.fromkeys(folders)]
 
 

@@ -47,22 +47,27 @@ class World:
     """Copy of the project as it was when the snapshot was taken, for files that a trial writes."""
     databases: list[str] = field(default_factory=list)
     """Paths of SQLite files relative to root."""
+    _opened: set[str] = field(default_factory=set)
     _memory: dict[str, sqlite3.Connection] = field(default_factory=dict)
     _start: dict[str, Table] = field(default_factory=dict)
     _keys: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
 
     def discover(self, named: Iterable[str] = ()) -> None:
-        """Find the databases: SQLite files below the root, and those that the agent saw opened."""
-        found = set(self.databases)
+        """Find the databases: those that the agent saw opened; before it saw any, every SQLite file below the root."""
+        opened = {os.path.relpath(path, self.root) for path in named if (_is_database(path) or _empty(path)) and os.path.realpath(path).startswith(str(self.root.resolve()) + os.sep)}
+        self._opened |= opened
+        if self._opened:
+            # A database that lies about and is not opened is no state of the prototype's.
+            self.databases = sorted(each for each in self._opened if (self.root / each).exists())
+            self._keys.clear()
+            return
+        found: set[str] = set()
         for folder, folders, files in os.walk(self.root):
             folders[:] = [name for name in folders if name not in {"node_modules", ".git", "__pycache__"}]
             for name in files:
                 path = os.path.join(folder, name)
                 if _is_database(path):
                     found.add(os.path.relpath(path, self.root))
-        for path in named:
-            if _is_database(path) and os.path.realpath(path).startswith(str(self.root.resolve()) + os.sep):
-                found.add(os.path.relpath(path, self.root))
         self.databases = sorted(found)
         self._keys.clear()
 
@@ -170,13 +175,13 @@ class World:
                 continue
             try:
                 with contextlib.closing(self._open(name)) as live:
-                    for table, keys in self._tables_of(name, live):
+                    for table, keys in self._tables_of(live):
                         found.setdefault(table, _read(live, table, keys))
             except sqlite3.Error:
                 continue
         return found
 
-    def _tables_of(self, name: str, live: sqlite3.Connection) -> list[tuple[str, list[str]]]:
+    def _tables_of(self, live: sqlite3.Connection) -> list[tuple[str, list[str]]]:
         names = [
             row[0]
             for row in live.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
@@ -193,7 +198,7 @@ class World:
         wanted = table.lower()
         for name in self.databases:
             with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
-                for each, keys in self._tables_of(name, live):
+                for each, keys in self._tables_of(live):
                     if each.lower() == wanted:
                         return list(_read(live, each, keys).values())
         return []
@@ -233,13 +238,18 @@ class World:
         """Run one statement of the lab's own on the database that holds `table`; True when it touched a row."""
         for name in self.databases:
             with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
-                if any(each.lower() == table.lower() for each, _ in self._tables_of(name, live)):
+                if any(each.lower() == table.lower() for each, _ in self._tables_of(live)):
                     return live.execute(statement, values).rowcount > 0
         return False
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _empty(path: str) -> bool:
+    """A database that was opened and never written is an empty file."""
+    return os.path.isfile(path) and os.path.getsize(path) == 0
 
 
 def _is_database(path: str) -> bool:

@@ -9,7 +9,7 @@ from typing_extensions import TypeAliasType
 
 from toughen.model.source import Location
 
-Json = TypeAliasType("Json", "None | bool | int | float | str | list[Json] | dict[str, Json]")
+Json = TypeAliasType("Json", "bool | int | float | str | list[Json] | dict[str, Json] | None")
 """Any JSON value."""
 
 

@@ -17,4 +17,5 @@ class Location:
     """Qualified name of the enclosing function (`Users.create`), None at module level."""
 
     def __str__(self) -> str:
+        """`main.py:12 in transfer`."""
         return f"{self.file}:{self.line}" + (f" in {self.function}" if self.function else "")

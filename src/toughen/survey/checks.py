@@ -57,6 +57,7 @@ class Checks(Expressions):
         return []
 
     def keyed(self, left: ast.expr, right: ast.expr) -> list[Origin]:
+        """Values that `left in right` asks for."""
         holder = self.origin(right)
         if holder is None or holder.place is None:
             return []
@@ -68,6 +69,7 @@ class Checks(Expressions):
         return []
 
     def listed(self, node: ast.expr) -> list[Origin]:
+        """Values that a list or a comprehension over keys asks for."""
         match node:
             case (
                 ast.GeneratorExp(elt=element, generators=[generator])

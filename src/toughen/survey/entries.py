@@ -161,9 +161,9 @@ def candidates(graph: Graph) -> list[Candidate]:
     for file, facts in project.facts.items():
         for seen in facts.sightings:
             # A file that imports an application from elsewhere and runs it is where the project itself starts.
-            if seen.kind == "main" and seen.text in facts.imports and (run := graph.find(file, "", seen.text)):
-                if graph.routers[run].kind in APPLICATIONS:
-                    found[file, seen.text] = Candidate(file, seen.text, graph.routers[run].kind, run)
+            run = graph.find(file, "", seen.text) if seen.kind == "main" and seen.text in facts.imports else None
+            if run and graph.routers[run].kind in APPLICATIONS:
+                found[file, seen.text] = Candidate(file, seen.text, graph.routers[run].kind, run)
         for name in facts.assigned:
             if (file, name) not in found and (held := _assigned_from_factory(graph, file, name)):
                 found[file, name] = Candidate(file, name, graph.routers[held].kind, held)

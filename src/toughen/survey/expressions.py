@@ -38,6 +38,7 @@ class Expressions(ABC):
     """The expressions of one function; names hold origins."""
 
     def __init__(self, reader: Follower, symbol: Symbol, known: dict[str, Origin]) -> None:
+        """Take who follows calls, the function that is read, and what its names hold."""
         self.reader = reader
         self.project = reader.project
         self.reading = reader.reading
@@ -71,6 +72,7 @@ class Expressions(ABC):
         """Values that `left in right` asks for."""
 
     def literal(self, node: ast.expr) -> list[Json] | None:
+        """The constants that an expression is made of, None where it is not constant."""
         if isinstance(node, ast.Name) and node.id in self.lists:
             return self.lists[node.id]
         if isinstance(node, ast.Name) and (node.id in self.known or node.id in self.keys):
@@ -83,6 +85,7 @@ class Expressions(ABC):
         return self.value(node)
 
     def value(self, node: ast.expr | None) -> Origin | None:  # noqa: C901, PLR0912 - one case for each form
+        """The origin of an expression; what it reads is noted."""
         match node:
             case None | ast.Constant():
                 return None
@@ -138,16 +141,19 @@ class Expressions(ABC):
                 return None
 
     def is_request(self, name: str) -> bool:
+        """Whether a name is the request object of the framework."""
         target = self.project.facts[self.file].imports.get(name, "")
         return target in {"flask.request", "quart.request", "connexion.request", "starlette.requests.request"} or (
             name == "flask" and target == "flask"
         )
 
     def root(self, place: Place) -> Origin:
+        """The whole of one place of the request."""
         self.reading.roots.add(place)
         return Origin(place)
 
     def read(self, origin: Origin, *, required: bool = False, default: Json = None) -> Origin:
+        """Note that a value is read."""
         note = self.reading.note(origin)
         if required and not self.softly and origin not in self.optional:
             note.required = True
@@ -156,6 +162,7 @@ class Expressions(ABC):
         return origin
 
     def item(self, owner: ast.expr, index: ast.expr) -> Origin | None:
+        """The origin of `owner[index]`."""
         holder = self.value(owner)
         if holder is None or holder.place is None:
             self.value(index)
@@ -175,6 +182,7 @@ class Expressions(ABC):
         return None
 
     def compare(self, node: ast.Compare) -> None:
+        """Read a comparison: literals tell kinds and enumerations."""
         left = self.value(node.left)
         for operator, right in zip(node.ops, node.comparators, strict=True):
             origin = self.value(right)
@@ -199,6 +207,7 @@ class Expressions(ABC):
                     note.type = "number" if isinstance(value, float) else type_of(note.default) or "number"
 
     def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Origin | None:
+        """The origin of what a comprehension makes."""
         saved, keys = dict(self.known), dict(self.keys)
         result: Origin | None = None
         for generator in node.generators:
@@ -222,6 +231,7 @@ class Expressions(ABC):
         return result
 
     def call(self, node: ast.Call) -> Origin | None:
+        """The origin of what a call returns."""
         func = node.func
         if isinstance(func, ast.Attribute):
             holder = self.value(func.value)
@@ -289,6 +299,7 @@ class Expressions(ABC):
         return self.enter(node, given, named)
 
     def method(self, node: ast.Call, holder: Origin, attr: str) -> object:  # noqa: C901 - one case for each method
+        """The origin of what a method returns; NotImplemented where it is no method of a request value."""
         if holder.place is None:
             if holder.path == ("raw",):
                 return holder if attr in {"decode", "strip"} else NotImplemented

@@ -178,8 +178,9 @@ def target_of(project: Project, file: str, node: ast.expr) -> Symbol | str:
 
 
 def dependency_function(project: Project, file: str, node: ast.expr) -> tuple[Symbol, Function] | None:
-    """The function that runs for a dependency: itself, `__call__` of an instance, `__init__` of a class, or the inner
-    function of a factory.
+    """The function that runs for a dependency.
+
+    It is the dependency itself, `__call__` of an instance, `__init__` of a class, or the inner function of a factory.
     """
     found = target_of(project, file, node)
     if not isinstance(found, Symbol):

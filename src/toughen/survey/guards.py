@@ -197,9 +197,7 @@ def _literals(project: Project, file: str, call: ast.Call) -> tuple[str, ...]:
         *(each.value for each in call.keywords if each.arg not in {"optional", "fresh", "scheme"}),
     ):
         value = project.fold(node, file)
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, str):
-                found.append(each)
+        found.extend(each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str))
     return _unique(found)
 
 

@@ -55,9 +55,11 @@ def operations(document: object) -> tuple[Operation, ...]:
         item = reader.follow(item)  # noqa: PLW2901 - the same item, its reference followed
         if not isinstance(item, dict):
             continue
-        for method in _METHODS:
-            if isinstance(operation := item.get(method), dict):
-                found.append(reader.operation(method.upper(), prefix + str(path), item, operation))
+        found.extend(
+            reader.operation(method.upper(), prefix + str(path), item, operation)
+            for method in _METHODS
+            if isinstance(operation := item.get(method), dict)
+        )
     return tuple(found)
 
 
@@ -248,10 +250,11 @@ class _Reader:
 
     def merged(self, schema: object, depth: int = 0) -> dict[str, Any]:
         """The schema with references followed, `allOf` joined, and the first alternative that is not null."""
-        node: dict[str, Any] = self.follow(schema)
+        found = self.follow(schema)
         self.budget[0] -= 1
-        if not isinstance(node, dict) or depth > _DEEPEST or self.budget[0] <= 0:
+        if not isinstance(found, dict) or depth > _DEEPEST or self.budget[0] <= 0:
             return {}
+        node: dict[str, Any] = found
         if isinstance(parts := node.get("allOf"), list):
             whole: dict[str, Any] = {}
             for part in parts:

@@ -63,11 +63,12 @@ def _host_in_function(project: Project, file: str, line: int) -> str | None:
         return None
     local = _locals(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-            if node.func.attr in {"get", "post", "put", "patch", "delete", "request", "urlopen"}:
-                for value in node.args[:2]:
-                    if host := host_of(project, file, value, local):
-                        return host
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if node.func.attr in {"get", "post", "put", "patch", "delete", "request", "urlopen"}:
+            for value in node.args[:2]:
+                if host := host_of(project, file, value, local):
+                    return host
     return None
 
 

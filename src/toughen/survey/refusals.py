@@ -115,10 +115,6 @@ def _messages(node: ast.AST) -> tuple[str, ...]:
 
 def denials(body: list[ast.stmt]) -> list[Refusal]:
     """Every 401, 403 and redirect to log-in in these statements, inner functions included."""
-    found = []
-    for statement in body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.stmt) and (refusal := refuses(node)) is not None:
-                if refusal.status in {UNAUTHORIZED, FORBIDDEN, 302}:
-                    found.append(refusal)
-    return found
+    statements = (node for statement in body for node in ast.walk(statement) if isinstance(node, ast.stmt))
+    refused = (refusal for node in statements if (refusal := refuses(node)) is not None)
+    return [refusal for refusal in refused if refusal.status in {UNAUTHORIZED, FORBIDDEN, 302}]

@@ -91,9 +91,9 @@ def _class_table(project: Project, symbol: Symbol, definition: Definition) -> Ta
     table_name = _table_name(project, symbol, node)
     read = _Columns()
     for each in reversed(above):
-        if isinstance(each, Symbol) and (inner := project.klass(each)) is not None:
-            if _table_name(project, each, inner) is None:
-                _class_columns(project, each, inner, read, sqlmodel=sqlmodel)
+        inner = project.klass(each) if isinstance(each, Symbol) else None
+        if isinstance(each, Symbol) and inner is not None and _table_name(project, each, inner) is None:
+            _class_columns(project, each, inner, read, sqlmodel=sqlmodel)
     _class_columns(project, symbol, node, read, sqlmodel=sqlmodel)
     if table_name is None:
         if sqlmodel:

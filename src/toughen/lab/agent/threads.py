@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Any, List
+from typing import Any
 
 from . import frames
 from .recorder import RECORDER
 
 PATIENCE = 1.0
 """Seconds that a request waits for the threads which it started."""
-_SPAWNED: List[threading.Thread] = []
+_SPAWNED: list[threading.Thread] = []
 
 
 def install() -> None:

@@ -11,19 +11,19 @@ from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.sweep import power, written_rows
 from toughen.twists import POWER, answer, changed, row_facts, shown, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from toughen.model.blueprint import Blueprint, Column, Json, Route, Table
+    from toughen.model.blueprint import Blueprint, Json, Route
     from toughen.model.finding import Finding
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
     from toughen.rule import Judgement, Target
 
-_NUMBER = 77013
 POWERFUL = re.compile(r"admin|super|staff|moderator|owner|manager", re.IGNORECASE)
 """Roles that may hand out power."""
 
@@ -54,11 +54,11 @@ class MassAssignment(Rule):
         if route.method in {"GET", "DELETE"} or (sender is not None and POWERFUL.search(sender.role or "")):
             return
         fields = ",".join(sorted({str(each.path[0]) for each in journey.call.arguments if each.path and each.place is place}))
-        for table, row in _rows(target, route):
+        for table, row in written_rows(target, route):
             for column in table.columns:
                 if not POWER.search(column.name) or journey.call.argument(place, (column.name,)):
                     continue
-                value = _hostile(column, row.get(column.name), target)
+                value = power(column, row.get(column.name), target)
                 call = journey.call.with_argument(place, (column.name,), Literal(value))
                 yield Experiment(
                     {"control": Trial(journey.calls, journey.grants), "hostile": Trial((*journey.calls[:-1], call), journey.grants)},
@@ -161,29 +161,6 @@ def join():
     return jsonify({"id": new}), 201
 """, "the body is filtered by an allow-list, and the role has a default of the server"),
     ]
-
-
-def _rows(target: Target, route: Route) -> list[tuple[Table, dict[str, Json]]]:
-    """The rows that the honest request writes; of an update that changed nothing, the rows that it read."""
-    honest = target.honest(route.id)
-    if honest is None:
-        return []
-    rows = [(each.table, each.after) for each in changed(honest) if each.kind != "deleted"]
-    if not rows and route.method in {"PUT", "PATCH"}:
-        own = [each for each in honest.last.statements if each.verb == "select" and each.text not in target.habits()]
-        rows = [(name, dict(sample)) for each in own for name in each.reads[:1] for sample in each.sample[:1]]
-    found = {name: (table, row) for name, row in rows if (table := target.blueprint.table(name)) is not None}
-    return list(found.values())
-
-
-def _hostile(column: Column, present: Json, target: Target) -> Json:
-    """A value of power that differs from the present one and that the column takes."""
-    if isinstance(present, bool) or column.type == "boolean" or (column.type in {"integer", "any"} and column.name.lower().startswith("is_")):
-        return not present
-    if isinstance(present, int | float) or column.type in {"integer", "number"}:
-        return _NUMBER
-    roles = [*column.enum, *(each.role for each in target.identities if each.role), *target.blueprint.roles]
-    return next((each for each in roles if str(each).lower() != str(present).lower()), "admin")
 
 
 def _same(found: Json, wanted: str) -> bool:

@@ -12,7 +12,7 @@ from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.sweep import honest_types
-from toughen.twists import QUANTITY, answer, changed, named, numbers, row_facts, shown, succeeded
+from toughen.twists import QUANTITY, answer, changed, named, numbers, row_facts, shown, succeeded, turned_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from toughen.model.finding import Finding
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
-    from toughen.model.trace import RowChange, Trace
+    from toughen.model.trace import Trace
     from toughen.rule import Judgement, Target
 
 _NEGATIVE = -17
@@ -73,7 +73,7 @@ class Nonsense(Rule):
             return Unclear(f"the honest request does not succeed: {answer(control.last)}")
         if not succeeded(hostile.last):
             return Fails()
-        turned = [each for each in changed(hostile) if each.kind == "updated" and _reversed(each, control)]
+        turned = [each for each in changed(hostile) if each.kind == "updated" and turned_back(each, control)]
         stored = [each for each in changed(hostile) if any(_negative(each.after.get(name)) and not _negative(each.before.get(name)) for name in each.columns)]
         if not stored and not turned:
             return Fails()
@@ -102,33 +102,20 @@ from pydantic import BaseModel
 app = FastAPI()
 conn = sqlite3.connect("shop.db", check_same_thread=False)
 conn.execute("CREATE TABLE IF NOT EXISTS products (id INTEGER PRIMARY KEY, name TEXT, price REAL, stock INTEGER)")
-conn.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, product_id INTEGER REFERENCES products(id), quantity INTEGER)")
-
-class ProductBase(BaseModel):
-    name: str
-    price: float
-    stock: int
-
-class ProductCreate(ProductBase):
-    pass
-
-class ProductResponse(ProductBase):
-    id: int
+conn.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, product_id INTEGER, quantity INTEGER)")
+conn.execute("INSERT OR IGNORE INTO products VALUES (1, 'tea', 2.5, 100)")
+conn.commit()
 
 class Order(BaseModel):
     product_id: int
     quantity: int
 
-@app.post("/products", response_model=ProductResponse, status_code=201)
-def create(p: ProductCreate):
-    new = conn.execute("INSERT INTO products (name, price, stock) VALUES (?, ?, ?)", (p.name, p.price, p.stock)).lastrowid
-    conn.commit()
-    return {"id": new, **p.dict()}
-
 @app.post("/orders", status_code=201)
 def order(o: Order):
     row = conn.execute("SELECT stock FROM products WHERE id = ?", (o.product_id,)).fetchone()
-    if not row or row[0] < o.quantity:
+    if not row:
+        raise HTTPException(status_code=404, detail="Product not found")
+    if row[0] < o.quantity:
         raise HTTPException(status_code=400, detail="Not in stock")
     conn.execute("UPDATE products SET stock = stock - ? WHERE id = ?", (o.quantity, o.product_id))
     conn.execute("INSERT INTO orders (product_id, quantity) VALUES (?, ?)", (o.product_id, o.quantity))
@@ -181,17 +168,3 @@ def adjust():
 
 def _negative(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value <= _NEGATIVE
-
-
-def _reversed(change: RowChange, control: Trace) -> bool:
-    """Whether the honest request moved the same column of the same row the other way."""
-    for honest in changed(control):
-        if honest.table != change.table or honest.kind != "updated" or next(iter(honest.before.values()), None) != next(iter(change.before.values()), None):
-            continue
-        for name in change.columns:
-            numbers_ = (honest.before.get(name), honest.after.get(name), change.before.get(name), change.after.get(name))
-            if all(isinstance(each, int | float) for each in numbers_):
-                one, two, three, four = (float(each) for each in numbers_)  # type: ignore[arg-type]
-                if (two - one) * (four - three) < 0:
-                    return True
-    return False
