@@ -23,6 +23,7 @@ from toughen.codemod import (
     converter,
     finite,
     limit,
+    overflow,
     present,
 )
 from toughen.model.patch import FileChange, Patch, Unmended
@@ -177,6 +178,16 @@ class Boundary:
                 reason = self.sheet.put(finite(self.sheet.module(file)))
                 if not reason or "handled already" in reason:
                     return ""
+        return reason
+
+    def overflow(self) -> str:
+        """Let Flask answer 400 to integers that are too large for the database, on all routes."""
+        reason = "no file creates the Flask application"
+        for file, text in self.sheet.sources.items():
+            if re.search(r"\bFlask\(", text):
+                reason = self.sheet.put(overflow(self.sheet.module(file)))
+                if not reason:
+                    break
         return reason
 
     # path, query, form

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toughen.boundary import Boundary, boundary
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _UNIQUE = re.compile(r"IntegrityError|UniqueViolation", re.IGNORECASE)
 _LENGTH = 255
-_KINDS = {"string": "a text", "integer": "a whole number", "number": "a number"}
-Step = "Callable[[Boundary], list[str]]"
 
 
 def crash(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
@@ -37,9 +36,13 @@ def crash(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
     if any("again" in each["kinds"] for each in own):
         yield _tried(finding, blueprint, sources, lambda edge: [_taken(edge, evidence)], f"Answer a key that is taken in {route}", "Answer 409 where the row is there already, or make the request harmless to repeat.")
         return
-    raw = not (blueprint.framework in {"flask", "connexion"})
+    raw = blueprint.framework not in {"flask", "connexion"}
     for modelled in (True, False) if raw else (False,):
-        yield _tried(finding, blueprint, sources, lambda edge, modelled=modelled: _checked(edge, own, every, modelled=modelled), f"Refuse wrong values of {names} in {route}", brief)
+        steps = partial(_checked, own=own, every=every, modelled=modelled)
+        yield _tried(finding, blueprint, sources, steps, f"Refuse wrong values of {names} in {route}", brief)
+    if not raw and evidence.fact("exception").endswith("OverflowError"):
+        note = "It answers every number that is too large, on all routes: what reads it lies outside of this handler."
+        yield _tried(finding, blueprint, sources, lambda edge: [edge.overflow()], "Answer 400 to numbers that are too large", brief, note)
 
 
 def _tried(
@@ -70,7 +73,7 @@ def _taken(edge: Boundary, evidence: Evidence) -> str:
     return edge.sheet.put(taken(module, at, text=f"{repeats} is taken", mention=repeats))
 
 
-def _checked(edge: Boundary, own: list[dict[str, Any]], every: list[dict[str, Any]], *, modelled: bool) -> list[str]:
+def _checked(edge: Boundary, *, own: list[dict[str, Any]], every: list[dict[str, Any]], modelled: bool) -> list[str]:
     """Every crashing field where it enters; the whole untyped body at once."""
     refused: list[str] = []
     untyped = [each for each in own if each["place"] == "json" and edge.home(tuple(each["path"])) is None]
@@ -131,7 +134,7 @@ def _body(edge: Boundary, entries: list[dict[str, Any]], *, modelled: bool) -> l
     for each in entries:
         if len(each["path"]) == 1 and set(each["kinds"]) & {"string", "number", "true", "null", "list", "object", "missing"}:
             edge.cast(each["field"])
-        if len(each["path"]) == 1 and "huge" in each["kinds"] and edge.read(each["field"], casts=True) is not None:
+        if len(each["path"]) == 1 and {"huge", "nan"} & set(each["kinds"]) and edge.read(each["field"], casts=True) is not None:
             edge.limit(each["field"], edge.whole())
     return [edge.check(fields)]
 

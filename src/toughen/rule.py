@@ -22,7 +22,7 @@ from toughen.model.finding import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.blueprint import Blueprint, Json, Route
     from toughen.model.identity import Identity
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
@@ -94,6 +94,12 @@ class Target(Protocol):
 
     def owner(self, table: str) -> str | None:
         """The column of that table that names its owner among the users, None where there is none."""
+
+    def owners(self, table: str) -> tuple[tuple[tuple[str, str, str], ...], ...]:
+        """Ways from a table to the users whom its rows belong to, as (table, column, table it refers to); the shortest only."""
+
+    def rows(self, table: str) -> tuple[dict[str, Json], ...]:
+        """The table's rows as the snapshot holds them."""
 
 
 class Traces(Mapping[str, "Trace"]):

@@ -82,6 +82,7 @@ def written_columns(text: str) -> tuple[str, ...]:
 def bindings(text: str) -> tuple[tuple[str, str, str], ...]:
     """(table, column, operator) for each positional placeholder, in order; blanks where it compares nothing.
 
+    What an UPDATE assigns has the operator `set`, what an INSERT gives `insert`.
     `SELECT ... FROM cards WHERE id = ? AND user_id = ?` gives `(("cards", "id", "eq"), ("cards", "user_id", "eq"))`.
     """
     numbered, count = _numbered(text)
@@ -117,7 +118,8 @@ def bindings(text: str) -> tuple[tuple[str, str, str], ...]:
         column = other.find(exp.Column) if isinstance(other, exp.Expression) else None
         if column is not None:
             table = aliases.get(column.table.lower(), alone) if column.table else alone
-            found[int(match.group(1))] = (table, column.name.lower(), type(parent).__name__.lower())
+            assigns = isinstance(parent, exp.EQ) and isinstance(parent.parent, exp.Update) and parent.arg_key == "expressions"
+            found[int(match.group(1))] = (table, column.name.lower(), "set" if assigns else type(parent).__name__.lower())
         elif isinstance(parent, exp.Tuple) and columns:
             place = next((index for index, each in enumerate(parent.expressions) if each is child), len(columns))
             if place < len(columns):

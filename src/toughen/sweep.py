@@ -29,6 +29,7 @@ _BATCH, _TELLING = 10, 10
 _SLOW = 1500.0
 """Milliseconds after which a request is taken to wait for something that an earlier one left behind."""
 _TICK = 1.1
+_FAILED, _INVALID = 500, 422
 _LARGEST_CALL = 200_000
 
 
@@ -63,12 +64,14 @@ class Crash:
 
 def crashed(exchange: Exchange) -> bool:
     """Whether a request ended in an exception that nobody handled, or in a 500."""
-    return exchange.failure is not None or exchange.status == 500  # noqa: PLR2004
+    return exchange.failure is not None or exchange.status == _FAILED
 
 
 def swept(target: Target, journey: Journey, route: Route) -> list[Crash]:
-    """All wrong values, several in one process; what an earlier one may have disturbed (a key that is taken now, a lock
-    that a crash left behind) is sent once more, alone."""
+    """All wrong values, several in one process; what an earlier one may have disturbed is sent once more, alone.
+
+    A success may have taken a key, and a crash may have left a lock behind.
+    """
     found: list[Crash] = []
     doubtful: list[Wrong] = []
     waiting = list(wrong_calls(journey.call, route))[:_MOST]
@@ -79,7 +82,7 @@ def swept(target: Target, journey: Journey, route: Route) -> list[Crash]:
         exchanges = trace.exchanges[len(journey.calls) - 1 :]
         disturbed = False
         for wrong, exchange in zip(batch, exchanges, strict=False):
-            if disturbed and not succeeded(exchange) and exchange.status != 422:  # noqa: PLR2004
+            if disturbed and not succeeded(exchange) and exchange.status != _INVALID:
                 doubtful.append(wrong)
             elif crashed(exchange):
                 found.append(Crash(wrong, exchange))
@@ -146,7 +149,7 @@ def facts(crashes: Sequence[Crash], types: dict[str, str], fits: dict[str, int])
             key, {"field": wrong.field, "place": wrong.place.value, "path": list(wrong.path), "kinds": [], "type": types.get(wrong.field, "any"), "fits": fits.get(wrong.field)}
         )
         kinds = entry["kinds"]
-        assert isinstance(kinds, list)  # noqa: S101
+        assert isinstance(kinds, list)
         if wrong.kind not in kinds:
             kinds.append(wrong.kind)
     return json.dumps(list(told.values()))
@@ -334,3 +337,12 @@ def power(column: Column, present: Json, target: Target) -> Json:
         return _POWER
     roles = [*column.enum, *(each.role for each in target.identities if each.role), *target.blueprint.roles]
     return next((each for each in roles if str(each).lower() != str(present).lower()), "admin")
+
+
+def same_value(found: Json, wanted: str) -> bool:
+    """Whether a column holds a value that was sent, in whatever form it stores it."""
+    if isinstance(found, bool) or wanted in {"True", "False"}:
+        return str(bool(found)) == wanted
+    if isinstance(found, int | float) and wanted.replace(".", "", 1).lstrip("-").isdigit():
+        return float(found) == float(wanted)
+    return str(found) == wanted

@@ -29,6 +29,12 @@ QUANTITY = re.compile(
     re.IGNORECASE,
 )
 """Numbers that cannot be negative in any business."""
+PAID = re.compile(r"(^|_)(amount|deposit|withdrawal|qty|seats)(_|$)", re.IGNORECASE)
+"""Numbers that make no sense at 0 either."""
+SIGNED = re.compile(r"adjust|correct|refund|revers|ledger|journal|delta|temperature|offset", re.IGNORECASE)
+"""Routes and fields where a sign is meant."""
+POWERFUL = re.compile(r"admin|super|staff|moderator|owner|manager", re.IGNORECASE)
+"""Roles that may hand out power."""
 
 
 def shown(exchange: Exchange) -> str:
@@ -146,3 +152,16 @@ def turned_back(change: RowChange, control: Trace) -> bool:
             if (two - one) * (four - three) < 0:
                 return True
     return False
+
+
+def negative(value: object, most: float) -> bool:
+    """Whether a value is a number of at most `most`."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value <= most
+
+
+def counted(route: Route, call: Call) -> Iterator[tuple[Argument, str]]:
+    """Arguments with their names that carry a number which cannot be negative; none where the route means a sign."""
+    for argument in () if SIGNED.search(route.path) else numbers(call):
+        name = named(argument)
+        if QUANTITY.search(name) and not SIGNED.search(name):
+            yield argument, name

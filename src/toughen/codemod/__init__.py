@@ -6,9 +6,19 @@ result are applied in turn, each on `Module(file, draft.done())`. `patch` makes 
 """
 
 from toughen.codemod.allow import allow, closed, discard, withhold
-from toughen.codemod.answers import answer, cast, reraise
+from toughen.codemod.answers import answer, cast, overflow, reraise
 from toughen.codemod.bodies import Field, body_model, check
-from toughen.codemod.bounds import LARGEST_INTEGER, SIXTY_FOUR, Bounds, bound, bound_parameter, converter, finite, limit, present
+from toughen.codemod.bounds import (
+    LARGEST_INTEGER,
+    SIXTY_FOUR,
+    Bounds,
+    bound,
+    bound_parameter,
+    converter,
+    finite,
+    limit,
+    present,
+)
 from toughen.codemod.draft import Draft, Edit, patch, twice, verify, word
 from toughen.codemod.guards import guard
 from toughen.codemod.keys import taken, unique
@@ -60,6 +70,7 @@ __all__ = [
     "lock",
     "lock_sql",
     "once",
+    "overflow",
     "owned",
     "parameter",
     "patch",

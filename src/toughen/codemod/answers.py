@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from toughen.codemod.draft import Draft, Edit, word
-from toughen.codemod.mechanics import layout, use, wrap
+from toughen.codemod.mechanics import follow, layout, use, wrap
 from toughen.codemod.module import Module, Span, dotted, halt, scope, scope_of
 from toughen.codemod.refusals import Refusal, refuse
 
@@ -127,6 +128,29 @@ def reraise(module: Module, line: int) -> Draft:
     for handler in found:
         draft += put_handler(module, handler, "except HTTPException:\n    raise")
     return draft
+
+
+_OVERFLOW = """
+@{app}.errorhandler(OverflowError)
+def refuse_large_number(error):
+    return jsonify({{{key}: {text}}}), 400
+"""
+
+
+@word
+def overflow(module: Module) -> Draft:
+    """Let Flask answer 400 to integers that the database's driver does not take, wherever they are read.
+
+    Shapes: `app = Flask(...)` at module level or in a factory; the handler follows it. Refuses files that handle
+    OverflowError already or create no application or several.
+    """
+    if re.search(r"errorhandler\(\s*(OverflowError|Exception)\b", module.text):
+        halt("OverflowError is handled already")
+    found = [item for item in ast.walk(module.tree) if isinstance(item, ast.Assign) and isinstance(item.value, ast.Call) and module.resolve(item.value.func) == "flask.Flask"]
+    if len(found) != 1 or not isinstance(found[0].targets[0], ast.Name):
+        halt(f"{module.file} creates {len(found)} Flask applications")
+    lines = _OVERFLOW.format(app=found[0].targets[0].id, key=module.literal("error"), text=module.literal("A number is too large"))
+    return follow(module, found[0], lines) + use(module, "from flask import jsonify")
 
 
 _HTTP_ERRORS = {"fastapi": "fastapi", "starlette": "starlette.exceptions", "flask": "werkzeug.exceptions"}

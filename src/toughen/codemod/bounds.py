@@ -9,7 +9,7 @@ from dataclasses import replace as changed
 from typing import TYPE_CHECKING
 
 from toughen.codemod.draft import Draft, word
-from toughen.codemod.mechanics import after, argument, before, extend, replace, use
+from toughen.codemod.mechanics import after, argument, before, extend, follow, replace, use
 from toughen.codemod.module import Module, dotted, halt
 from toughen.codemod.refusals import path_of, refuse, routes
 
@@ -70,7 +70,8 @@ def _written(value: float) -> str:
     """A number as a person writes it: `1000` for 1000.0, `2**63 - 1` for the largest integer of 64 bits."""
     if value in (SIXTY_FOUR, -(2**63)):
         return "2**63 - 1" if value > 0 else "-(2**63)"
-    return repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
+    whole = int(value) == value
+    return repr(int(value)) if whole else repr(value)
 
 
 @word
@@ -384,7 +385,7 @@ def finite(module: Module) -> Draft:
             case ast.Assign(targets=[ast.Name(id=app)], value=ast.Call() as call) if (
                 module.resolve(call.func) == "fastapi.FastAPI"
             ):
-                draft = after(module, item, "\n\n" + _HANDLER.format(app=app).strip())
+                draft = follow(module, item, _HANDLER.format(app=app))
                 for statement in _HANDLER_IMPORTS:
                     draft += use(module, statement)
                 return draft

@@ -47,6 +47,18 @@ def after(module: Module, statement: ast.stmt, lines: str) -> Draft:
     return Draft(module, (Edit(at, at, module.newline + layout(module, lines, module.indent(statement))),))
 
 
+def follow(module: Module, statement: ast.stmt, lines: str) -> Draft:
+    """Put a definition behind a statement, with the blank lines that definitions have around them in the file."""
+    span = alone(module, statement)
+    at = module.line_end(span.end)
+    gap = module.newline * (2 if module.indent(statement) else 3)
+    text = gap + layout(module, lines.strip("\n"), module.indent(statement))
+    rest = module.cut(Span(at, min(len(module.data), at + len(module.newline) * 2))).strip(" \t")
+    if rest and not rest.startswith(module.newline * 2):
+        text += gap.removesuffix(module.newline)
+    return Draft(module, (Edit(at, at, text),))
+
+
 def remove(module: Module, statement: ast.stmt) -> Draft:
     """Take a statement away with its line; `pass` stays where it was the only one of its block."""
     span = alone(module, statement)

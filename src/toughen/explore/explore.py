@@ -213,10 +213,13 @@ class Explorer:
                 continue
             headers = re.findall(r"\b(X-[A-Za-z\-]+|[A-Za-z]+-(?:Key|Token))\b", refused.response.body) or list(session.asked_headers)
             seen = [each for entry in session.history if entry.exchange.response for each in tokens(entry.exchange.response.json)]
-            for header in dict.fromkeys(headers[:3]):
+            known = next((each.header for each in session.wallet.identities.values() if each.header), None)
+            carriers = [*((name, "") for name in headers[:3] if name.lower() != "authorization"), *([known] if known else [])]
+            for header, prefix in dict.fromkeys(carriers):
                 for token in dict.fromkeys(token for _, token in reversed(seen[-12:])):
                     name = f"realm_{header.lower()}"
-                    session.wallet.add(Identity(name, None, Credential(((header, token),)), "token seen in an answer"))
+                    held = Credential(((header, prefix + token),))
+                    session.wallet.add(Identity(name, None, held, "token seen in an answer"))
                     if attempt(session, state, name, budget=12):
                         reached += 1
                         break

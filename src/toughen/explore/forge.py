@@ -41,31 +41,54 @@ def functions(session: Session, pattern: str) -> list[str]:
     return found
 
 
-def argument(column: str, row: dict[str, Json]) -> Json:
-    """What a token function is given: `id`, `str:id`, or `sub:username` for a claims dictionary."""
-    shape, _, name = column.rpartition(":")
+def arguments(shape: str, row: dict[str, Json]) -> list[Json]:
+    """What a token function is given: `id`, `str:id`, `sub:username` for a claims dictionary; `str:id|role` for two."""
+    return [_argument(each, row) for each in shape.split("|")]
+
+
+def _argument(shape: str, row: dict[str, Json]) -> Json:
+    kind, _, name = shape.rpartition(":")
     value = row.get(name)
-    match shape:
+    match kind:
         case "":
             return value
         case "str":
             return str(value)
         case "sub" | "user_id" | "id" | "username" | "email":
-            return {shape: str(value) if shape == "sub" else value}
+            return {kind: str(value) if kind == "sub" else value}
     return value
 
 
 def forgeries(session: Session, row: dict[str, Json]) -> Iterator[tuple[str, str, str]]:
     """(function, what it was given, token) for each way in which the project's own functions make a token for this row."""
     names = [name for name in ("id", "user_id", "username", "email", "name") if row.get(name) is not None]
-    shapes = [*names, *(f"sub:{name}" for name in names), *(f"{name}:{name}" for name in names if name in {"user_id", "id", "username", "email"})]
+    claims = [*(f"sub:{name}" for name in names), *(f"{name}:{name}" for name in names if name in {"user_id", "id", "username", "email"})]
     for function in functions(session, _TOKEN_MAKER):
-        for shape in shapes:
+        others = _others(session, function, row)
+        if others is None:
+            continue
+        for shape in [*names, *(f"str:{name}" for name in names), *claims]:
+            whole = "|".join([shape, *others])
             try:
-                token = session.call_function(function, [argument(shape, row)])
+                token = session.call_function(function, list(arguments(whole, row)))
             except LookupError:
                 continue
             if isinstance(token, dict):
                 token = next((each for each in token.values() if isinstance(each, str)), None)
             if isinstance(token, str) and len(token) > 12:  # noqa: PLR2004
-                yield function, shape, token
+                yield function, whole, token
+
+
+def _others(session: Session, function: str, row: dict[str, Json]) -> list[str] | None:
+    """Columns for the required parameters behind the first, by name; None where one has no column."""
+    module, _, name = function.partition(":")
+    tail = module.replace(".", "/")
+    for file, text in session.sources.items():
+        if not file.removesuffix(".py").removesuffix("/__init__").endswith(tail):
+            continue
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef) and node.name == name:
+                required = node.args.args[: len(node.args.args) - len(node.args.defaults)][1:]
+                found = [next((column for column in row if column.lower() in {each.arg.lower(), f"user_{each.arg.lower()}"}), None) for each in required]
+                return None if None in found else [each for each in found if each is not None]
+    return []

@@ -305,7 +305,8 @@ class Registrar:
                 plan = first_plan(session, state)
                 exchange = session.send(plan.call(state.route, "#probe", state.body))
                 session.lab.world.rollback(checkpoint)
-                if depth(exchange) > Depth.REFUSED and exchange.status not in {401, refused.status}:
+                told = depth(exchange)
+                if told > Depth.REFUSED and told is not Depth.CRASHED and exchange.status not in {401, refused.status}:
                     return True
                 if depth(exchange) is Depth.SUCCESS:
                     return True
@@ -413,8 +414,8 @@ class Registrar:
             function, column = door.forge
             for each, of, forged in forgeries(session, person.row):
                 if each == function and of == column:
-                    arguments: tuple[Json, ...] = (_argument(column, person.row),)
-                    return Identity(name, role, Credential(((door.header[0], door.header[1] + forged),)), "forged", person.row, table, header=door.header, forge=(function, arguments))
+                    given_to = tuple(_arguments(column, person.row))
+                    return Identity(name, role, Credential(((door.header[0], door.header[1] + forged),)), "forged", person.row, table, header=door.header, forge=(function, given_to))
             return None
         credential = basic(str(person.row.get(door.basic)), str(person.password)) if door.basic else Credential()
         if door.basic and not door.basic_login:
@@ -468,10 +469,10 @@ def _functions(session: Session, pattern: str) -> list[str]:
     return functions(session, pattern)
 
 
-def _argument(column: str, row: dict[str, Json]) -> Json:
-    from toughen.explore.forge import argument
+def _arguments(shape: str, row: dict[str, Json]) -> list[Json]:
+    from toughen.explore.forge import arguments
 
-    return argument(column, row)
+    return arguments(shape, row)
 
 
 def _same_role(one: Json, other: Json) -> bool:

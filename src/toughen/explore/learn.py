@@ -24,6 +24,7 @@ _PLACES = {
     "cookie": Place.COOKIE, "file": Place.FILE, "files": Place.FILE,
 }
 _CREDENTIAL = {"authorization", "x_api_key", "x_auth_token", "x_access_token", "cookie", "host", "user_agent"}
+_NEXT = {str: "integer", int: "number", float: "boolean", bool: "array", list: "object"}
 _EXISTS = re.compile(r"already|exist|taken|duplicate|in use|unique", re.IGNORECASE)
 
 
@@ -244,7 +245,12 @@ def invalid_fields(state: RouteState, plan: Plan, exchange: Exchange, session: S
         if key[0] is Place.HEADER and carries_credential(Parameter(key[0], key[1])):
             continue
         parameter = state.parameters.get(key) or Parameter(key[0], key[1], required=True, declared=False)
-        parameter = _corrected(parameter, text)
+        corrected = _corrected(parameter, text)
+        sent = plan.get(key)
+        if corrected == parameter and sent is not None:
+            # The complaint does not say what is wrong with what was sent: the next kind of value.
+            corrected = replace(parameter, type=_NEXT.get(type(sent.value), "string"))
+        parameter = corrected
         state.parameters[key] = parameter
         if state.body is None and key[0] in {Place.JSON, Place.FORM}:
             state.body = "json" if key[0] is Place.JSON else "form"

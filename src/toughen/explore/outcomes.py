@@ -14,6 +14,8 @@ _IDENTITY = re.compile(
     r"log ?in|logged|token|credential|authenti|unauthori[sz]ed|sign in|session|api.?key|jwt|bearer|signature", re.IGNORECASE
 )
 _AUTHORITY = re.compile(r"permission|forbidden|admin|not allowed|privilege|role|access denied|only ", re.IGNORECASE)
+_NO_CREDENTIAL = re.compile(r"NoAuthorization|Unauthorized|NotAuthenticated|MissingToken|InvalidHeader|JWTDecode|DecodeError")
+"""Exceptions that mean a refusal where nobody turns them into a 401."""
 _LOGIN_PAGE = re.compile(r"log-?in|sign-?in|auth", re.IGNORECASE)
 
 
@@ -35,6 +37,8 @@ def depth(exchange: Exchange, *, identified: bool = False) -> Depth:
     if response is None:
         return Depth.DEAD
     status = response.status
+    if exchange.failure is not None and _NO_CREDENTIAL.search(exchange.failure.type):
+        return Depth.REFUSED
     if exchange.failure is not None or status >= 500:  # noqa: PLR2004
         return Depth.CRASHED
     text = message(exchange)
@@ -111,7 +115,7 @@ def message(exchange: Exchange) -> str:
 
 def wants_identity(exchange: Exchange) -> bool:
     """Refused for want of a credential."""
-    return depth(exchange) is Depth.REFUSED and (exchange.status in {401, 422, 302, 303, 307} or not _AUTHORITY.search(message(exchange)))
+    return depth(exchange) is Depth.REFUSED and (exchange.status in {401, 422, 500, 302, 303, 307} or not _AUTHORITY.search(message(exchange)))
 
 
 def explain(exchange: Exchange) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BUDGET = 28
 """Requests that one identity may spend on one route in one round."""
+_UNSUPPORTED = 415
 _VARIED = 2
 """How often an attempt varies one place at a time: around its first request, and around its last."""
 _PATIENCE = 3
@@ -55,9 +56,9 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
     spent = varied = 0
     while queue and spent < budget:
         plan = queue.popleft()
-        if plan.signature in seen:
+        if f"{state.body} {plan.signature}" in seen:
             continue
-        seen.add(plan.signature)
+        seen.add(f"{state.body} {plan.signature}")
         checkpoint = session.lab.world.checkpoint() if state.route.method in _MUTATING or plan.grants else {}
         granted = sum(session.lab.world.write(grant) for grant in plan.grants) == len(plan.grants)
         exchange = session.send(plan.call(state.route, identity, state.body))
@@ -75,6 +76,11 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         if checkpoint:
             session.lab.world.rollback(checkpoint)
         _remember(state, exchange, identity)
+        if exchange.status == _UNSUPPORTED and state.body is None:
+            # It wants JSON and was sent nothing: an empty object tells which keys it asks for.
+            state.body = "json"
+            queue.appendleft(plan)
+            continue
         again = learn.forgery(session, plan, exchange)
         if again is not None:
             queue.appendleft(again)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,14 @@ from toughen.rules import named
 from toughen.survey import join, read, survey
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from toughen.events import Listener
     from toughen.lab.snapshot import Snapshot
     from toughen.model.verdict import Verdict
     from toughen.rule import Rule
 
-_SHOWN = 3
+_SHOWN, _RUNS = 3, 3
 MOST_VARIANTS = 4
 """Variants of one mend that are tried."""
 
@@ -54,12 +57,12 @@ class Hardening:
         lab.restore()
         self._snapshot = lab.world.take()
         self.tell(Stage("mend", f"{sum(1 for each in self.verdict.findings if each.status is Status.PROVEN)} proven breaks"))
-        self._before = {each.route: behaviour(self.target, each) for each in self.target.journeys()}
         self._outcomes = {}
         bench = Path(tempfile.mkdtemp(prefix="toughen-mend-"))
         try:
             tree = bench / (self.root.name if self.root.name.isidentifier() else "project")
             copy_project(self.root, tree)
+            self._baseline(tree)
             self._suite = run_suite(lab, tree, self.verdict.blueprint.suite)
             if self._suite.problem:
                 self.tell(Step(f"the prototype's own tests: {self._suite.problem}"))
@@ -116,20 +119,9 @@ class Hardening:
         again = self._again(rule, finding, patch, tree)
         if again is not None:
             return again
-        entry = self.verdict.blueprint.entry
-        assert entry is not None  # noqa: S101
-        assert finding.proof is not None  # noqa: S101
-        assert self._snapshot is not None  # noqa: S101
-        lab = self.target.lab
+        assert finding.proof is not None
         try:
-            with open_lab(tree, entry, lab.environment, lab.variables) as mended:
-                mended.world.load(self._snapshot)
-                wallet = Wallet()
-                for identity in self.target.identities:
-                    wallet.add(identity)
-                for identity in self.target.identities:
-                    wallet.renew(mended, identity)
-                target = LabTarget(mended, self.verdict.blueprint, wallet, self.target.snapshot, dict(self.target.learned))
+            with self._booted(tree) as target:
                 for _ in range(2):
                     match rule.confirm(target, finding.route or "", finding.proof.experiment):
                         case Proven(proof):
@@ -140,11 +132,39 @@ class Hardening:
                             pass
                 fault = self._changed(target, finding) or self._tests(tree)
                 if fault is None:
-                    self._facts = mended.facts
+                    self._facts = target.lab.facts
                     self._spare(target, finding)
                 return fault
         except LabError as error:
             return "boot", error.message
+
+    @contextmanager
+    def _booted(self, tree: Path) -> Iterator[LabTarget]:
+        """A tree in a fresh boot, on the snapshot of the proofs, with every identity logged in again."""
+        entry = self.verdict.blueprint.entry
+        assert entry is not None
+        assert self._snapshot is not None
+        lab = self.target.lab
+        with open_lab(tree, entry, lab.environment, lab.variables) as fresh:
+            fresh.world.load(self._snapshot)
+            wallet = Wallet()
+            for identity in self.target.identities:
+                wallet.add(identity)
+            for identity in self.target.identities:
+                wallet.renew(fresh, identity)
+            yield LabTarget(fresh, self.verdict.blueprint, wallet, self.target.snapshot, dict(self.target.learned))
+
+    def _baseline(self, tree: Path) -> None:
+        """How every Journey answers before any mend, in a boot like that of the mended trees.
+
+        A Journey that answers differently from run to run by itself (random data, one-time tokens) says nothing about a
+        mend and is left out by name.
+        """
+        with self._booted(tree) as target:
+            runs = [{each.route: behaviour(target, each) for each in target.journeys()} for _ in range(_RUNS)]
+        self._before = {route: first for route, first in runs[0].items() if all(other[route] == first for other in runs[1:])}
+        for route in runs[0].keys() - self._before.keys():
+            self.tell(Step(f"{route} answers differently from run to run: no mend is judged by it"))
 
     def _spare(self, target: LabTarget, finding: Finding) -> None:
         """Other findings of this route or break whose proof the mended code turns away too need no patch of their own."""
@@ -174,14 +194,16 @@ class Hardening:
     def _changed(self, target: LabTarget, finding: Finding) -> tuple[str, str] | None:
         """Every Journey answers as before: status, shape of the body, rows."""
         for journey in target.journeys():
+            if journey.route not in self._before:
+                continue
             found = differences(self._before[journey.route], behaviour(target, journey))
             if found:
                 return "journeys", f"{journey.route} answers differently: {'; '.join(found[:_SHOWN])}"
-        assert finding.proof is not None  # noqa: S101
+        assert finding.proof is not None
         for trial in finding.proof.experiment.trials.values():
             target.run(trial)
         own = target.journey(finding.route or "")
-        if own is not None:
+        if own is not None and own.route in self._before:
             found = differences(self._before[own.route], behaviour(target, own))
             if found:
                 return "journeys", f"after the hostile request, {own.route} answers differently: {'; '.join(found[:_SHOWN])}"

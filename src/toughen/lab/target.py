@@ -19,7 +19,7 @@ from toughen.model.trial import Trial
 if TYPE_CHECKING:
     from toughen.lab.boot import Child, Lab
     from toughen.lab.snapshot import Table
-    from toughen.model.blueprint import Blueprint
+    from toughen.model.blueprint import Blueprint, Json
     from toughen.model.identity import Identity
     from toughen.model.journey import Call, Journey
 
@@ -110,6 +110,37 @@ class LabTarget:
         single = re.sub(r"s$", "", users.lower())
         names = [f"{single}_id", *_OWNERS]
         return next((column.name for name in names for column in known.columns if column.name.lower() == name), None)
+
+    def owners(self, table: str) -> tuple[tuple[tuple[str, str, str], ...], ...]:
+        """Ways from a table to its users: its own column, else every column that refers to a table with such a column."""
+        users = next((each.table for each in self.identities if each.table), None)
+        known = self.blueprint.table(table)
+        if users is None or known is None or table.lower() == users.lower():
+            return ()
+        own = self.owner(table)
+        if own is not None:
+            return (((table, own, users),),)
+        found = []
+        for column in known.columns:
+            parent = column.references[0] if column.references else self._named_by(column.name, table)
+            owning = self.owner(parent) if parent else None
+            if parent is not None and owning is not None:
+                found.append(((table, column.name, parent), (parent, owning, users)))
+        return tuple(found)
+
+    def _named_by(self, column: str, table: str) -> str | None:
+        """The table that a column without a foreign key names by its own name (`account_id` -> `accounts`), where just one fits."""
+        match = re.fullmatch(r"(?:\w+_)?([a-z]+)_id", column.lower())
+        if match is None:
+            return None
+        wanted = re.compile(rf"(?:\w+_)?{match.group(1)}(?:s|es)?")
+        fitting = [each.name for each in self.blueprint.tables if each.name.lower() != table.lower() and wanted.fullmatch(each.name.lower())]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def rows(self, table: str) -> tuple[dict[str, Json], ...]:
+        """The table's rows as the snapshot holds them."""
+        start = self.lab.world.start
+        return tuple(next((tuple(held.values()) for name, held in start.items() if name.lower() == table.lower()), ()))
 
     def run(self, trial: Trial) -> Trace:
         """Run one trial from the snapshot; a serial one that was run before in shared processes is remembered."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, ClassVar
 
 from toughen import repairs
@@ -11,8 +10,8 @@ from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.sweep import power, written_rows
-from toughen.twists import POWER, answer, changed, row_facts, shown, succeeded
+from toughen.sweep import power, same_value, written_rows
+from toughen.twists import POWER, POWERFUL, answer, changed, row_facts, shown, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
     from toughen.rule import Judgement, Target
-
-POWERFUL = re.compile(r"admin|super|staff|moderator|owner|manager", re.IGNORECASE)
-"""Roles that may hand out power."""
 
 
 class MassAssignment(Rule):
@@ -60,11 +56,9 @@ class MassAssignment(Rule):
                     continue
                 value = power(column, row.get(column.name), target)
                 call = journey.call.with_argument(place, (column.name,), Literal(value))
-                yield Experiment(
-                    {"control": Trial(journey.calls, journey.grants), "hostile": Trial((*journey.calls[:-1], call), journey.grants)},
-                    f"{column.name} = {value!r}",
-                    (("table", table.name), ("column", column.name), ("value", str(value)), ("fields", fields)),
-                )
+                trials = {"control": Trial(journey.calls, journey.grants), "hostile": Trial((*journey.calls[:-1], call), journey.grants)}
+                detail = (("table", table.name), ("column", column.name), ("value", str(value)), ("fields", fields))
+                yield Experiment(trials, f"{column.name} = {value!r}", detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """The hostile value stands in the row, where the honest request leaves another one."""
@@ -72,20 +66,15 @@ class MassAssignment(Rule):
         if not succeeded(control.last):
             return Unclear(f"the honest request does not succeed: {answer(control.last)}")
         table, column, value = (experiment.fact(name) for name in ("table", "column", "value"))
-        if any(_same(each.after.get(column), value) for each in changed(control) if each.table == table and column in each.columns):
+        if any(same_value(each.after.get(column), value) for each in changed(control) if each.table == table and column in each.columns):
             return Unclear(f"the honest request sets {table}.{column} to {value} as well")
-        bad = tuple(each for each in changed(hostile) if each.table == table and column in each.columns and _same(each.after.get(column), value))
+        bad = tuple(each for each in changed(hostile) if each.table == table and column in each.columns and same_value(each.after.get(column), value))
         if not bad:
             return Fails()
-        return Holds(
-            Evidence(
-                f"{experiment.about} in the request is written to {table}.{column}, which an honest client cannot set",
-                {"request": shown(hostile.last), "answer": answer(hostile.last), "rows": row_facts(bad), "honest": shown(control.last)},
-                next((each.location for each in reversed(hostile.last.statements) if table.lower() in each.writes), None),
-                (("table", table), ("column", column), ("fields", experiment.fact("fields"))),
-                key=column,
-            )
-        )
+        facts: dict[str, Json] = {"request": shown(hostile.last), "answer": answer(hostile.last), "rows": [*row_facts(bad)]}
+        message = f"{experiment.about} in the request is written to {table}.{column}, which an honest client cannot set"
+        place = next((each.location for each in reversed(hostile.last.statements) if table.lower() in each.writes), None)
+        return Holds(Evidence(message, facts, place, (("table", table), ("column", column), ("fields", experiment.fact("fields"))), key=column))
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """An allow-list of what honest clients send, or the field taken out of reach."""
@@ -119,8 +108,7 @@ def update_user(user_id):
     user = db.get_or_404(User, user_id)
     data = request.get_json()
     for key, value in data.items():
-        if hasattr(user, key):
-            setattr(user, key, value)
+        setattr(user, key, value)
     db.session.commit()
     return jsonify({"id": user.id, "name": user.name})
 """, "PUT /users/{user_id}", ("flask", "flask-sqlalchemy")),
@@ -150,22 +138,13 @@ def join(member: Member):
             """import sqlite3
 from flask import Flask, jsonify, request
 app = Flask(__name__)
-conn = sqlite3.connect("app.db", check_same_thread=False)
+conn = sqlite3.connect("app.db", check_same_thread=False, isolation_level=None)
 conn.execute("CREATE TABLE IF NOT EXISTS members (id INTEGER PRIMARY KEY, name TEXT, role TEXT DEFAULT 'user')")
 
 @app.route("/members", methods=["POST"])
 def join():
     data = {key: value for key, value in request.get_json().items() if key in ("name",)}
     new = conn.execute("INSERT INTO members (name, role) VALUES (?, ?)", (data["name"], data.get("role", "user"))).lastrowid
-    conn.commit()
     return jsonify({"id": new}), 201
 """, "the body is filtered by an allow-list, and the role has a default of the server"),
     ]
-
-
-def _same(found: Json, wanted: str) -> bool:
-    if isinstance(found, bool) or wanted in {"True", "False"}:
-        return str(bool(found)) == wanted
-    if isinstance(found, int | float) and wanted.replace(".", "", 1).lstrip("-").isdigit():
-        return float(found) == float(wanted)
-    return str(found) == wanted

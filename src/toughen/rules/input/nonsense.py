@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, ClassVar
 
 from toughen import repairs
@@ -12,12 +11,12 @@ from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.sweep import honest_types
-from toughen.twists import QUANTITY, answer, changed, named, numbers, row_facts, shown, succeeded, turned_back
+from toughen.twists import PAID, answer, changed, counted, negative, row_facts, shown, succeeded, turned_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.blueprint import Blueprint, Json, Route
     from toughen.model.finding import Finding
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
     from toughen.rule import Judgement, Target
 
 _NEGATIVE = -17
-_PAID = re.compile(r"(^|_)(amount|deposit|withdrawal|qty|seats)(_|$)", re.IGNORECASE)
-"""Numbers that make no sense at 0 either."""
-_SIGNED = re.compile(r"adjust|correct|refund|revers|ledger|journal|delta|temperature|offset", re.IGNORECASE)
-"""Routes and fields where a sign is meant."""
 
 
 class Nonsense(Rule):
@@ -53,18 +48,12 @@ class Nonsense(Rule):
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each number that cannot be negative in any business, negative."""
-        if route.method == "GET" or _SIGNED.search(route.path):
-            return
         types = honest_types(target, route)
-        for argument in numbers(journey.call):
-            name = named(argument)
-            if not QUANTITY.search(name) or _SIGNED.search(name):
-                continue
+        for argument, name in counted(route, journey.call) if route.method != "GET" else ():
             value = _NEGATIVE if not isinstance(argument.value, Literal) or not isinstance(argument.value.value, str) else str(_NEGATIVE)
-            call = journey.call.with_argument(argument.place, argument.path, Literal(value))
+            trials = {"control": journey.calls, "hostile": (*journey.calls[:-1], journey.call.with_argument(argument.place, argument.path, Literal(value)))}
             detail = (("field", name), ("place", argument.place.value), ("keys", json.dumps(argument.path)), ("type", types.get(name, "")))
-            control = Trial(journey.calls, journey.grants)
-            yield Experiment({"control": control, "hostile": Trial((*journey.calls[:-1], call), journey.grants)}, f"{name} = {value}", detail)
+            yield Experiment({each: Trial(calls, journey.grants) for each, calls in trials.items()}, f"{name} = {value}", detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """It is accepted, and rows hold the negative number or moved the wrong way."""
@@ -74,21 +63,16 @@ class Nonsense(Rule):
         if not succeeded(hostile.last):
             return Fails()
         turned = [each for each in changed(hostile) if each.kind == "updated" and turned_back(each, control)]
-        stored = [each for each in changed(hostile) if any(_negative(each.after.get(name)) and not _negative(each.before.get(name)) for name in each.columns)]
+        low = [(each, name) for each in changed(hostile) for name in each.columns if negative(each.after.get(name), _NEGATIVE)]
+        stored = [each for each, name in low if not negative(each.before.get(name), _NEGATIVE)]
         if not stored and not turned:
             return Fails()
         field = experiment.fact("field")
-        strict = "yes" if turned or _PAID.search(field) else ""
-        rows = row_facts(changed(hostile))
-        return Holds(
-            Evidence(
-                f"{experiment.about} is accepted ({hostile.last.status}) and stored: {row_facts(tuple(turned or stored))[0]}",
-                {"request": shown(hostile.last), "answer": answer(hostile.last), "rows": rows, "honest": shown(control.last)},
-                None,
-                (*experiment.detail, ("strict", strict)),
-                key=field,
-            )
-        )
+        strict = "yes" if turned or PAID.search(field) else ""
+        facts: dict[str, Json] = {"request": shown(hostile.last), "answer": answer(hostile.last), "honest": shown(control.last)}
+        facts["rows"] = [*row_facts(changed(hostile))]
+        message = f"{experiment.about} is accepted ({hostile.last.status}) and stored: {row_facts(tuple(turned or stored))[0]}"
+        return Holds(Evidence(message, facts, None, (*experiment.detail, ("strict", strict)), key=field))
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """A lower bound where the number enters."""
@@ -101,9 +85,9 @@ from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 app = FastAPI()
 conn = sqlite3.connect("shop.db", check_same_thread=False)
-conn.execute("CREATE TABLE IF NOT EXISTS products (id INTEGER PRIMARY KEY, name TEXT, price REAL, stock INTEGER)")
+conn.execute("CREATE TABLE IF NOT EXISTS products (id INTEGER PRIMARY KEY, name TEXT, stock INTEGER)")
 conn.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, product_id INTEGER, quantity INTEGER)")
-conn.execute("INSERT OR IGNORE INTO products VALUES (1, 'tea', 2.5, 100)")
+conn.execute("INSERT OR IGNORE INTO products VALUES (1, 'tea', 100)")
 conn.commit()
 
 class Order(BaseModel):
@@ -113,14 +97,11 @@ class Order(BaseModel):
 @app.post("/orders", status_code=201)
 def order(o: Order):
     row = conn.execute("SELECT stock FROM products WHERE id = ?", (o.product_id,)).fetchone()
-    if not row:
-        raise HTTPException(status_code=404, detail="Product not found")
-    if row[0] < o.quantity:
+    if not row or row[0] < o.quantity:
         raise HTTPException(status_code=400, detail="Not in stock")
     conn.execute("UPDATE products SET stock = stock - ? WHERE id = ?", (o.quantity, o.product_id))
     conn.execute("INSERT INTO orders (product_id, quantity) VALUES (?, ?)", (o.product_id, o.quantity))
     conn.commit()
-    return {"ok": True}
 """, "POST /orders", ("fastapi",)),
         Broken(
             """import sqlite3
@@ -132,8 +113,8 @@ conn.execute("CREATE TABLE IF NOT EXISTS payments (id INTEGER PRIMARY KEY, payer
 @app.route("/payments", methods=["POST"])
 def pay():
     data = request.get_json()
-    if not data or "payer" not in data or "amount" not in data:
-        return jsonify({"error": "payer and amount are required"}), 400
+    if not data or "payer" not in data:
+        return jsonify({"error": "payer is required"}), 400
     conn.execute("INSERT INTO payments (payer, amount) VALUES (?, ?)", (data["payer"], data["amount"]))
     conn.commit()
     return jsonify({"status": "paid"}), 201
@@ -144,27 +125,21 @@ def pay():
             """import sqlite3
 from flask import Flask, jsonify, request
 app = Flask(__name__)
-conn = sqlite3.connect("shop.db", check_same_thread=False)
+conn = sqlite3.connect("shop.db", check_same_thread=False, isolation_level=None)
 conn.execute("CREATE TABLE IF NOT EXISTS stock (id INTEGER PRIMARY KEY, name TEXT, price REAL, celsius REAL)")
 
 @app.route("/stock", methods=["POST"])
 def add():
     data = request.get_json()
-    if not isinstance(data.get("price"), (int, float)) or data["price"] < 0:
+    if data["price"] < 0:
         return jsonify({"error": "price must be 0 or more"}), 400
     conn.execute("INSERT INTO stock (name, price, celsius) VALUES (?, ?, ?)", (data["name"], data["price"], data.get("celsius", -18)))
-    conn.commit()
     return jsonify({"ok": True}), 201
 
 @app.route("/adjustments", methods=["POST"])
 def adjust():
     data = request.get_json()
     conn.execute("INSERT INTO stock (name, price) VALUES (?, ?)", (data["name"], float(data["amount"])))
-    conn.commit()
     return jsonify({"ok": True}), 201
 """, "a negative price is refused, temperatures below zero are real, and an adjustment has a sign"),
     ]
-
-
-def _negative(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value <= _NEGATIVE

@@ -1,0 +1,374 @@
+"""Owns who an object belongs to while a prototype is attacked: whose row it is, how the owner makes it, who may see it.
+
+Sources: the identifier-based definition of broken object level authorization (OWASP API1:2023); that only a listing
+filtered by owner, a sibling that refuses, or a private kind of data is evidence of a policy is from measurements on
+applications with legitimate sharing, where "another user succeeded" alone was wrong more often than right.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from toughen import sql
+from toughen.model.blueprint import Place
+from toughen.model.journey import Extract, Grant, Literal, Marker, Stored
+from toughen.model.trial import Trial
+from toughen.twists import POWER, SECRET, holds, key_of, literal, named, parameter_of, succeeded, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toughen.model.blueprint import Json, Table
+    from toughen.model.identity import Identity
+    from toughen.model.journey import Argument, Call, Journey
+    from toughen.model.trace import Exchange, RowChange, Trace
+    from toughen.rule import Target
+
+PRIVATE_TABLE = re.compile(
+    r"(^|_)(orders?|invoices?|carts?|baskets?|payments?|cards?|wallets?|addresses|address|prescriptions?|payslips?|transactions?|diary|diaries|journals?"
+    r"|bank_?accounts?|accounts?|savings|loans?|settings|preferences|medical_?records?)(_items?)?$",
+    re.IGNORECASE,
+)
+"""Kinds of rows that no prototype means to share among its users."""
+_KEY = re.compile(r"csrf|xsrf|nonce|token", re.IGNORECASE)
+_GROUP = re.compile(r"team|org|tenant|company|household|group|workspace|department|project|board|room|family|community|club|class|school", re.IGNORECASE)
+_PERSON = re.compile(r"^(to|from|sender|recipient|receiver|assignee|assigned_to|owner|author|user|buyer|seller|member|created_by)(_(id|user|user_id|username))?$|_user(_id)?$", re.IGNORECASE)
+_SHORTEST = 6
+_LISTS, _SIBLINGS, _CANARIES = 20, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """The owner's object with something in it that can be recognised."""
+
+    calls: tuple[Call, ...]
+    grants: tuple[Grant, ...]
+    canary: str
+    """Name of the Marker, or the text itself."""
+    column: str
+    """Where it was planted, for the report and the policy."""
+    secret: bool = False
+    """True where the column's name says that nobody else may see it."""
+
+
+def keys(identity: Identity) -> frozenset[str]:
+    """What names a user in other tables: the key of its row, its user name, its e-mail."""
+    named_so = {"id", "user_id", "uuid", "username", "email"}
+    return frozenset(str(value) for name, value in (*key_of(identity.row), *identity.row.items()) if value is not None and (name.lower() in named_so or (name, value) in key_of(identity.row)))
+
+
+def by(calls: tuple[Call, ...], attacker: str | None, owner: str | None) -> tuple[Call, ...]:
+    """The last call sent by another, who fetches a token of his own where the owner's call carries a fetched one."""
+    last = calls[-1].by(attacker)
+    extra: list[Call] = []
+    if attacker is not None:
+        for argument in calls[-1].arguments:
+            if not isinstance(argument.value, Extract) or not (argument.place is Place.HEADER or _KEY.search(named(argument))):
+                continue
+            step = calls[argument.value.step]
+            if step.identity == owner and not any(isinstance(each.value, Extract) for each in step.arguments):
+                last = last.with_argument(argument.place, argument.path, Extract(len(calls) - 1 + len(extra), argument.value.pointer))
+                extra.append(step.by(attacker))
+    return (*calls[:-1], *extra, last)
+
+
+def whole(calls: tuple[Call, ...], owner: str, attacker: str) -> tuple[Call, ...]:
+    """The same journey by another: all that the owner did himself, the other does himself."""
+    return tuple(call.by(attacker) if call.identity == owner else call for call in calls)
+
+
+# -- the owner's object ------------------------------------------------------------------------------------------------
+
+
+def aimed(target: Target, journey: Journey, owner: Identity) -> Journey:
+    """The journey with its request aimed at a row of the owner's: as it is, or at one that the owner makes first or has."""
+    honest = target.honest(journey.route)
+    if honest is None or journey.route.startswith("POST ") and any(each.kind == "inserted" for each in honest.final_changes):
+        return journey
+    mine = keys(owner)
+    for statement in honest.last.statements:
+        for table in (*statement.reads, *statement.writes):
+            column = target.owner(table)
+            if column is None or (statement.sample and _row(statement.sample[0], table).get(column.lower()) in _values(owner)):
+                continue
+            found = _bound(journey.call, statement.text, statement.parameters, table, column)
+            person = next((value for value in owner.row.values() if value is not None and str(value) in mine and _fits(target, table, column, value)), None)
+            if found is None or person is None:
+                continue
+            argument, bound = found
+            maker = _maker(target, table, column, owner, journey.route)
+            call = journey.call.with_argument(argument.place, argument.path, Stored(table, bound, ((column, person),)))
+            moved = replace(journey, calls=(*(maker.calls if maker else ()), *_later(journey.calls[:-1], len(maker.calls) if maker else 0), *_later((call,), len(maker.calls) if maker else 0)))
+            moved = replace(moved, grants=(*(maker.grants if maker else ()), *journey.grants))
+            if succeeded(target.run(Trial(moved.calls, moved.grants)).last):
+                return moved
+    return journey
+
+
+def _later(calls: tuple[Call, ...], steps: int) -> tuple[Call, ...]:
+    from toughen.pairs import shifted
+
+    return tuple(shifted(call, steps) for call in calls)
+
+
+def _fits(target: Target, table: str, column: str, value: Json) -> bool:
+    known = target.blueprint.table(table)
+    kind = known.column(column) if known else None
+    return kind is None or kind.type not in {"integer", "string"} or isinstance(value, int) == (kind.type == "integer")
+
+
+def _bound(call: Call, text: str, parameters: tuple[Json, ...], table: str, column: str) -> tuple[Argument, str] | None:
+    """The argument of the request that chooses the row, and the column that it is compared with."""
+    for (where, name, how), value in zip(sql.bindings(text), parameters, strict=False):
+        if how == "eq" and (where or table) == table and name != column.lower():
+            argument = next((each for each in call.arguments if isinstance(each.value, Literal) and str(each.value.value) == str(value)), None)
+            if argument is not None:
+                return argument, name
+    return None
+
+
+def _maker(target: Target, table: str, column: str, owner: Identity, route: str) -> Journey | None:
+    """The owner's own journey that inserts a row of that table."""
+    for each in target.journeys():
+        if each.identity != owner.name or each.route == route or not each.route.startswith("POST "):
+            continue
+        made = target.honest(each.route)
+        if made is not None and any(one.kind == "inserted" and one.table.lower() == table.lower() and one.after.get(column) in _values(owner) for one in made.changes):
+            return each
+    return None
+
+
+def _values(identity: Identity) -> list[Json]:
+    return [value for value in identity.row.values() if value is not None]
+
+
+def _row(sample: dict[str, Json], table: str) -> dict[str, Json]:
+    """A sampled row by the table's own column names (an ORM puts the table's name in front)."""
+    return {name.lower().removeprefix(f"{table}_"): value for name, value in sample.items()} | {name.lower(): value for name, value in sample.items() if not name.lower().startswith(f"{table}_")}
+
+
+# -- canaries ----------------------------------------------------------------------------------------------------------
+
+
+def plant(target: Target, journey: Journey, owner: Identity) -> Iterator[Planted]:
+    """The journey with a canary in what the owner made before, or in the owner's row that the request reads; secrets first."""
+    found = sorted(_in_calls(target, journey, owner), key=lambda each: not each.secret)
+    yield from found[:_CANARIES]
+    if not found:
+        yield from _in_rows(target, journey, owner)
+
+
+def _in_calls(target: Target, journey: Journey, owner: Identity) -> Iterator[Planted]:
+    for index, call in enumerate(journey.calls[:-1]):
+        if call.identity != owner.name or call.route.startswith("GET "):
+            continue
+        for argument in texts(call):
+            if free(target, call.route, argument):
+                marked = call.with_argument(argument.place, argument.path, Marker("owned", "tgn{}"))
+                calls = (*journey.calls[:index], marked, *journey.calls[index + 1 :])
+                trace = target.run(Trial(calls, journey.grants))
+                if shows(trace, trace.last, "owned") or (not journey.route.startswith("GET ") and succeeded(trace.last)):
+                    yield Planted(calls, journey.grants, "owned", named(argument), bool(SECRET.search(named(argument))))
+
+
+def _in_rows(target: Target, journey: Journey, owner: Identity) -> Iterator[Planted]:
+    honest = target.run(Trial(journey.calls, journey.grants))
+    for statement in honest.last.statements:
+        for table in statement.reads:
+            column, known = target.owner(table), target.blueprint.table(table)
+            if column is None or known is None or statement.rows != 1 or not statement.sample:
+                continue
+            row = _row(statement.sample[0], table)
+            key = key_of({name: value for name, value in row.items() if name in {"id", "uuid"}}) or key_of(row)
+            if row.get(column.lower()) not in _values(owner) or not key:
+                continue
+            for text in [each for each in known.columns if _plantable(each, known, column)][:_CANARIES]:
+                canary = "tgn" + secrets.token_hex(8)
+                yield Planted(journey.calls, (*journey.grants, Grant(known.name, key, text.name, canary)), canary, text.name, bool(SECRET.search(text.name)))
+            for name, value in row.items():
+                if isinstance(value, str) and len(value) >= _SHORTEST and (each := known.column(name)) is not None and each.unique:
+                    yield Planted(journey.calls, journey.grants, value, name)
+
+
+def _plantable(each: object, known: Table, owner: str) -> bool:
+    from toughen.model.blueprint import Column
+
+    assert isinstance(each, Column)  # noqa: S101
+    plain = each.type in {"string", "any"} and not each.primary_key and not each.unique and not each.references and not each.enum
+    dated = re.search(r"date|time|_at$|status|state|type|currency|role", each.name, re.IGNORECASE)
+    return plain and not dated and each.name != owner and not (each.max_length or 99) < 24 and known.column(each.name) is not None
+
+
+def free(target: Target, route_id: str, argument: Argument) -> bool:
+    """Whether a text may be anything: no enum, format or pattern says what it is."""
+    route = target.blueprint.route(route_id)
+    known = parameter_of(route, argument) if route else None
+    value = literal(argument)
+    made_up = isinstance(value, str) and value.startswith("tg") and "@" not in value
+    return made_up and (known is None or not (known.enum or known.format or known.pattern or (known.max_length or 99) < 24))
+
+
+def shows(trace: Trace, exchange: Exchange, canary: str) -> bool:
+    """Whether an answer shows what was planted under that name, or the text itself."""
+    marker = trace.markers.get(canary)
+    return holds(exchange, f"tgn{marker}" if marker else canary)
+
+
+# -- who else may see it -----------------------------------------------------------------------------------------------
+
+
+def listings(target: Target, journey: Journey, canary: str) -> list[Call]:
+    """Requests that list rows: without a key in the path, or below somebody who owns nothing in secret; searches look for the canary."""
+    found = []
+    for each in target.journeys():
+        path = [argument for argument in each.call.arguments if argument.place is Place.PATH]
+        if not each.route.startswith("GET ") or each.route == journey.route or any(isinstance(argument.value, Extract | Stored) for argument in each.call.arguments):
+            continue
+        parents = re.findall(r"/([\w-]+)/\{", each.route)
+        if path and (each.route.endswith("}") or any(_private_parent(target, parent) for parent in parents)):
+            continue
+        call = each.call
+        for argument in texts(call):
+            if argument.place is Place.QUERY and free(target, each.route, argument):
+                call = call.with_argument(argument.place, argument.path, Marker(canary, "tgn{}") if canary == "owned" else Literal(canary))
+        found.append(call)
+    return found[:_LISTS]
+
+
+def _private_parent(target: Target, segment: str) -> bool:
+    wanted = segment.lower().replace("-", "_")
+    table = next((each for each in target.blueprint.tables if each.name.lower().endswith((wanted, f"{wanted}s"))), None)
+    return table is not None and target.owner(table.name) is not None
+
+
+def siblings(target: Target, journey: Journey, owner: Identity, attacker: Identity, tables: frozenset[str]) -> dict[str, Trial]:
+    """Other requests of the owner on one object of the same tables, sent by the attacker: one that is refused is evidence."""
+    found: dict[str, Trial] = {}
+    for each in target.journeys():
+        if each.route == journey.route or each.identity != owner.name or each.anonymous or not any(one.place is Place.PATH for one in each.call.arguments):
+            continue
+        honest = target.honest(each.route)
+        if honest is None or not tables & {table for one in honest.last.statements for table in (*one.reads, *one.writes)}:
+            continue
+        own = aimed(target, each, owner)
+        found[f"sibling {each.route}"] = Trial(by(own.calls, attacker.name, owner.name), own.grants)
+        if len(found) == _SIBLINGS:
+            break
+    return found
+
+
+# -- whose row ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """Whose a row is, from facts that a stored proof carries."""
+
+    owner: frozenset[str]
+    attacker: frozenset[str]
+    users: str
+    """Table of the users, lower case."""
+    columns: tuple[tuple[str, str], ...]
+    """(table, column that holds the owner's key), lower case tables."""
+    parents: tuple[tuple[str, str, str, str], ...]
+    """(table, column, whose, comma-separated keys of that user's parent rows): ownership over two hops."""
+
+    def of_owner(self, change: RowChange) -> bool:
+        """Whether the row was the owner's before, and the attacker has no part in it."""
+        table, before = change.table.lower(), change.before
+        if change.kind == "inserted":
+            return False
+        if table == self.users:
+            return str(next(iter(before.values()), None)) in self.owner
+        column = dict(self.columns).get(table)
+        if column is not None:
+            party = any(_PERSON.search(name) and name != column and str(value) in self.attacker for name, value in before.items())
+            return str(before.get(column)) in self.owner and not party
+        mine = self._through("owner", table, before)
+        return mine and not self._through("attacker", table, before)
+
+    def _through(self, whose: str, table: str, before: dict[str, Json]) -> bool:
+        return any(str(before.get(column)) in held.split(",") for name, column, who, held in self.parents if name == table and who == whose)
+
+
+def belonging(target: Target, owner: Identity, attacker: Identity, trace: Trace) -> tuple[tuple[str, str], ...]:
+    """Facts for an experiment from which `told` makes the Belonging again."""
+    columns, parents = [], []
+    for table in target.blueprint.tables:
+        for path in target.owners(table.name):
+            if len(path) == 1:
+                columns.append(f"{table.name.lower()}:{path[0][1]}")
+                continue
+            (_, column, parent), (_, owning, _) = path[0], path[1]
+            rows = (*target.rows(parent), *(each.after for each in trace.changes if each.table.lower() == parent.lower()))
+            for whose, identity in (("owner", owner), ("attacker", attacker)):
+                held = {str(next(iter(row.values()))) for row in rows if row and str(row.get(owning)) in keys(identity)}
+                if held:
+                    parents.append(f"{table.name.lower()}:{column}:{whose}:{'+'.join(sorted(held))}")
+    return (
+        ("own", ",".join(sorted(keys(owner)))), ("others", ",".join(sorted(keys(attacker)))), ("users", (owner.table or "").lower()),
+        ("owners", ",".join(columns)), ("parents", ",".join(parents)),
+    )
+
+
+def told(fact: object) -> Belonging:
+    """The Belonging that an experiment's facts carry; `fact` is `experiment.fact`."""
+    assert callable(fact)  # noqa: S101
+    def items(name: str) -> list[str]:
+        return [each for each in str(fact(name)).split(",") if each]
+
+    columns = tuple((table, column) for table, _, column in (each.partition(":") for each in items("owners")))
+    parents = tuple((parts[0], parts[1], parts[2], parts[3].replace("+", ",")) for each in items("parents") if len(parts := each.split(":")) == 4)  # noqa: PLR2004
+    return Belonging(frozenset(items("own")), frozenset(items("others")), str(fact("users")), columns, parents)
+
+
+def shared(exchange: Exchange, tables: frozenset[str], habits: frozenset[str], attacker: Identity) -> bool:
+    """Whether the attacker's own membership was looked up, or his row and the object's name one group: sharing is meant."""
+    mine = keys(attacker)
+    groups = {name.lower(): value for name, value in attacker.row.items() if _GROUP.search(name) and value is not None}
+    for statement in exchange.statements:
+        if statement.text in habits or statement.verb != "select" or not statement.rows:
+            continue
+        others = set(statement.reads) - tables - {(attacker.table or "").lower()}
+        if others and any(str(value) in mine for value in statement.parameters) and not set(statement.reads) & tables:
+            return True
+        for table in set(statement.reads) & tables:
+            if any(_row(row, table).get(name) == value for row in statement.sample for name, value in groups.items()):
+                return True
+    return False
+
+
+def harm(change: RowChange, marks: list[str], sent: str, *, strict: bool) -> bool:
+    """A row that went, that took the attacker's text, or lost what is its owner's: likes, counts and payments to it are none."""
+    if change.kind == "deleted":
+        return True
+    for name in change.columns:
+        before, after = change.before.get(name), change.after.get(name)
+        if _IDLE.search(name):
+            continue
+        if isinstance(after, str) and any(mark in after for mark in marks):
+            return True
+        number = isinstance(before, int | float) and isinstance(after, int | float) and not isinstance(before, bool)
+        flag = number and before in {0, 1} and after in {0, 1} and not POWER.search(name)
+        if number and not flag:
+            if after < before or _sent(after, sent):  # type: ignore[operator]
+                return True
+        elif _sent(after, sent) or not strict:
+            return True
+    return False
+
+
+_IDLE = re.compile(
+    r"_at$|time|date|seen|visited|unread|notif|vote|score|karma|rating|like|count|view|follow|stock|quantity|seats|available|capacity|remaining|slots|tickets|version",
+    re.IGNORECASE,
+)
+"""Columns that others' honest requests move."""
+
+
+def _sent(value: Json, sent: str) -> bool:
+    """Whether a value stands in the request's body."""
+    shown = {"true", "1"} if value is True or value == 1 else {"false", "0"} if value is False or value == 0 else {str(value)}
+    return bool(shown & set(re.split(r'[\s",:{}\[\]&=]+', sent)))

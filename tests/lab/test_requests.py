@@ -1,0 +1,128 @@
+"""Calls become requests."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from toughen.lab.requests import Resolver, UnresolvedError, assemble, build, cookies, flatten, pick, text_of
+from toughen.model.blueprint import Place
+from toughen.model.identity import Credential
+from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored
+from toughen.model.trace import Exchange, Response
+
+
+def argument(place: Place, name: str, value: object) -> Argument:
+    return Argument(place, (name,), Literal(value))  # type: ignore[arg-type]
+
+
+def resolver(rows: list[dict[str, object]] | None = None) -> Resolver:
+    return Resolver(lambda _: rows or [])  # type: ignore[arg-type,return-value]
+
+
+def body_of(request: dict[str, object]) -> bytes:
+    return base64.b64decode(str(request["body_b64"]))
+
+
+def answered(body: object, headers: tuple[tuple[str, str], ...] = ()) -> Exchange:
+    return Exchange("GET", "/", "", Response(200, headers, json.dumps(body), 0, body, is_json=True))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [{"a": 1, "b": {"c": [1, {"d": None}]}}, {"items": [{"id": 1}, {"id": 2}]}, {}, {"empty": {}, "none": []}])
+def test_what_is_taken_apart_is_put_together_again(value: object) -> None:
+    """A JSON value spread over paths is the same value when it is built from them."""
+    assert build(flatten(value)) == value  # type: ignore[arg-type]
+
+
+def test_a_path_may_be_the_whole_body() -> None:
+    """An empty path is the whole body, a list as well."""
+    assert build([((), [1, 2])]) == [1, 2]
+
+
+def test_every_place_of_a_request() -> None:
+    """Values travel where they belong: path (quoted), query (repeated for lists), header, cookie, JSON."""
+    call = Call(
+        "POST /notes/{note_id}",
+        (
+            argument(Place.PATH, "note_id", "a/b ü"),
+            argument(Place.QUERY, "tag", ["x", "y z"]),
+            argument(Place.HEADER, "X-Key", True),
+            argument(Place.COOKIE, "lang", "de"),
+            argument(Place.JSON, "title", "T"),
+        ),
+    )
+    request = assemble(call, resolver(), (), None)
+    assert request["target"] == "/notes/a%2Fb%20%C3%BC?tag=x&tag=y+z"
+    headers = dict(request["headers"])
+    assert headers["X-Key"] == "true"
+    assert headers["Cookie"] == "lang=de"
+    assert headers["Content-Type"] == "application/json"
+    assert json.loads(body_of(request)) == {"title": "T"}
+    assert headers["Content-Length"] == str(len(body_of(request)))
+
+
+def test_a_backslash_in_a_path_stays() -> None:
+    """A value of the path is data and no pattern, whatever it holds."""
+    request = assemble(Call("GET /f/{name}", (argument(Place.PATH, "name", r"\1\g<0>"),)), resolver(), (), None)
+    assert request["target"] == "/f/%5C1%5Cg%3C0%3E"
+
+
+def test_a_form_and_a_file() -> None:
+    """Fields alone are a form; with a file they are multipart."""
+    field = argument(Place.FORM, "title", "a&b")
+    assert body_of(assemble(Call("POST /x", (field,)), resolver(), (), None)) == b"title=a%26b"
+    request = assemble(Call("POST /x", (field, argument(Place.FILE, "file", "cat.png"))), resolver(), (), None)
+    assert b'name="file"; filename="cat.png"' in body_of(request)
+    assert dict(request["headers"])["Content-Type"].startswith("multipart/form-data; boundary=")
+
+
+def test_a_call_wins_over_its_credential() -> None:
+    """A header that the call sets itself is not set again by the credential."""
+    credential = Credential((("Authorization", "Bearer real"),), (("session", "s"),))
+    call = Call("GET /x", (argument(Place.HEADER, "authorization", "Bearer mine"),))
+    headers = assemble(call, resolver(), (), credential)["headers"]
+    assert [value for name, value in headers if name.lower() == "authorization"] == ["Bearer mine"]
+    assert ("Cookie", "session=s") in headers
+
+
+def test_a_raw_body_is_sent_as_it_stands() -> None:
+    """A raw body goes out byte for byte, lone surrogates too."""
+    request = assemble(Call("POST /x", raw_body='{"a": NaN}\ud800'), resolver(), (), None)
+    assert body_of(request) == b'{"a": NaN}\xed\xa0\x80'
+
+
+def test_equal_markers_are_one_canary() -> None:
+    """Two markers of one name carry the same fresh canary, each in its own shape."""
+    made = resolver()
+    call = Call("POST /x", (Argument(Place.JSON, ("a",), Marker("m")), Argument(Place.JSON, ("b",), Marker("m", "email"))))
+    body = json.loads(body_of(assemble(call, made, (), None)))
+    canary = made.markers["m"]
+    assert body == {"a": f"tgn{canary}", "b": f"tgn{canary}@example.com"}
+    assert resolver().resolve(Marker("m"), ()) != body["a"]
+
+
+def test_values_of_answers_and_rows() -> None:
+    """A value is taken from an earlier answer, its header or cookie, or from the newest row that fits."""
+    exchange = answered({"items": [{"id": 7}]}, (("Location", "/x/7"), ("Set-Cookie", "sid=abc; Path=/")))
+    assert pick([exchange], 0, ("items", -1, "id")) == 7
+    assert pick([exchange], 0, ("#header", "location")) == "/x/7"
+    assert pick([exchange], 0, ("#cookie", "sid")) == "abc"
+    made = resolver([{"id": 1, "code": "old", "user": 7}, {"id": 2, "code": "new", "user": 7}, {"id": 3, "code": "no", "user": 8}])
+    assert made.resolve(Stored("codes", "code", (("user", Extract(0, ("items", 0, "id"))),)), [exchange]) == "new"
+
+
+def test_what_is_not_there_is_said() -> None:
+    """A value that no answer and no row holds raises, and is never made up."""
+    for step, pointer in ((0, ("items", 3)), (0, ("x",)), (1, ("a",)), (0, ("#header", "X"))):
+        with pytest.raises(UnresolvedError):
+            pick([answered({"items": [1]})], step, pointer)
+    with pytest.raises(UnresolvedError):
+        resolver().resolve(Stored("codes", "code"), ())
+
+
+def test_text_and_cookies() -> None:
+    """JSON values have one way to stand in a URL; the last Set-Cookie of a name wins."""
+    assert [text_of(each) for each in (None, True, 3, 1.5, "x", [1])] == ["", "true", "3", "1.5", "x", "[1]"]
+    assert cookies((("Set-Cookie", "a=1"), ("set-cookie", "a=2; HttpOnly"), ("X", "b=3"))) == {"a": "2"}
