@@ -25,6 +25,7 @@ from toughen.codemod import (
     limit,
     overflow,
     present,
+    reraise,
 )
 from toughen.model.patch import FileChange, Patch, Unmended
 
@@ -248,6 +249,10 @@ class Boundary:
     def check(self, fields: Iterable[Field]) -> str:
         """Test the untyped body and fields of it in the handler."""
         return self.sheet.put(check(self.module, self.function, list(fields), line=self.route.handler.line))
+
+    def reraise(self) -> str:
+        """Let Flask's own 400 for a body that is not JSON pass the broad handlers of the function."""
+        return self.sheet.put(reraise(self.module, self.node().lineno))
 
     def typed_body(self, fields: Iterable[Field]) -> str:
         """Read the untyped body through a model at the handler's boundary."""

@@ -27,17 +27,13 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange, RowChange, Trace
     from toughen.rule import Target
 
-PRIVATE_TABLE = re.compile(
-    r"(^|_)(orders?|invoices?|carts?|baskets?|payments?|cards?|wallets?|addresses|address|prescriptions?|payslips?|transactions?|diary|diaries|journals?"
-    r"|bank_?accounts?|accounts?|savings|loans?|settings|preferences|medical_?records?)(_items?)?$",
-    re.IGNORECASE,
-)
-"""Kinds of rows that no prototype means to share among its users."""
 _KEY = re.compile(r"csrf|xsrf|nonce|token", re.IGNORECASE)
-_GROUP = re.compile(r"team|org|tenant|company|household|group|workspace|department|project|board|room|family|community|club|class|school", re.IGNORECASE)
 _PERSON = re.compile(r"^(to|from|sender|recipient|receiver|assignee|assigned_to|owner|author|user|buyer|seller|member|created_by)(_(id|user|user_id|username))?$|_user(_id)?$", re.IGNORECASE)
+_POWERFUL = re.compile(r"admin|super|staff|moderator|manager|support|teacher|doctor|editor|operator|employee|librarian", re.IGNORECASE)
 _SHORTEST = 6
-_LISTS, _SIBLINGS, _CANARIES = 20, 3, 4
+_CANARIES = 4
+_LONG = 24
+"""Room that a canary needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +48,11 @@ class Planted:
     """Where it was planted, for the report and the policy."""
     secret: bool = False
     """True where the column's name says that nobody else may see it."""
+
+
+def powerful(identity: Identity) -> bool:
+    """Whether the identity's role may do more than others: what it reaches says nothing about ordinary users."""
+    return bool(_POWERFUL.search(identity.role or "") or _POWERFUL.search(identity.name))
 
 
 def keys(identity: Identity) -> frozenset[str]:
@@ -85,27 +86,50 @@ def whole(calls: tuple[Call, ...], owner: str, attacker: str) -> tuple[Call, ...
 
 def aimed(target: Target, journey: Journey, owner: Identity) -> Journey:
     """The journey with its request aimed at a row of the owner's: as it is, or at one that the owner makes first or has."""
-    honest = target.honest(journey.route)
-    if honest is None or journey.route.startswith("POST ") and any(each.kind == "inserted" for each in honest.final_changes):
+    honest = target.run(Trial(journey.calls, journey.grants))
+    if journey.route.startswith("POST ") and any(each.kind == "inserted" for each in honest.final_changes):
         return journey
     mine = keys(owner)
     for statement in honest.last.statements:
         for table in (*statement.reads, *statement.writes):
             column = target.owner(table)
-            if column is None or (statement.sample and _row(statement.sample[0], table).get(column.lower()) in _values(owner)):
+            if column is None:
+                far = _far(target, journey.call, owner, table, (statement.text, statement.parameters))
+                if far is not None:
+                    moved = replace(journey, calls=(*journey.calls[:-1], far))
+                    return moved if succeeded(target.run(Trial(moved.calls, moved.grants)).last) else journey
+                continue
+            if (statement.sample and row_of(statement.sample[0], table).get(column.lower()) in _values(owner)):
                 continue
             found = _bound(journey.call, statement.text, statement.parameters, table, column)
             person = next((value for value in owner.row.values() if value is not None and str(value) in mine and _fits(target, table, column, value)), None)
             if found is None or person is None:
                 continue
             argument, bound = found
-            maker = _maker(target, table, column, owner, journey.route)
+            has = any(str(row.get(column)) == str(person) for row in target.rows(table))
+            maker = None if has else _maker(target, table, column, owner, journey.route)
             call = journey.call.with_argument(argument.place, argument.path, Stored(table, bound, ((column, person),)))
             moved = replace(journey, calls=(*(maker.calls if maker else ()), *_later(journey.calls[:-1], len(maker.calls) if maker else 0), *_later((call,), len(maker.calls) if maker else 0)))
             moved = replace(moved, grants=(*(maker.grants if maker else ()), *journey.grants))
             if succeeded(target.run(Trial(moved.calls, moved.grants)).last):
                 return moved
     return journey
+
+
+def _far(target: Target, call: Call, owner: Identity, table: str, statement: tuple[str, tuple[Json, ...]]) -> Call | None:
+    """The call aimed at a row that is the owner's over two hops, and in which nobody else has a part."""
+    paths = target.owners(table)
+    found = _bound(call, *statement, table, "") if paths else None
+    if found is None:
+        return None
+    argument, bound = found
+    held = {parent: {str(next(iter(row.values()))) for row in target.rows(parent) if row and str(row.get(owning)) in keys(owner)} for (_, _, parent), (_, owning, _) in paths}
+    known = {parent: {str(next(iter(row.values()))) for row in target.rows(parent) if row} for (_, _, parent), _ in paths}
+    for row in target.rows(table):
+        parts = [(str(row.get(column)) in held[parent], str(row.get(column)) in known[parent]) for (_, column, parent), _ in paths if row.get(column) is not None]
+        if any(mine for mine, _ in parts) and all(mine or not there for mine, there in parts) and row.get(bound) is not None:
+            return call.with_argument(argument.place, argument.path, Literal(row[bound]))
+    return None
 
 
 def _later(calls: tuple[Call, ...], steps: int) -> tuple[Call, ...]:
@@ -145,7 +169,7 @@ def _values(identity: Identity) -> list[Json]:
     return [value for value in identity.row.values() if value is not None]
 
 
-def _row(sample: dict[str, Json], table: str) -> dict[str, Json]:
+def row_of(sample: dict[str, Json], table: str) -> dict[str, Json]:
     """A sampled row by the table's own column names (an ORM puts the table's name in front)."""
     return {name.lower().removeprefix(f"{table}_"): value for name, value in sample.items()} | {name.lower(): value for name, value in sample.items() if not name.lower().startswith(f"{table}_")}
 
@@ -155,10 +179,10 @@ def _row(sample: dict[str, Json], table: str) -> dict[str, Json]:
 
 def plant(target: Target, journey: Journey, owner: Identity) -> Iterator[Planted]:
     """The journey with a canary in what the owner made before, or in the owner's row that the request reads; secrets first."""
-    found = sorted(_in_calls(target, journey, owner), key=lambda each: not each.secret)
+    found = sorted(_in_calls(target, journey, owner), key=lambda each: not each.secret) or sorted(_in_rows(target, journey, owner), key=lambda each: not each.secret)
     yield from found[:_CANARIES]
-    if not found:
-        yield from _in_rows(target, journey, owner)
+    if not found and not journey.route.startswith("GET "):
+        yield Planted(journey.calls, journey.grants, "", "")
 
 
 def _in_calls(target: Target, journey: Journey, owner: Identity) -> Iterator[Planted]:
@@ -166,11 +190,13 @@ def _in_calls(target: Target, journey: Journey, owner: Identity) -> Iterator[Pla
         if call.identity != owner.name or call.route.startswith("GET "):
             continue
         for argument in texts(call):
-            if free(target, call.route, argument):
+            if free(target, call.route, argument, made_up=False):
                 marked = call.with_argument(argument.place, argument.path, Marker("owned", "tgn{}"))
                 calls = (*journey.calls[:index], marked, *journey.calls[index + 1 :])
                 trace = target.run(Trial(calls, journey.grants))
-                if shows(trace, trace.last, "owned") or (not journey.route.startswith("GET ") and succeeded(trace.last)):
+                canary = f"tgn{trace.markers.get('owned', '-')}"
+                written = not journey.route.startswith("GET ") and any(canary in str(each.before) for each in trace.final_changes)
+                if succeeded(trace.last) and (written or (journey.route.startswith("GET ") and holds(trace.last, canary))):
                     yield Planted(calls, journey.grants, "owned", named(argument), bool(SECRET.search(named(argument))))
 
 
@@ -181,13 +207,18 @@ def _in_rows(target: Target, journey: Journey, owner: Identity) -> Iterator[Plan
             column, known = target.owner(table), target.blueprint.table(table)
             if column is None or known is None or statement.rows != 1 or not statement.sample:
                 continue
-            row = _row(statement.sample[0], table)
+            row = row_of(statement.sample[0], table)
             key = key_of({name: value for name, value in row.items() if name in {"id", "uuid"}}) or key_of(row)
             if row.get(column.lower()) not in _values(owner) or not key:
                 continue
             for text in [each for each in known.columns if _plantable(each, known, column)][:_CANARIES]:
                 canary = "tgn" + secrets.token_hex(8)
                 yield Planted(journey.calls, (*journey.grants, Grant(known.name, key, text.name, canary)), canary, text.name, bool(SECRET.search(text.name)))
+            for money in [each for each in known.columns if POWER.search(each.name) and each.type in {"integer", "number"}][:1]:
+                amount = secrets.randbelow(9 * 10**8) + 10**8
+                yield Planted(journey.calls, (*journey.grants, Grant(known.name, key, money.name, amount)), str(amount), money.name, secret=True)
+            if journey.route.startswith("GET "):
+                continue
             for name, value in row.items():
                 if isinstance(value, str) and len(value) >= _SHORTEST and (each := known.column(name)) is not None and each.unique:
                     yield Planted(journey.calls, journey.grants, value, name)
@@ -196,68 +227,25 @@ def _in_rows(target: Target, journey: Journey, owner: Identity) -> Iterator[Plan
 def _plantable(each: object, known: Table, owner: str) -> bool:
     from toughen.model.blueprint import Column
 
-    assert isinstance(each, Column)  # noqa: S101
+    assert isinstance(each, Column)
     plain = each.type in {"string", "any"} and not each.primary_key and not each.unique and not each.references and not each.enum
     dated = re.search(r"date|time|_at$|status|state|type|currency|role", each.name, re.IGNORECASE)
-    return plain and not dated and each.name != owner and not (each.max_length or 99) < 24 and known.column(each.name) is not None
+    return plain and not dated and each.name != owner and not (each.max_length or 99) < _LONG and known.column(each.name) is not None
 
 
-def free(target: Target, route_id: str, argument: Argument) -> bool:
-    """Whether a text may be anything: no enum, format or pattern says what it is."""
+def free(target: Target, route_id: str, argument: Argument, *, made_up: bool = True) -> bool:
+    """Whether a text may be anything: no enum, format or pattern says what it is, and the honest one was made up."""
     route = target.blueprint.route(route_id)
     known = parameter_of(route, argument) if route else None
     value = literal(argument)
-    made_up = isinstance(value, str) and value.startswith("tg") and "@" not in value
-    return made_up and (known is None or not (known.enum or known.format or known.pattern or (known.max_length or 99) < 24))
+    fits = isinstance(value, str) and "@" not in value and (value.startswith("tg") or not made_up)
+    return fits and (known is None or not (known.enum or known.format or known.pattern or (known.max_length or 99) < _LONG))
 
 
 def shows(trace: Trace, exchange: Exchange, canary: str) -> bool:
     """Whether an answer shows what was planted under that name, or the text itself."""
     marker = trace.markers.get(canary)
     return holds(exchange, f"tgn{marker}" if marker else canary)
-
-
-# -- who else may see it -----------------------------------------------------------------------------------------------
-
-
-def listings(target: Target, journey: Journey, canary: str) -> list[Call]:
-    """Requests that list rows: without a key in the path, or below somebody who owns nothing in secret; searches look for the canary."""
-    found = []
-    for each in target.journeys():
-        path = [argument for argument in each.call.arguments if argument.place is Place.PATH]
-        if not each.route.startswith("GET ") or each.route == journey.route or any(isinstance(argument.value, Extract | Stored) for argument in each.call.arguments):
-            continue
-        parents = re.findall(r"/([\w-]+)/\{", each.route)
-        if path and (each.route.endswith("}") or any(_private_parent(target, parent) for parent in parents)):
-            continue
-        call = each.call
-        for argument in texts(call):
-            if argument.place is Place.QUERY and free(target, each.route, argument):
-                call = call.with_argument(argument.place, argument.path, Marker(canary, "tgn{}") if canary == "owned" else Literal(canary))
-        found.append(call)
-    return found[:_LISTS]
-
-
-def _private_parent(target: Target, segment: str) -> bool:
-    wanted = segment.lower().replace("-", "_")
-    table = next((each for each in target.blueprint.tables if each.name.lower().endswith((wanted, f"{wanted}s"))), None)
-    return table is not None and target.owner(table.name) is not None
-
-
-def siblings(target: Target, journey: Journey, owner: Identity, attacker: Identity, tables: frozenset[str]) -> dict[str, Trial]:
-    """Other requests of the owner on one object of the same tables, sent by the attacker: one that is refused is evidence."""
-    found: dict[str, Trial] = {}
-    for each in target.journeys():
-        if each.route == journey.route or each.identity != owner.name or each.anonymous or not any(one.place is Place.PATH for one in each.call.arguments):
-            continue
-        honest = target.honest(each.route)
-        if honest is None or not tables & {table for one in honest.last.statements for table in (*one.reads, *one.writes)}:
-            continue
-        own = aimed(target, each, owner)
-        found[f"sibling {each.route}"] = Trial(by(own.calls, attacker.name, owner.name), own.grants)
-        if len(found) == _SIBLINGS:
-            break
-    return found
 
 
 # -- whose row ---------------------------------------------------------------------------------------------------------
@@ -316,59 +304,10 @@ def belonging(target: Target, owner: Identity, attacker: Identity, trace: Trace)
 
 def told(fact: object) -> Belonging:
     """The Belonging that an experiment's facts carry; `fact` is `experiment.fact`."""
-    assert callable(fact)  # noqa: S101
+    assert callable(fact)
     def items(name: str) -> list[str]:
         return [each for each in str(fact(name)).split(",") if each]
 
     columns = tuple((table, column) for table, _, column in (each.partition(":") for each in items("owners")))
     parents = tuple((parts[0], parts[1], parts[2], parts[3].replace("+", ",")) for each in items("parents") if len(parts := each.split(":")) == 4)  # noqa: PLR2004
     return Belonging(frozenset(items("own")), frozenset(items("others")), str(fact("users")), columns, parents)
-
-
-def shared(exchange: Exchange, tables: frozenset[str], habits: frozenset[str], attacker: Identity) -> bool:
-    """Whether the attacker's own membership was looked up, or his row and the object's name one group: sharing is meant."""
-    mine = keys(attacker)
-    groups = {name.lower(): value for name, value in attacker.row.items() if _GROUP.search(name) and value is not None}
-    for statement in exchange.statements:
-        if statement.text in habits or statement.verb != "select" or not statement.rows:
-            continue
-        others = set(statement.reads) - tables - {(attacker.table or "").lower()}
-        if others and any(str(value) in mine for value in statement.parameters) and not set(statement.reads) & tables:
-            return True
-        for table in set(statement.reads) & tables:
-            if any(_row(row, table).get(name) == value for row in statement.sample for name, value in groups.items()):
-                return True
-    return False
-
-
-def harm(change: RowChange, marks: list[str], sent: str, *, strict: bool) -> bool:
-    """A row that went, that took the attacker's text, or lost what is its owner's: likes, counts and payments to it are none."""
-    if change.kind == "deleted":
-        return True
-    for name in change.columns:
-        before, after = change.before.get(name), change.after.get(name)
-        if _IDLE.search(name):
-            continue
-        if isinstance(after, str) and any(mark in after for mark in marks):
-            return True
-        number = isinstance(before, int | float) and isinstance(after, int | float) and not isinstance(before, bool)
-        flag = number and before in {0, 1} and after in {0, 1} and not POWER.search(name)
-        if number and not flag:
-            if after < before or _sent(after, sent):  # type: ignore[operator]
-                return True
-        elif _sent(after, sent) or not strict:
-            return True
-    return False
-
-
-_IDLE = re.compile(
-    r"_at$|time|date|seen|visited|unread|notif|vote|score|karma|rating|like|count|view|follow|stock|quantity|seats|available|capacity|remaining|slots|tickets|version",
-    re.IGNORECASE,
-)
-"""Columns that others' honest requests move."""
-
-
-def _sent(value: Json, sent: str) -> bool:
-    """Whether a value stands in the request's body."""
-    shown = {"true", "1"} if value is True or value == 1 else {"false", "0"} if value is False or value == 0 else {str(value)}
-    return bool(shown & set(re.split(r'[\s",:{}\[\]&=]+', sent)))

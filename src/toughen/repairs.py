@@ -136,7 +136,10 @@ def _body(edge: Boundary, entries: list[dict[str, Any]], *, modelled: bool) -> l
             edge.cast(each["field"])
         if len(each["path"]) == 1 and {"huge", "nan"} & set(each["kinds"]) and edge.read(each["field"], casts=True) is not None:
             edge.limit(each["field"], edge.whole())
-    return [edge.check(fields)]
+    reasons = [edge.check(fields)]
+    if edge.flask and any(each["field"] == "body" and "text" in each["kinds"] for each in entries):
+        edge.reraise()
+    return reasons
 
 
 def _bounds(edge: Boundary, entry: dict[str, Any], *, typed: bool) -> Bounds:

@@ -95,6 +95,9 @@ class Target(Protocol):
     def owner(self, table: str) -> str | None:
         """The column of that table that names its owner among the users, None where there is none."""
 
+    def refuses(self, route_id: str) -> bool:
+        """Whether the route's own request is refused to somebody without a credential (what it needs first is done as before)."""
+
     def owners(self, table: str) -> tuple[tuple[tuple[str, str, str], ...], ...]:
         """Ways from a table to the users whom its rows belong to, as (table, column, table it refers to); the shortest only."""
 

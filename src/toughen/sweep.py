@@ -68,12 +68,11 @@ def crashed(exchange: Exchange) -> bool:
 
 
 def swept(target: Target, journey: Journey, route: Route) -> list[Crash]:
-    """All wrong values, several in one process; what an earlier one may have disturbed is sent once more, alone.
+    """All wrong values, several in one process; what an earlier one may have disturbed is sent again in the next.
 
-    A success may have taken a key, and a crash may have left a lock behind.
+    A success may have taken a key, and a crash may have left a lock behind: a refusal or crash after one says nothing.
     """
     found: list[Crash] = []
-    doubtful: list[Wrong] = []
     waiting = list(wrong_calls(journey.call, route))[:_MOST]
     size = _BATCH
     while waiting:
@@ -81,16 +80,17 @@ def swept(target: Target, journey: Journey, route: Route) -> list[Crash]:
         trace = target.run(Trial((*journey.calls[:-1], *(each.call for each in batch)), journey.grants))
         exchanges = trace.exchanges[len(journey.calls) - 1 :]
         disturbed = False
+        doubtful: list[Wrong] = []
         for wrong, exchange in zip(batch, exchanges, strict=False):
             if disturbed and not succeeded(exchange) and exchange.status != _INVALID:
                 doubtful.append(wrong)
             elif crashed(exchange):
                 found.append(Crash(wrong, exchange))
             disturbed = disturbed or crashed(exchange) or (succeeded(exchange) and route.method != "GET")
+        waiting = doubtful + waiting
         if any(each.milliseconds > _SLOW or each.response is None for each in exchanges):
             size = 1
-    doubtful += repeated(target, journey, route)
-    for wrong in doubtful:
+    for wrong in repeated(target, journey, route):
         exchange = target.run(trial(journey, wrong)).last
         if crashed(exchange):
             found.append(Crash(wrong, exchange))
@@ -204,7 +204,7 @@ def longest(target: Target, journey: Journey, crashes: Sequence[Crash]) -> dict[
 
 
 def wrong_calls(call: Call, route: Route) -> Iterator[Wrong]:
-    """The whole body first, then each argument, then the declared query parameters that the honest call leaves out."""
+    """The whole body first, then each argument, then the numbers in the query that the honest call leaves out."""
     if call.body == "json" or any(each.place is Place.JSON for each in call.arguments):
         for value, words in (([1], "a list"), ("text", "a string"), (7, "a number")):
             yield Wrong("body", Place.JSON, (), "body", f"a body that is {words} instead of an object", raw_json(call, value))
@@ -212,7 +212,7 @@ def wrong_calls(call: Call, route: Route) -> Iterator[Wrong]:
     for argument in call.arguments:
         yield from _argument(call, argument, _value(argument, route))
     for parameter in route.parameters:
-        if parameter.place is Place.QUERY and parameter.declared and parameter.type == "integer" and call.argument(Place.QUERY, parameter.path) is None:
+        if parameter.place is Place.QUERY and parameter.type == "integer" and call.argument(Place.QUERY, parameter.path) is None:
             yield from _argument(call, Argument(Place.QUERY, parameter.path, Literal(1)), 1, sent=False)
 
 
@@ -290,7 +290,8 @@ class Site:
 def sites(target: Target, route: Route, journey: Journey, most: int) -> tuple[list[Site], str]:
     """The lines that crash, each with its wrong values, and the facts about all fields of the route that crash."""
     crashes = swept(target, journey, route)
-    types, fits = honest_types(target, route), longest(target, journey, crashes)
+    declared = {each.name: each.type for each in route.parameters if each.type != "any"}
+    types, fits = {**declared, **honest_types(target, route)}, longest(target, journey, crashes)
     found: dict[str, Site] = {}
     for group in grouped(crashes)[:most]:
         first = group[0].wrong

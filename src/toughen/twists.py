@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toughen.model.blueprint import Blueprint, Json, Parameter, Route, Table
+    from toughen.model.journey import Journey
     from toughen.model.trace import Exchange, RowChange, Trace
+    from toughen.rule import Target
 
 POWER = re.compile(
     r"^(is_?)?(admin|superuser|staff|verified|approved|moderator|premium|active)$|^(user_?)?roles?$|^(account_?)?balance$|^credits?$"
@@ -67,6 +69,24 @@ def parameter_of(route: Route, argument: Argument) -> Parameter | None:
 def literal(argument: Argument) -> Json:
     """The argument's value where it is known beforehand, else None."""
     return argument.value.value if isinstance(argument.value, Literal) else None
+
+
+def unsent(target: Target, route: Route, journey: Journey) -> tuple[Argument, ...]:
+    """Optional values that the route reads from query, form or body and that its honest request leaves out; with their defaults."""
+    places = {"query": Place.QUERY, "form": Place.FORM, "json": Place.JSON}
+    honest = target.honest(route.id)
+    found: dict[tuple[Place, tuple[str | int, ...]], Json] = {}
+    for parameter in route.parameters:
+        if parameter.place in places.values() and parameter.type not in {"object", "array", "boolean"}:
+            found[(parameter.place, parameter.path)] = parameter.default
+    for demand in honest.last.demands if honest else ():
+        if demand.place in places:
+            found.setdefault((places[demand.place], demand.key), demand.default)
+    return tuple(
+        Argument(place, path, Literal(default)) for (place, path), default in found.items()
+        if path and journey.call.argument(place, path) is None and (place is not Place.FORM or journey.call.body in {"form", "multipart"})
+        and not (place is Place.JSON and journey.route.startswith("GET "))
+    )
 
 
 def texts(call: Call) -> Iterator[Argument]:

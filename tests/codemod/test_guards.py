@@ -154,3 +154,16 @@ def test_a_log_in_is_no_guard(refused: Callable[..., Any]) -> None:
         return 'ok'
     """
     assert "no guard" in refused(source, lambda m: guard(m, "everything", "login"))
+
+
+def test_of_an_if_with_an_else_only_the_refusal_is_copied(mended: Callable[[str, Any], str]) -> None:
+    """A sibling that does its work in the `else` lends its refusal, without what it reads from the body before."""
+    source = (
+        "from flask import Flask, request\napp = Flask(__name__)\n\ndef check(header):\n    return {'error': 'no'}\n\n"
+        "@app.post('/a')\ndef first():\n    data = request.get_json()\n    claims = check(request.headers.get('Authorization'))\n"
+        "    if 'error' in claims:\n        return claims, 401\n    else:\n        return data\n\n@app.get('/b')\ndef second():\n    return {'b': 1}\n"
+    )
+    text = mended(source, lambda module: guard(module, "second", "first"))
+    body = text[text.index("def second") :]
+    assert "claims = check(request.headers.get('Authorization'))\n    if 'error' in claims:\n        return claims, 401\n    return {'b': 1}" in body
+    assert "get_json" not in body

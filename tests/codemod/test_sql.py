@@ -302,3 +302,12 @@ def test_statements_without_a_place_for_the_owner_are_refused(
 ) -> None:
     """INSERT, UNION, no WHERE, and owners that are there are refused."""
     assert reason in refused(f"{HEAD}    return {source}\n", lambda module: scope_sql(module, 5, "user_id", "me"))
+
+
+def test_an_owner_two_tables_away_is_asked_for_through_its_parent(mended: Callable[[str, Apply], str]) -> None:
+    """`through` puts the comparison into a sub-select, once for each way, with the caller bound as often."""
+    source = 'db.execute("UPDATE notes SET text = ? WHERE id = ?", (text, key))'
+    ways = "(a IN (SELECT id FROM boxes WHERE {}) OR b IN (SELECT id FROM boxes WHERE {}))"
+    text = mended(f"{HEAD}    return {source}\n", lambda module: scope_sql(module, 5, "user_id", "me", through=ways))
+    condition = ways.replace("{}", "user_id = ?")
+    assert f'"UPDATE notes SET text = ? WHERE id = ? AND {condition}", (text, key, me, me)' in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,9 +54,7 @@ def test_a_pipfile_is_read(tmp_path: Path) -> None:
 
 
 def test_imports_are_the_last_resort(tmp_path: Path) -> None:
-    """A project that names nothing gets what its source imports: by the distribution's name, without its own modules,
-    the standard library and its tests.
-    """
+    """A project that names nothing gets what its source imports, by the distribution's name; its own modules and tests do not count."""
     texts = {
         "main.py": "import os\nimport jwt\nfrom flask import Flask\nimport helper\nfrom .sub import x",
         "helper.py": "import yaml",
@@ -116,5 +113,5 @@ def test_a_broken_environment_is_passed_over(tmp_path: Path) -> None:
     place.mkdir(parents=True)
     (tmp_path / ".venv" / "pyvenv.cfg").write_text("home = /nowhere\n")
     (place / "python").write_text("#!/bin/sh\nexit 1\n")
-    os.chmod(place / "python", 0o755)  # noqa: PTH101
+    (place / "python").chmod(0o700)
     assert existing(tmp_path, "flask") is None

@@ -48,7 +48,7 @@ def test_every_place_of_a_request() -> None:
         (
             argument(Place.PATH, "note_id", "a/b ü"),
             argument(Place.QUERY, "tag", ["x", "y z"]),
-            argument(Place.HEADER, "X-Key", True),
+            Argument(Place.HEADER, ("X-Key",), Literal(value=True)),
             argument(Place.COOKIE, "lang", "de"),
             argument(Place.JSON, "title", "T"),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,22 @@ def test_a_damaged_database_is_laid_anew(world: World) -> None:
     database.write_bytes(b"SQLite format 3\x00" + b"garbage" * 500)
     world.restore()
     assert run(database, "SELECT name FROM users WHERE id = 1") == [("ann",)]
+
+
+def test_a_lock_that_is_never_released_does_not_hang_the_lab(world: World) -> None:
+    """Where a handler failed within its transaction and its process holds the lock, the state is restored all the same."""
+    database = world.root / "app.db"
+    held = sqlite3.connect(database, isolation_level=None)
+    held.execute("BEGIN EXCLUSIVE")
+    held.execute("UPDATE users SET balance = 77")
+    began = time.monotonic()
+    checkpoint = world.checkpoint()
+    world.rollback(checkpoint)
+    world.restore()
+    assert run(database, "SELECT balance FROM users ORDER BY id") == [(10,), (20,)]
+    assert time.monotonic() - began < 8
+    held.close()
+    assert run(database, "SELECT balance FROM users ORDER BY id") == [(10,), (20,)]
 
 
 def test_write_ahead_logs_are_part_of_the_state(world: World) -> None:

@@ -45,7 +45,7 @@ def test_frames_arrive_whole_and_in_order(pair: tuple[Connection, socket.socket]
     assert len(connection.receive(2)["b"]) == 5000
 
 
-@pytest.mark.parametrize("body", [b"[]", b"null", b"{", b"\xff\xfe", b"", b"[" * 100_000, b'{"a": ' * 100_000])
+@pytest.mark.parametrize("body", [b"[]", b"null", b"{", b"\xff\xfe", b"", b"[" * 100_000, b'{"a": ' * 15_000])
 def test_nonsense_is_an_error_and_no_crash(pair: tuple[Connection, socket.socket], body: bytes) -> None:
     """A frame that is no JSON object ends in AgentLostError, deep nesting included."""
     connection, theirs = pair
@@ -81,8 +81,7 @@ def test_a_closed_stream_is_told(pair: tuple[Connection, socket.socket]) -> None
     with pytest.raises(AgentLostError):
         connection.receive(1)
     with pytest.raises(AgentLostError):
-        for _ in range(5):
-            connection.send({"x": "y" * 100_000})
+        connection.send({"x": "y" * 1_000_000})
 
 
 def test_strangers_do_not_pass_for_the_child_that_was_asked_for(tmp_path: Path) -> None:

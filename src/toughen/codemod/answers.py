@@ -93,7 +93,8 @@ def swallowing(module: Module, node: ast.AST) -> ast.ExceptHandler | None:
 def cast(module: Module, line: int, text: str = "Invalid value", status: int = 400) -> Draft:
     """Answer a cast that raises (`float(data.get(...))`, `int(request.args["n"])`) with 400 in the file's style.
 
-    The one simple statement at `line` is wrapped in `try ... except (TypeError, ValueError)`. Refuses statements
+    The one simple statement at `line` is wrapped in `try ... except (TypeError, ValueError)`, with KeyError where it
+    subscribes a key. Refuses statements
     without a call of int, float, Decimal, UUID or a date's parser, and those that `answer` refuses.
     """
     statement = module.statement(line)
@@ -101,7 +102,9 @@ def cast(module: Module, line: int, text: str = "Invalid value", status: int = 4
     called = {dotted(item.func).rpartition(".")[2] for item in scope(statement) if isinstance(item, ast.Call)}
     if not called & casts:
         halt(f"nothing is cast at {module.file}:{line}")
-    errors = "(ArithmeticError, TypeError, ValueError)" if "Decimal" in called else "(TypeError, ValueError)"
+    missing = any(isinstance(item, ast.Subscript) and isinstance(item.slice, ast.Constant) and isinstance(item.slice.value, str) for item in scope(statement))
+    names = [*(["ArithmeticError"] if "Decimal" in called else []), *(["KeyError"] if missing else []), "TypeError", "ValueError"]
+    errors = f"({', '.join(names)})"
     function = module.enclosing(statement) or halt(f"no function holds line {line} of {module.file}")
     if hasattr(statement, "body"):
         halt(f"the cast at {module.file}:{line} is part of a compound statement")

@@ -66,12 +66,11 @@ class Bounds:
         return tests
 
 
-def _written(value: float) -> str:
+def _written(value: float | bool) -> str:  # noqa: PYI041 - False is written as such
     """A number as a person writes it: `1000` for 1000.0, `2**63 - 1` for the largest integer of 64 bits."""
     if value in (SIXTY_FOUR, -(2**63)):
         return "2**63 - 1" if value > 0 else "-(2**63)"
-    whole = int(value) == value
-    return repr(int(value)) if whole else repr(value)
+    return repr(value) if isinstance(value, bool) or int(value) != value else repr(int(value))
 
 
 @word
@@ -317,7 +316,14 @@ def limit(
         halt(f"{module.file}:{line} does not assign {name}")
     if _may_be_none(statement):
         broken = f"{name} is not None and " + (broken if len(tests) == 1 else f"({broken})")
-    return after(module, statement, f"if {broken}:\n{refusal.indented}") + refusal.needs(module)
+    above = module.parent(statement)
+    anchor = above if isinstance(above, ast.Try) and above.body == [statement] and _leaves(above) else statement
+    return after(module, anchor, f"if {broken}:\n{refusal.indented}") + refusal.needs(module)
+
+
+def _leaves(attempt: ast.Try) -> bool:
+    """True when every handler of a `try` leaves the function, so that what it assigns is bound behind it."""
+    return all(isinstance(item.body[-1], (ast.Return, ast.Raise)) for item in attempt.handlers)
 
 
 @word

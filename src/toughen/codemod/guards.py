@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from toughen.codemod.draft import Draft, word
 from toughen.codemod.mechanics import after, argument, before, decorate, parameter, same, use
-from toughen.codemod.module import FUNCTIONS, Module, bound_names, dotted, halt, names_in
+from toughen.codemod.module import FUNCTIONS, Module, Span, bound_names, dotted, halt, names_in
 from toughen.codemod.refusals import is_route, path_of, refusals, routes
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class _Copier:
         lines = "\n".join(
             line.removeprefix(indent).replace(self.home.unit, "    ")
             for item in found
-            for line in self.home.segment(item).replace("\r\n", "\n").split("\n")
+            for line in self.home.cut(_head(self.home, item)).replace("\r\n", "\n").split("\n")
         )
         body = self.target.body
         documented = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
@@ -221,27 +222,36 @@ class _Copier:
 
 
 def opening(module: Module, function: FunctionNode) -> list[ast.stmt] | None:
-    """A function's first statements up to an `if` (without else) that answers 401 or 403; None where there is none.
+    """A function's first statements up to an `if` that answers 401 or 403; None where there is none.
 
-    In front of the `if` only assignments are taken, and only of names and values that do not depend on parameters.
+    Of an `if` with an `else` only the refusal is copied: what follows it is the sibling's own work.
+
+    In front of the `if` only assignments that it reads are taken; none may depend on parameters or on a body.
     """
     taken: list[ast.stmt] = []
     given = {item.arg for item in ast.walk(function.args) if isinstance(item, ast.arg)}
     for index, item in enumerate(function.body):
         if index == 0 and isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant):
             continue
-        if names_in(item) & given:
-            return None
+        if isinstance(item, ast.If) and item.orelse:
+            item = copy.copy(item)  # noqa: PLW2901 - the refusal alone
+            item.orelse = []
         taken.append(item)
-        if _READS.search(module.segment(item)):
-            return None
         if isinstance(item, ast.If):
+            if any(names_in(each) & given or _READS.search(module.cut(_head(module, each))) for each in _relevant(taken)):
+                return None
             answered = {found.status for found in refusals(module, item)}
             ends = isinstance(item.body[-1], (ast.Return, ast.Raise, ast.Expr))
-            return _relevant(taken) if answered & _REFUSED and not item.orelse and ends else None
+            return _relevant(taken) if answered & _REFUSED and ends else None
         if not isinstance(item, (ast.Assign, ast.AnnAssign)):
             return None
     return None
+
+
+def _head(module: Module, item: ast.stmt) -> Span:
+    """Bytes of a statement; of an `if` without its `else`."""
+    span = module.span(item)
+    return Span(span.start, module.span(item.body[-1]).end) if isinstance(item, ast.If) else span
 
 
 def _relevant(taken: list[ast.stmt]) -> list[ast.stmt]:

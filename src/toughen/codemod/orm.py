@@ -13,12 +13,12 @@ from toughen.codemod.module import Module, dotted, halt, names_in, own, scope_of
 from toughen.codemod.refusals import refuse
 from toughen.codemod.sql import scope_sql
 from toughen.codemod.statements import executions
+from toughen.model.patch import Unmended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toughen.codemod.module import FunctionNode
-    from toughen.model.patch import Unmended
 
 _FILTERS = {"filter", "where", "filter_by"}
 _GETS = {"get": "first", "get_or_404": "first_or_404", "one_or_404": "first_or_404"}
@@ -178,12 +178,15 @@ def scope_query(
     *,
     key: str = "id",
     style: str = "",
+    through: str = "",
     project: Sequence[Module] = (),
 ) -> Draft | Unmended:
     """`scope_sql` where the statement at `line` executes SQL text, `scope_orm` where it asks SQLAlchemy."""
     raw = list(executions(module, module.statement(line), project))
     if raw:
-        return scope_sql(module, line, column, caller, style=style, project=project)
+        return scope_sql(module, line, column, caller, style=style, through=through, project=project)
+    if through:
+        return Unmended("the owner is two tables away from what SQLAlchemy is asked for")
     return scope_orm(module, line, column, caller, key=key)
 
 

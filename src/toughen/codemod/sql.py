@@ -252,13 +252,22 @@ _TAIL = re.compile(
 
 @word
 def scope_sql(
-    module: Module, line: int, column: str, caller: str, *, style: str = "", project: Sequence[Module] = ()
+    module: Module,
+    line: int,
+    column: str,
+    caller: str,
+    *,
+    style: str = "",
+    through: str = "",
+    project: Sequence[Module] = (),
 ) -> Draft:
     """Add `AND column = caller` to the statement executed at `line`, and the caller to its parameters.
 
     Shapes: SELECT, UPDATE or DELETE with a WHERE in constant text (also in one local variable, `text()`, or a call of a
     forwarding project function), values written out as tuple, list or dict, or one name (`values` -> `[*values,
     caller]`). An OR in the WHERE is put in parentheses; in a JOIN an unqualified column gets the first table's alias.
+    `through` is a condition with `{}` where the comparisons go, for an owner that is two tables away:
+    `account_id IN (SELECT id FROM accounts WHERE {})`.
     Refuses: INSERT, UNION, no WHERE, sub-selects before the WHERE's end, a WHERE that names the column already.
     """
     found = execution(module, line, project)
@@ -287,7 +296,11 @@ def scope_sql(
     if not isinstance(last, Char):
         halt("the statement's WHERE ends with a value put into its text")
     alternatives = _outer(upper, re.compile(r"\bOR\b"), start, end) is not None
-    behind = f"{')' if alternatives else ''} AND {_qualified(flat, column)} = {place}"
+    times = max(through.count("{}"), 1)
+    owner = through.replace("{}", f"{column} = {place}") if through else f"{_qualified(flat, column)} = {place}"
+    if style in {"?", "%s"}:
+        caller = ", ".join([caller] * times)
+    behind = f"{')' if alternatives else ''} AND {owner}"
     edits = [Edit(last.start, last.end, module.cut(Span(last.start, last.end)) + behind)]
     if alternatives:
         first = text.atoms[start + len(flat[start:end]) - len(flat[start:end].lstrip())]
@@ -313,7 +326,7 @@ def _qualified(text: str, column: str) -> str:
     return f"{joined.group(1) if plain else alias}.{column}"
 
 
-def _extended(  # noqa: PLR0911 - one answer for each way to write parameters
+def _extended(
     module: Module, found: Execution, added: tuple[str, int, str, str]
 ) -> Draft:
     style, count, name, caller = added

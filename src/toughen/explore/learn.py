@@ -164,6 +164,10 @@ def candidates(session: Session, state: RouteState, parameter: Parameter) -> Ite
         yield Candidate(own.credential.headers[0][1].rpartition(" ")[2], "identity")
     for value in parameter.enum:
         yield Candidate(value, "schema")
+    if grants_power(name) and parameter.type in {"string", "any"} and not parameter.enum:
+        # A role that must be named: the least of those that the code knows.
+        known = [role for role in session.blueprint.roles if not re.search(r"admin|super|root|staff|owner|manager", role, re.IGNORECASE)]
+        yield Candidate(known[0] if known else "user", "name")
     if parameter.example is not None and not re.search(r"user|mail|name$", normal(name)):
         yield Candidate(parameter.example, "schema")
     key = (parameter.place, parameter.path)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 _ALREADY = re.compile(r"already|exist|taken|duplicate|in use|registered", re.IGNORECASE)
 _IDENTITY = re.compile(
-    r"log ?in|logged|token|credential|authenti|unauthori[sz]ed|sign in|session|api.?key|jwt|bearer|signature", re.IGNORECASE
+    r"log ?in|logged|token|credential|authenti|authorization|unauthori[sz]ed|sign in|session|api.?key|jwt|bearer|signature", re.IGNORECASE
 )
 _AUTHORITY = re.compile(r"permission|forbidden|admin|not allowed|privilege|role|access denied|only ", re.IGNORECASE)
-_NO_CREDENTIAL = re.compile(r"NoAuthorization|Unauthorized|NotAuthenticated|MissingToken|InvalidHeader|JWTDecode|DecodeError")
+_NO_CREDENTIAL = re.compile(r"NoAuthorization|WrongToken|Unauthorized|NotAuthenticated|MissingToken|InvalidHeader|JWTDecode|DecodeError")
 """Exceptions that mean a refusal where nobody turns them into a 401."""
 _LOGIN_PAGE = re.compile(r"log-?in|sign-?in|auth", re.IGNORECASE)
 

@@ -33,6 +33,7 @@ def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | 
             last = trace
             continue
         calls, grants = _smallest(target, calls, variant.plan.grants, entry)
+        calls = _by_one(target, calls, grants, entry)
         again = target.run(Trial(calls, grants))
         if not _as_before(again, entry):
             last = again
@@ -148,6 +149,20 @@ def _smallest(
         if _as_before(target.run(Trial(calls, fewer_grants)), entry):
             grants = fewer_grants
     return calls, grants
+
+
+def _by_one(target: LabTarget, calls: tuple[Call, ...], grants: tuple[Grant, ...], entry: Entry) -> tuple[Call, ...]:
+    """One user in it where that is answered as well: an honest client asks for what is his own, not for what another made."""
+    last = calls[-1].identity
+    if last is None:
+        return calls
+    for name in dict.fromkeys(call.identity for call in calls[:-1] if call.identity):
+        peer = target.peer(name)
+        if name != last and peer is not None and (one := target.identity(last)) is not None and one.role == peer.role:
+            alone = tuple(call.by(name) if call.identity == last else call for call in calls)
+            if _as_before(target.run(Trial(alone, grants)), entry):
+                return alone
+    return calls
 
 
 def _without(calls: tuple[Call, ...], index: int) -> tuple[Call, ...] | None:

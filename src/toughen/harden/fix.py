@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from toughen.errors import LabError
 from toughen.events import Stage, Step, silent
-from toughen.harden.sameness import Behaviour, behaviour, differences
+from toughen.harden.sameness import Behaviour, behaviour, differences, entered
 from toughen.harden.suite import SuiteResult, run_suite
 from toughen.harden.tree import commit as commit_patch
 from toughen.harden.tree import put, undo
 from toughen.lab.boot import copy_project, open_lab
 from toughen.lab.credentials import Wallet
 from toughen.lab.target import LabTarget
-from toughen.model.finding import Finding, Inconclusive, Proven, Refuted, Status
+from toughen.model.finding import Finding, Inconclusive, Proof, Proven, Refuted, Status
 from toughen.model.patch import FileChange, Gone, Kept, MendOutcome, Patch, RolledBack, Unmended
 from toughen.rules import named
 from toughen.survey import join, read, survey
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from toughen.events import Listener
     from toughen.lab.snapshot import Snapshot
+    from toughen.model.trial import Experiment
     from toughen.model.verdict import Verdict
     from toughen.rule import Rule
 
@@ -123,7 +124,7 @@ class Hardening:
         try:
             with self._booted(tree) as target:
                 for _ in range(2):
-                    match rule.confirm(target, finding.route or "", finding.proof.experiment):
+                    match rule.confirm(target, finding.route or "", self._experiment(finding.proof)):
                         case Proven(proof):
                             return "proof", f"the break is still there: {proof.evidence.message}"
                         case Inconclusive(reason):
@@ -133,10 +134,20 @@ class Hardening:
                 fault = self._changed(target, finding) or self._tests(tree)
                 if fault is None:
                     self._facts = target.lab.facts
+                    self.target.learned.update(target.learned)
                     self._spare(target, finding)
                 return fault
         except LabError as error:
             return "boot", error.message
+
+    def _experiment(self, proof: Proof) -> Experiment:
+        """The proof's experiment; where its control was a stranger's and a mend has closed that route since, as somebody."""
+        calls = proof.experiment.trials["control"].calls
+        known = self.target.journey(proof.route)
+        if not calls or calls[-1].identity is not None or known is None or known.identity is None:
+            return proof.experiment
+        guarded = {proof.route: known.identity}
+        return replace(proof.experiment, trials={name: replace(trial, calls=entered(trial.calls, guarded)) for name, trial in proof.experiment.trials.items()})
 
     @contextmanager
     def _booted(self, tree: Path) -> Iterator[LabTarget]:
@@ -174,7 +185,7 @@ class Hardening:
                 continue
             if other.route != finding.route and other.break_id != finding.break_id:
                 continue
-            if all(isinstance(rule.confirm(target, other.route or "", other.proof.experiment), Refuted) for _ in range(2)):
+            if all(isinstance(rule.confirm(target, other.route or "", self._experiment(other.proof)), Refuted) for _ in range(2)):
                 self._outcomes[other.id] = Gone(finding.id)
                 self.tell(Step(f"mended by the patch for {finding.id}: {other.id}"))
 
@@ -192,11 +203,21 @@ class Hardening:
         return None
 
     def _changed(self, target: LabTarget, finding: Finding) -> tuple[str, str] | None:
-        """Every Journey answers as before: status, shape of the body, rows."""
+        """Every Journey answers as before: status, shape of the body, rows.
+
+        Where the mend closes the finding's own route to strangers, Journeys that called it as nobody call it as somebody.
+        """
+        guarded = self._closed(finding)
         for journey in target.journeys():
             if journey.route not in self._before:
                 continue
             found = differences(self._before[journey.route], behaviour(target, journey))
+            calls = entered(journey.calls, guarded)
+            if found and calls != journey.calls:
+                known = replace(journey, calls=calls, anonymous=journey.anonymous and calls[-1].identity is None)
+                found = differences(self._before[journey.route], behaviour(target, known))
+                if not found:
+                    target.learned[journey.route] = known
             if found:
                 return "journeys", f"{journey.route} answers differently: {'; '.join(found[:_SHOWN])}"
         assert finding.proof is not None
@@ -208,6 +229,13 @@ class Hardening:
             if found:
                 return "journeys", f"after the hostile request, {own.route} answers differently: {'; '.join(found[:_SHOWN])}"
         return None
+
+    def _closed(self, finding: Finding) -> dict[str, str]:
+        """The finding's route and who passes its control, where the honest Journey to it is a stranger's."""
+        own = self.target.journey(finding.route or "")
+        control = finding.proof.experiment.trials["control"].calls if finding.proof else ()
+        who = control[-1].identity if control else None
+        return {own.route: who} if own is not None and own.anonymous and who is not None else {}
 
     def _tests(self, tree: Path) -> tuple[str, str] | None:
         """The prototype's own tests: every one that passed still passes."""

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from toughen.lab.target import LabTarget
     from toughen.model.blueprint import Json
-    from toughen.model.journey import Journey
+    from toughen.model.journey import Call, Journey
 
 _DEEP = 4
 
@@ -32,6 +34,11 @@ def behaviour(target: LabTarget, journey: Journey) -> Behaviour:
     rows = Counter(f"{each.kind} {each.table}.{','.join(each.columns)}" for each in trace.changes)
     body = shape(response.json) if response is not None and response.is_json else (response.header("content-type") or "") if response else ""
     return Behaviour(tuple(each.status for each in trace.exchanges), body, tuple(sorted(rows.items())))
+
+
+def entered(calls: tuple[Call, ...], guarded: Mapping[str, str]) -> tuple[Call, ...]:
+    """The calls with an identity where a mend has closed a route to strangers: `guarded` names one for each such route."""
+    return tuple(call.by(guarded[call.route]) if call.identity is None and call.route in guarded else call for call in calls)
 
 
 def shape(value: Json, depth: int = 0) -> str:

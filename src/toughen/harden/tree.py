@@ -38,9 +38,13 @@ def put(root: Path, changes: Iterable[FileChange]) -> None:
             message = f"{change.file} lies outside the project"
             raise DirtyTreeError(message, subject=change.file)
         place.parent.mkdir(parents=True, exist_ok=True)
-        mode = place.stat().st_mode & 0o777 if place.exists() else 0o644
-        write(place, change.after.encode("utf-8"))
-        place.chmod(mode)
+        _lay(place, change.after)
+
+
+def _lay(place: Path, text: str) -> None:
+    mode = place.stat().st_mode & 0o777 if place.exists() else 0o644
+    write(place, text.encode("utf-8"))
+    place.chmod(mode)
 
 
 def undo(root: Path, changes: Iterable[FileChange]) -> None:
@@ -50,7 +54,7 @@ def undo(root: Path, changes: Iterable[FileChange]) -> None:
         if change.before == "" and place.exists():
             place.unlink()
         else:
-            write(place, change.before.encode("utf-8"))
+            _lay(place, change.before)
 
 
 def demand_clean(root: Path) -> None:

@@ -125,6 +125,7 @@ class Lab:
     written: set[str] = field(default_factory=set)
     """Files that trials wrote, restored with the snapshot."""
     opened: set[str] = field(default_factory=set)
+    import_seconds: float = IMPORT_SECONDS
     _number: int = 0
     _port: int = 0
 
@@ -143,13 +144,13 @@ class Lab:
         self.boots += 1
         self.box = self._start(f"boot{self.boots}", mode="fork")
         try:
-            _, self.server = self.listener.accept(IMPORT_SECONDS, hello="server")
-            self.facts = self._ready(self.server, IMPORT_SECONDS)
+            _, self.server = self.listener.accept(self.import_seconds, hello="server", alive=self.box.alive)
+            self.facts = self._ready(self.server, self.import_seconds)
         except (TimeoutError, AgentLostError) as error:
             output = self.box.output()
             hung = isinstance(error, TimeoutError)
             self.stop()
-            said = f"importing it took longer than {IMPORT_SECONDS:.0f} s" if hung else "its process ended while it was imported"
+            said = f"importing it took longer than {self.import_seconds:.0f} s" if hung else "its process ended while it was imported"
             raise BootError(f"the prototype did not boot: {said}", subject=self.entry, hint=output[-800:].strip()) from error
         reason = self.facts.get("fork")
         if isinstance(reason, str) and reason != "safe":
@@ -257,8 +258,8 @@ class Lab:
     def _whole_child(self, number: int) -> Child:
         box = self._start(f"whole{number}", mode="whole")
         try:
-            _, connection = self.listener.accept(IMPORT_SECONDS, hello="server")
-            self._ready(connection, IMPORT_SECONDS)
+            _, connection = self.listener.accept(self.import_seconds, hello="server", alive=box.alive)
+            self._ready(connection, self.import_seconds)
         except (TimeoutError, AgentLostError, BootError) as error:
             box.close()
             raise AgentLostError(str(error)) from error
@@ -300,7 +301,9 @@ class _WholeChild(Child):
 
 
 @contextlib.contextmanager
-def open_lab(root: Path, entry: Entry, environment: Environment, variables: dict[str, str]) -> Iterator[Lab]:
+def open_lab(
+    root: Path, entry: Entry, environment: Environment, variables: dict[str, str], *, import_seconds: float = IMPORT_SECONDS
+) -> Iterator[Lab]:
     """Copy the project into a throw-away world and boot it; everything is gone when the context ends.
 
     Raises BootError. The world lies in memory-backed storage where there is room.
@@ -319,7 +322,7 @@ def open_lab(root: Path, entry: Entry, environment: Environment, variables: dict
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         world = World(work / "world", work / "pristine")
-        lab = Lab(work, project, world, environment, entry, variables, listener, _port=port)
+        lab = Lab(work, project, world, environment, entry, variables, listener, import_seconds=import_seconds, _port=port)
         _boot_with_what_is_missing(lab)
         _read_schema(lab)
         yield lab

@@ -55,16 +55,17 @@ def _loopback_up() -> None:
         fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
 
 
-def _private(folder: str, place: str, keep: str) -> None:
-    """Put `place` over `folder`, and make `keep`, if it lies below, reachable again under its own name."""
-    handle = os.open(keep, os.O_RDONLY | os.O_DIRECTORY)
-    below = keep.startswith(folder.rstrip("/") + "/")
-    if below:
-        os.makedirs(os.path.join(place, os.path.relpath(keep, folder)), exist_ok=True)
+def _private(folder: str, place: str, keep: list[str]) -> None:
+    """Put `place` over `folder`, and make what of `keep` lies below reachable again under its own name."""
+    handles: dict[str, int] = {}
+    for each in keep:
+        if each.startswith(folder.rstrip("/") + "/") and os.path.isdir(each):
+            handles[each] = os.open(each, os.O_RDONLY | os.O_DIRECTORY)
+            os.makedirs(os.path.join(place, os.path.relpath(each, folder)), exist_ok=True)
     _call("mount", place.encode(), folder.encode(), None, ctypes.c_ulong(_MS_BIND), None)
-    if below:
-        _call("mount", f"/proc/self/fd/{handle}".encode(), keep.encode(), None, ctypes.c_ulong(_MS_BIND | _MS_REC), None)
-    os.close(handle)
+    for each, handle in handles.items():
+        _call("mount", f"/proc/self/fd/{handle}".encode(), each.encode(), None, ctypes.c_ulong(_MS_BIND | _MS_REC), None)
+        os.close(handle)
 
 
 def _landlock(readable: list[str], writable: list[str]) -> None:
@@ -110,7 +111,7 @@ def _inside(spec: dict[str, object], namespaced: bool) -> None:  # noqa: FBT001
             place = os.path.join(work, "private", folder.strip("/").replace("/", "-"))
             with contextlib.suppress(OSError):
                 os.makedirs(place, exist_ok=True)
-                _private(folder, place, work)
+                _private(folder, place, [work, *spec["readable"]])  # type: ignore[misc]
         with contextlib.suppress(OSError):
             _loopback_up()
     _limits(spec["limits"])  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ _MAGIC = b"SQLite format 3\x00"
 ROWS = 20_000
 """Rows of one table that are read for a comparison; a longer table is compared by its newest rows."""
 _LONGEST = 4_000
+_LOCKED_SECONDS = 1.0
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 Row = dict[str, "Json"]
 Table = dict[str, Row]
@@ -81,7 +84,7 @@ class World:
         for name in self.databases:
             memory = sqlite3.connect(":memory:", check_same_thread=False)
             with contextlib.closing(self._open(name)) as live:
-                live.backup(memory)
+                _copy(live, memory)
             self._memory[name] = memory
             images[name] = memory.serialize()
             digest.update(name.encode() + images[name])
@@ -104,7 +107,7 @@ class World:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.closing(sqlite3.connect(path)) as live:
-                memory.backup(live)
+                _copy(memory, live)
             memory.close()
         self.take()
 
@@ -126,7 +129,7 @@ class World:
         for name in self.databases:
             with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
                 memory = sqlite3.connect(":memory:", check_same_thread=False)
-                live.backup(memory)
+                _copy(live, memory)
                 found[name] = memory
         return found
 
@@ -140,13 +143,14 @@ class World:
         path = self.root / name
         try:
             with contextlib.closing(self._open(name)) as live:
-                memory.backup(live)
+                _copy(memory, live)
         except sqlite3.Error:
-            # A damaged or locked file: every child is gone by now, so it can be laid anew.
+            # A damaged file, or one that a process keeps locked (a handler that failed within its transaction): it is
+            # laid anew under its name, and who still holds the old one harms nobody.
             for suffix in ("", "-wal", "-shm", "-journal"):
                 (path.parent / (path.name + suffix)).unlink(missing_ok=True)
             with contextlib.closing(sqlite3.connect(path)) as live:
-                memory.backup(live)
+                _copy(memory, live)
 
     def _restore_file(self, path: str) -> None:
         full = os.path.normpath(path)
@@ -162,7 +166,7 @@ class World:
             os.unlink(full)
 
     def _open(self, name: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.root / name, timeout=5, isolation_level=None)
+        connection = sqlite3.connect(self.root / name, timeout=_LOCKED_SECONDS, isolation_level=None)
         connection.execute("PRAGMA synchronous=OFF")
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         return connection
@@ -241,6 +245,19 @@ class World:
                 if any(each.lower() == table.lower() for each, _ in self._tables_of(live)):
                     return live.execute(statement, values).rowcount > 0
         return False
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Copy a whole database. Raises sqlite3.OperationalError where it stays locked: `backup` alone would wait forever."""
+    deadline = time.monotonic() + _LOCKED_SECONDS
+    for each in (source, target):
+        each.execute(f"PRAGMA busy_timeout={int(_LOCKED_SECONDS * 500)}")
+
+    def look(status: int, _: int, __: int) -> None:
+        if status in _BUSY and time.monotonic() > deadline:
+            raise sqlite3.OperationalError("the database stays locked")
+
+    source.backup(target, progress=look, sleep=0.02)
 
 
 def _quoted(name: str) -> str:

@@ -15,6 +15,7 @@ from toughen.lab.credentials import FORGED, Jar, Wallet
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.model.trace import Exchange, Trace
 from toughen.model.trial import Trial
+from toughen.oracle import succeeded
 
 if TYPE_CHECKING:
     from toughen.lab.boot import Child, Lab
@@ -44,6 +45,7 @@ class LabTarget:
     _honest: dict[str, Trace] = field(default_factory=dict)
     _habits: frozenset[str] | None = None
     _owners: dict[str, str | None] = field(default_factory=dict)
+    _refuses: dict[str, bool] = field(default_factory=dict)
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -110,6 +112,17 @@ class LabTarget:
         single = re.sub(r"s$", "", users.lower())
         names = [f"{single}_id", *_OWNERS]
         return next((column.name for name in names for column in known.columns if column.name.lower() == name), None)
+
+    def refuses(self, route_id: str) -> bool:
+        """Whether the route's own request is refused to a stranger, its prerequisites done as in the Journey."""
+        if route_id not in self._refuses:
+            journey = self.learned.get(route_id)
+            refused = False
+            if journey is not None and not journey.anonymous:
+                trace = self.run(Trial((*journey.calls[:-1], journey.call.by(None)), journey.grants))
+                refused = not succeeded(trace.last)
+            self._refuses[route_id] = refused
+        return self._refuses[route_id]
 
     def owners(self, table: str) -> tuple[tuple[tuple[str, str, str], ...], ...]:
         """Ways from a table to its users: its own column, else every column that refers to a table with such a column."""

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 from toughen.errors import AgentLostError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FRAME_LIMIT = 64 << 20
 """Bytes of the longest frame that is believed."""
+_LOOK = 0.25
+"""Seconds after which a process that has not connected is looked after."""
 
 
 class Connection:
@@ -114,8 +117,13 @@ class Listener:
         """The socket's descriptor, for select."""
         return self._socket.fileno()
 
-    def accept(self, timeout: float, *, hello: str, number: int | None = None) -> tuple[dict[str, Any], Connection]:
-        """The connection whose hello says `hello` (and carries that id). Raises TimeoutError."""
+    def accept(
+        self, timeout: float, *, hello: str, number: int | None = None, alive: Callable[[], bool] = lambda: True
+    ) -> tuple[dict[str, Any], Connection]:
+        """The connection whose hello says `hello` (and carries that id).
+
+        Raises TimeoutError, or AgentLostError as soon as `alive` says that nobody is left who could connect.
+        """
         deadline = time.monotonic() + timeout
         while True:
             for index, (greeting, connection) in enumerate(self._waiting):
@@ -123,8 +131,13 @@ class Listener:
                     del self._waiting[index]
                     return greeting, connection
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
+            if left <= 0:
                 raise TimeoutError
+            living = alive()
+            if not select.select([self._socket], [], [], min(left, _LOOK) if living else 0)[0]:
+                if not living:
+                    raise AgentLostError("the process under attack ended")
+                continue
             stream, _ = self._socket.accept()
             connection = Connection(stream)
             try:

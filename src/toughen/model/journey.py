@@ -30,7 +30,7 @@ class Stored:
 
     table: str
     column: str
-    where: tuple[tuple[str, Json | Extract | Marker], ...] = ()
+    where: tuple[tuple[str, Extract | Marker | Json], ...] = ()
     """Equalities that choose the row; the newest row wins."""
 
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from toughen import access
 from toughen.model.blueprint import Place
 from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Marker
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.twists import answer, literal, named, shown, succeeded
+from toughen.twists import answer, literal, named, shown, succeeded, unsent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.model.blueprint import Blueprint, Route
-    from toughen.model.finding import Finding
+    from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Argument, Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Statement, Trace
     from toughen.rule import Judgement, Target
 
-_LITERALS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", re.DOTALL)
+_TOKENS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+"""Literals, quoted names and comments: a value inside one of them is still a value."""
+_BRIEF = "Pass the value as a bound parameter; where it is a name or a direction, choose it from a list of your own."
 
 
 class SqlInjection(Rule):
@@ -32,6 +35,10 @@ class SqlInjection(Rule):
 
     Example: `f"SELECT * FROM users WHERE name = '{name}'"`.
     Instead: bound parameters: `execute("SELECT * FROM users WHERE name = ?", (name,))`.
+
+    Shown: a fresh canary with a quote behind it ends the literal that it was put into, in the text that reached the driver.
+
+    References: CWE-89; OWASP API8:2023; ASVS 5.0 V1.2.4.
     """
 
     id = "security/sql-injection"
@@ -41,13 +48,11 @@ class SqlInjection(Rule):
     owasp = "API8:2023"
     asvs = "V1.2.4"
     order = 10
-    BROKEN: ClassVar[list[Broken]] = []
-    SOUND: ClassVar[list[Sound]] = []
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each text or untyped value with a canary and a quote, or a canary in a comment where no quote is needed."""
         control = Trial(journey.calls, journey.grants)
-        for argument in journey.call.arguments:
+        for argument in (*journey.call.arguments, *unsent(target, route, journey)):
             if argument.place in {Place.HEADER, Place.COOKIE, Place.FILE} or isinstance(literal(argument), bool | dict | list):
                 continue
             for shape, about in _shapes(argument):
@@ -79,28 +84,124 @@ class SqlInjection(Rule):
             )
         )
 
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+        """Statements whose text takes in a value that could be bound."""
+        yield from access.unbound(self.id, blueprint, sources)
+
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """Not yet."""
-        yield from ()
+        """The value bound at the statement; where that lies in a helper, at the caller's line that builds the text."""
+        yield from access.bound(finding, blueprint, sources, _BRIEF)
+
+    BROKEN: ClassVar[list[Broken]] = [
+        Broken("""import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+conn = sqlite3.connect("app.db", check_same_thread=False)
+conn.execute("CREATE TABLE IF NOT EXISTS books (id INTEGER PRIMARY KEY, title TEXT, pages INTEGER DEFAULT 100)")
+
+@app.post("/books")
+def add():
+    conn.execute("INSERT INTO books (title) VALUES (?)", (request.get_json()["title"],))
+    conn.commit()
+    return jsonify({"message": "added"}), 201
+
+@app.get("/books/search")
+def search():
+    title = request.args.get("q", "")
+    query = f"SELECT id, title FROM books WHERE title LIKE '%{title}%' ORDER BY id"
+    return jsonify(conn.execute(query).fetchall())
+
+@app.get("/books")
+def page():
+    start = request.args.get("start", "0")
+    return jsonify(conn.execute("SELECT id, title FROM books WHERE id > " + start).fetchall())
+""", "GET /books/search"),
+        Broken("""from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+from sqlalchemy import create_engine, text
+app = FastAPI()
+engine = create_engine("sqlite:///./app.db")
+with engine.begin() as connection:
+    connection.execute(text("CREATE TABLE IF NOT EXISTS members (id INTEGER PRIMARY KEY, name TEXT, city TEXT)"))
+
+class Member(BaseModel):
+    name: str
+
+@app.post("/members", status_code=201)
+def add(member: Member):
+    with engine.begin() as connection:
+        connection.execute(text(f"INSERT INTO members (name, city) VALUES ('{member.name}', 'Rome')"))
+    return {"name": member.name}
+""", "POST /members", ("fastapi", "sqlalchemy")),
+        Broken("""import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+
+def query(sql, values=()):
+    with sqlite3.connect("app.db") as conn:
+        return conn.execute(sql, values).fetchall()
+
+query("CREATE TABLE IF NOT EXISTS pets (id INTEGER PRIMARY KEY, name TEXT)")
+
+@app.post("/pets")
+def add():
+    query("INSERT INTO pets (name) VALUES (?)", (request.get_json()["name"],))
+    return jsonify({"message": "added"}), 201
+
+@app.get("/pets")
+def find():
+    return jsonify(query("SELECT id, name FROM pets WHERE name = '%s'" % request.args.get("name", "")))
+""", "GET /pets"),
+    ]
+    SOUND: ClassVar[list[Sound]] = [
+        Sound("""import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+conn = sqlite3.connect("app.db", check_same_thread=False)
+conn.execute("CREATE TABLE IF NOT EXISTS books (id INTEGER PRIMARY KEY, title TEXT)")
+
+@app.post("/books")
+def add():
+    conn.execute("INSERT INTO books (title) VALUES (?)", (request.get_json()["title"],))
+    conn.commit()
+    return jsonify({"message": "added"}), 201
+
+@app.get("/books")
+def search():
+    order = "title" if request.args.get("sort") == "title" else "id"
+    ids = [int(each) for each in request.args.get("ids", "1").split(",")]
+    marks = ", ".join("?" * len(ids))
+    return jsonify(conn.execute(f"SELECT id, title FROM books WHERE id IN ({marks}) OR title = ? ORDER BY {order}", (*ids, request.args.get("q", ""))).fetchall())
+
+@app.get("/books/quoted")
+def quoted():
+    title = request.args.get("title", "").replace("'", "''")
+    return jsonify(conn.execute(f"SELECT id, title FROM books WHERE title = '{title}'").fetchall())
+""", "values are bound, or escaped; names come from a list; only placeholders are put into the text"),
+    ]
 
 
 def _shapes(argument: Argument) -> Iterator[tuple[str, str]]:
     value = literal(argument)
     if not isinstance(value, int | float) or argument.place in {Place.PATH, Place.QUERY, Place.FORM}:
         yield "tgn{}'q", "a quote"
-    honest = value if isinstance(value, int | float) or (isinstance(value, str) and value.isdigit()) else None
+    honest = value if isinstance(value, int | float) or (isinstance(value, str) and value.isdigit()) else 1 if value is None else None
     if honest is not None:
         yield f"{honest}/*tgn{{}}*/", "a comment"
 
 
 def _escaped_its_place(text: str, canary: str, shape: str) -> bool:
-    """Whether the canary's quote ended a literal, or its comment stands as a comment."""
-    if canary not in text:
+    """Whether the canary's quote ended the literal that it stands in, or its comment stands as a comment."""
+    at = text.find(canary)
+    if at < 0:
         return False
+    around = next((each for each in _TOKENS.finditer(text) if each.start() <= at < each.end()), None)
     if "/*" in shape:
-        return f"tgn{canary}*/" in _LITERALS.sub("''", text)
-    at = text.index(canary) + len(canary)
-    return text[at : at + 2] == "'q"
+        return around is not None and around.group().startswith("/*tgn")
+    quote = at + len(canary)
+    if text[quote : quote + 2] != "'q":
+        return False
+    return around is None or (around.group()[0] == "'" and around.end() == quote + 1)
 
 
 def _around(statement: Statement, canary: str) -> str:

@@ -1,0 +1,100 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from conftest import Prototype
+
+    Write = Callable[[Mapping[str, str]], Prototype]
+
+CRASHES = """
+    from flask import Flask, jsonify, request
+    app = Flask(__name__)
+    notes = []
+
+
+    @app.post("/double")
+    def double():
+        return jsonify(result=int(request.get_json()["n"]) * 2)
+    """
+
+
+def test_a_check_tells_what_breaks(prototype: Write) -> None:
+    """Exit code 10, the report on standard output, progress on standard error, a proof beside the project, nothing else."""
+    project = prototype({"main.py": CRASHES})
+    before = project.digest()
+    done = project.toughen("check", project.root.name, "--format", "json", "--only", "input/crash")
+    assert done.returncode == 10, done.stderr
+    report = json.loads(done.stdout)
+    finding = next(each for each in report["findings"] if each["status"] == "proven")
+    assert finding["route"] == {"method": "POST", "path": "/double"}
+    assert (project.root / finding["proof"]).is_file()
+    assert "prove" in done.stderr
+    assert project.digest() == before
+    assert project.left_behind() == []
+    again = project.toughen("replay", str(project.root / finding["proof"]))
+    assert again.returncode == 10, again.stderr
+    assert "it still breaks" in again.stdout
+
+
+def test_a_threshold_lets_lesser_breaks_pass(prototype: Write) -> None:
+    """Below the threshold a proven break is told and does not fail."""
+    project = prototype({"main.py": CRASHES, "toughen.toml": 'threshold = "critical"\n'})
+    done = project.toughen("check", project.root.name, "--only", "input/crash")
+    assert done.returncode == 0, done.stderr
+    assert "input/crash on POST /double" in done.stdout
+
+
+def test_static_executes_nothing(prototype: Write) -> None:
+    """`--static` reads the source: a project that cannot even be imported is still surveyed, exit code 0."""
+    project = prototype({"main.py": CRASHES + "\n    raise RuntimeError\n"})
+    done = project.toughen("check", project.root.name, "--static")
+    assert done.returncode == 0, done.stderr
+    assert "1 routes" in done.stdout
+    assert not (project.root / ".toughen").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("check", "nowhere"), "nowhere is not a folder"),
+        (("check", ".", "--format", "xml"), "--format must be text or json"),
+        (("check", ".", "--only", "race/nothing"), "there is no break 'race/nothing'"),
+        (("check", ".", "--budget", "0"), "more than 0 seconds"),
+        (("check", ".", "--colour"), "--colour"),
+        (("replay", "nowhere.json"), "no proof"),
+        (("explain", "race/lost-updat"), "did you mean race/lost-update?"),
+    ],
+)
+def test_a_wrong_word_is_answered_with_one_sentence(prototype: Write, arguments: tuple[str, ...], said: str) -> None:
+    """Bad arguments end with exit code 2 and what is wrong, before anything is executed."""
+    project = prototype({"main.py": CRASHES})
+    done = project.toughen(*arguments)
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_uncommitted_work_is_refused_before_anything_runs(prototype: Write) -> None:
+    """`fix` in a folder without a clean git tree ends with exit code 2 at once and changes nothing."""
+    project = prototype({"main.py": CRASHES})
+    before = project.digest()
+    done = project.toughen("fix", project.root.name)
+    assert done.returncode == 2
+    assert "--force" in done.stderr
+    assert project.digest() == before
+
+
+def test_explain_is_the_rules_page(prototype: Write) -> None:
+    """`explain` prints a rule's own words with its numbers."""
+    done = prototype({}).toughen("explain", "race/lost-update")
+    assert done.returncode == 0
+    assert done.stdout.startswith("race/lost-update: ")
+    assert "CWE-362" in done.stdout
