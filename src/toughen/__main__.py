@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Import the command line and run it; exit code 130 when interrupted."""
     try:
-        from toughen.cli import main as run  # noqa: PLC0415
+        from toughen.cli import main as run
 
         run()
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from toughen import sql
@@ -107,10 +108,10 @@ def _variants(site: Site, text: str) -> Iterator[tuple[str, list[Callable[[Modul
     yield "Read and write in one write transaction", [lambda module: serial(module, site.function)]
     for line in dict.fromkeys([site.read, *_reads(text, site)]):
         if line:
-            yield f"Lock the row of {site.table} before it is read", [lambda module, line=line: _locked(module, line, site.database)]
+            yield f"Lock the row of {site.table} before it is read", [partial(_locked, line=line, database=site.database)]
             break
     for row in _rows(text, site):
-        yield f"Lock {row} and read it again before it is changed", [lambda module, row=row: hold(module, site.function, row, site.database)]
+        yield f"Lock {row} and read it again before it is changed", [partial(_held, function=site.function, row=row, database=site.database)]
         break
 
 
@@ -125,6 +126,10 @@ def _claim_or_step(column: str) -> Callable[[Module], Draft | Unmended]:
         return step(module, waiting[0]) if isinstance(draft, Unmended) else draft
 
     return word
+
+
+def _held(module: Module, function: str, row: str, database: str) -> Draft | Unmended:
+    return hold(module, function, row, database)
 
 
 def _locked(module: Module, line: int, database: str) -> Draft | Unmended:
@@ -186,11 +191,9 @@ def _condition(text: str, site: Site) -> tuple[str, str] | None:
 def _reads(text: str, site: Site) -> list[int]:
     """Lines of queries in the function, the first first."""
     function = _function(text, site.function)
-    found = []
-    for node in ast.walk(function) if function is not None else ():
-        if isinstance(node, ast.Assign) and re.search(r"\.(query|get|execute|scalar|scalars|filter|filter_by)\b", ast.unparse(node.value)):
-            found.append(node.lineno)
-    return sorted(found)
+    query = re.compile(r"\.(query|get|execute|scalar|scalars|filter|filter_by)\b")
+    nodes = ast.walk(function) if function is not None else ()
+    return sorted(node.lineno for node in nodes if isinstance(node, ast.Assign) and query.search(ast.unparse(node.value)))
 
 
 def _rows(text: str, site: Site) -> list[str]:

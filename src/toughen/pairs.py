@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toughen.model.blueprint import Place
 from toughen.model.journey import Call, Extract, Grant, Literal
 from toughen.model.trial import Experiment, Schedule, Trial
 from toughen.oracle import stops, touched, updated
@@ -13,7 +12,7 @@ from toughen.oracle import stops, touched, updated
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toughen.model.blueprint import Route
+    from toughen.model.blueprint import Place, Route
     from toughen.model.journey import Journey
     from toughen.model.trace import Trace
     from toughen.rule import Target

@@ -71,7 +71,7 @@ def run() -> Callable[[str], dict[str, Any]]:
 def ask() -> Callable[..., httpx.Response]:
     """Send one request to an ASGI application; an exception that leaves it comes out as a 500."""
 
-    def send(app: Any, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
+    def send(app: Any, method: str, path: str, **options: Any) -> httpx.Response:
         async def go() -> httpx.Response:
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:

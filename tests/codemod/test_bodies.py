@@ -43,7 +43,7 @@ WRONG: list[Any] = [
 ]
 
 
-def _client(run: Callable[[str], dict[str, Any]], text: str) -> Any:  # noqa: ANN401
+def _client(run: Callable[[str], dict[str, Any]], text: str) -> Any:
     app = run(text)["app"]
     app.testing = False
     app.config["PROPAGATE_EXCEPTIONS"] = False

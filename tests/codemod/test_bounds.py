@@ -127,7 +127,7 @@ def test_annotated_is_used_where_a_default_may_not_stand(mended: Callable[..., A
 def test_nan_is_answered_422(mended: Callable[..., Any], run: Callable[..., Any], ask: Callable[..., Any]) -> None:
     """FastAPI's own 422 dies of NaN in its own text; with the handler it is a 422 of the same form."""
 
-    def send(text: str, content: str) -> Any:  # noqa: ANN401
+    def send(text: str, content: str) -> Any:
         return ask(run(text)["app"], "POST", "/price", content=content, headers={"content-type": "application/json"})
 
     text = mended(API, finite)

@@ -66,7 +66,7 @@ class Bounds:
         return tests
 
 
-def _written(value: float | bool) -> str:  # noqa: PYI041 - False is written as such
+def _written(value: float | bool) -> str:  # noqa: FBT001 - a bound may be a flag
     """A number as a person writes it: `1000` for 1000.0, `2**63 - 1` for the largest integer of 64 bits."""
     if value in (SIXTY_FOUR, -(2**63)):
         return "2**63 - 1" if value > 0 else "-(2**63)"

@@ -271,8 +271,11 @@ def scope_sql(
     Refuses: INSERT, UNION, no WHERE, sub-selects before the WHERE's end, a WHERE that names the column already.
     """
     found = execution(module, line, project)
-    if caller.strip() and not ast.parse(caller, mode="eval"):
-        halt("the caller is not an expression")
+    if caller.strip():
+        try:
+            ast.parse(caller, mode="eval")
+        except SyntaxError:
+            halt("the caller is not an expression")
     text = read(module, found.text)
     flat = re.sub(r"'[^']*'", lambda match: "'" + "x" * (len(match.group()) - 2) + "'", text.plain(0, len(text.atoms)))
     upper = flat.upper()

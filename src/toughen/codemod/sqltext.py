@@ -352,7 +352,7 @@ def _is_char(atom: Atom, value: str) -> bool:
     return isinstance(atom, Char) and atom.value == value
 
 
-def _position(text: SqlText, start: int, end: int, quote: str) -> str:  # noqa: PLR0911 - one answer a position
+def _position(text: SqlText, start: int, end: int, quote: str) -> str:
     left, right = text.plain(0, start), text.plain(end, len(text.atoms))
     if quote == "`":
         return "a name in backticks cannot be bound"

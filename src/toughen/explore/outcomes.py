@@ -81,9 +81,9 @@ def _lacks_credential(exchange: Exchange) -> bool:
     details = body.get("detail") if isinstance(body, dict) else None
     if exchange.status != 422 or not isinstance(details, list):  # noqa: PLR2004
         return False
+    places = [each.get("loc") for each in details if isinstance(each, dict)]
     return any(
-        isinstance(each, dict) and isinstance(each.get("loc"), list) and each["loc"][:1] == ["header"] and _IDENTITY.search(str(each["loc"][-1]))
-        for each in details
+        isinstance(place, list) and place[:1] == ["header"] and bool(_IDENTITY.search(str(place[-1]))) for place in places
     )
 
 

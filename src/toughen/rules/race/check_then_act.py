@@ -9,8 +9,8 @@ from toughen.model.finding import Evidence, Severity, Suspicion
 from toughen.model.source import Location
 from toughen.oracle import read_before, same_rows, serial, succeeded, telling_write
 from toughen.pairs import pairs
-from toughen.twists import answer
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.twists import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

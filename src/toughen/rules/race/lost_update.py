@@ -284,7 +284,7 @@ def create_order(order: NewOrder, db: Session = Depends(get_db)):
         yield from mends(finding, blueprint, sources)
 
 
-def _lost(control: Trace, race: Trace) -> tuple[str, str, object, object] | None:
+def _lost(control: Trace, race: Trace) -> tuple[str, str, float, float] | None:
     """(table, column, serial value, value after the race) of the first number that differs in a row that both updated."""
     after = {(each.table, str(next(iter(each.before.values()), None))): each for each in race.changes if each.kind == "updated"}
     for change in control.changes:
