@@ -86,6 +86,7 @@ class Host:
         self._folder = Path(tempfile.mkdtemp())
         shutil.copytree(AGENT, self._folder / "toughen_agent", ignore=shutil.ignore_patterns("__pycache__"))
         self._listener = socket.socket(socket.AF_UNIX)
+        self._streams: list[socket.socket] = []
         self._listener.bind(str(self._folder / "s"))
         self._listener.listen(20)
         self._listener.settimeout(20)
@@ -108,7 +109,7 @@ class Host:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self.server = Wire(self._listener.accept()[0])
+        self.server = self._accepted()
         self.told = self.server.receive()
         self._number = 0
 
@@ -118,11 +119,16 @@ class Host:
         facts: dict[str, Any] = self.told["ready"]
         return facts
 
+    def _accepted(self) -> Wire:
+        stream = self._listener.accept()[0]
+        self._streams.append(stream)
+        return Wire(stream)
+
     def order_child(self, *, gate: bool = False, lines: bool = False) -> Wire:
         """Fork a child; its next frame is ready or failed."""
         self._number += 1
         self.server.send({"do": "fork", "id": self._number, "gate": gate, "lines": lines})
-        child = Wire(self._listener.accept()[0])
+        child = self._accepted()
         assert child.hello["id"] == self._number
         return child
 
@@ -136,6 +142,8 @@ class Host:
         """End the server, which ends its children."""
         with contextlib.suppress(OSError):
             self.server.send({"do": "quit"})
+        for stream in self._streams:
+            stream.close()
         try:
             self.process.wait(10)
         finally:
@@ -144,7 +152,6 @@ class Host:
             if self.process.stdout:
                 self.process.stdout.close()
             self._listener.close()
-            self.server.stream.close()
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
