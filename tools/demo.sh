@@ -34,4 +34,4 @@ sed -n '/^Repairs:/,/^$/p' fix.txt
 say "3. toughen check tuckshop: the mended shop, attacked again from the beginning."
 run "$toughen" check tuckshop
 
-say "examples/tuckshop/WRONG.md lists what is wrong with the shop, written before it was checked."
+say "examples/tuckshop/WRONG.md lists what is wrong with the shop."
