@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toughen.model.finding import Finding, Severity, Status
+from toughen.model.patch import Patch
 from toughen.model.source import Location
 from toughen.model.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from toughen.explore.explore import Explored
     from toughen.model.blueprint import Blueprint, Route
@@ -23,8 +24,13 @@ def finding_of(rule: Rule | None, route_id: str, proof: Proof, route: Route | No
     return Finding(
         proof.break_id, route_id, location, Status.PROVEN, rule.severity if rule else Severity.HIGH, proof.evidence.message,
         proof.evidence, proof, rule.cwe if rule else (),
-        mend="automatic" if rule is not None and type(rule).mend is not None else "none",
     )
+
+
+def offered(rule: Rule | None, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> str:
+    """What `fix` has to offer first: `automatic`, a `brief`, or `none`; nothing is tried here."""
+    offer = next(iter(rule.mend(finding, blueprint, sources)), None) if rule is not None else None
+    return "none" if offer is None else "automatic" if isinstance(offer, Patch) else "brief"
 
 
 def verdict_of(

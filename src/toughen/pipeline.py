@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toughen import __version__, store
-from toughen.conclude import finding_of, verdict_of
+from toughen.conclude import finding_of, offered, verdict_of
 from toughen.errors import LabError
 from toughen.events import Found, Stage, Step, silent
 from toughen.explore.explore import Explored, Explorer
@@ -93,6 +93,7 @@ class Run:
                 explored = self._explore(lab, blueprint, sources, timings)
                 findings, unclear, cleared = self._prove(explored, began, timings, lab)
                 suspected = tuple(each for each in suspected if (each.break_id, each.route) not in cleared)
+                findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in findings]
                 timings["total_s"] = time.monotonic() - began
                 yield verdict_of(blueprint, explored, findings, suspected, unclear, timings, self._notes(lab)), explored.target
         except LabError as error:

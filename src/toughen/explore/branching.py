@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _FAR = 1_000_000
 _MOST_LITERALS = 4
 _SACRED = re.compile(r"token|session|migration|alembic", re.IGNORECASE)
-"""Tables that no grant touches: writing an expiry there logged everybody out (notes of the spike)."""
+"""Tables that no grant touches: writing an expiry there logged everybody out."""
 
 
 @dataclass(frozen=True, slots=True)
