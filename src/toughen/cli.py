@@ -36,7 +36,7 @@ App = Annotated[str | None, typer.Option("--app", help="The application, where s
 Budget = Annotated[float | None, typer.Option("--budget", help="Seconds for exploring and proving together.")]
 Format = Annotated[str, typer.Option("--format", help="text or json.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to a file.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything that is made up.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Where the numbering of made-up honest values begins; canaries stay random.")]
 
 
 @app.command()

@@ -121,7 +121,7 @@ class Run:
     def _explore(self, lab: Lab, blueprint: Blueprint, sources: Sources, timings: dict[str, float]) -> Explored:
         began = time.monotonic()
         self.tell(Stage("explore", f"{len(blueprint.routes)} routes"))
-        explorer = Explorer(lab, blueprint, sources.texts, self.config.budget / 2, lambda text: self.tell(Step(text)))
+        explorer = Explorer(lab, blueprint, sources.texts, self.config.budget / 2, lambda text: self.tell(Step(text)), seed=self.config.seed)
         explored = explorer.run()
         timings["explore_s"] = time.monotonic() - began
         return explored

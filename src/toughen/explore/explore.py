@@ -53,12 +53,15 @@ class Explorer:
     budget: float = 120.0
     tell: Callable[[str], None] = lambda _: None
     notes: list[str] = field(default_factory=list)
+    seed: int = 0
+    """Where the numbering of made-up values begins."""
     _deadline: float = 0.0
 
     def run(self) -> Explored:
         """Prepare, mint identities, reach every route, and verify each Journey from the snapshot."""
         self._deadline = time.monotonic() + self.budget
         session = Session(self.lab, self.blueprint, self.sources, Wallet())
+        session.maker.counter = self.seed
         states = {route.id: new_state(route) for route in self.blueprint.routes if route.method in _ORDER}
         for route in self.blueprint.routes:
             session.asked_headers.update(dict.fromkeys(each.name for each in route.parameters if carries_credential(each)))
