@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
 from toughen.explore.values import Candidate, Maker, Pool
@@ -124,6 +124,8 @@ class Session:
     jar: Jar = field(default_factory=Jar)
     _child: Child | None = None
     _lines: Child | None = None
+    _served: str | None = None
+    """The route that the session's process served last."""
 
     def send(self, call: Call, *, lines: bool = False) -> Exchange:
         """Send one call in the session's process (or, to see the lines that it runs, in one that traces)."""
@@ -134,8 +136,7 @@ class Session:
         except (UnresolvedError, KeyError) as error:
             method, _, path = call.route.partition(" ")
             return Exchange(method, path, "", None, ended=f"not sent: {error}")
-        child = self._tracer() if lines else self._server()
-        exchange = child.serve(request, Record(sql=2, demand=True, lines=lines))
+        exchange = self._serve(call.route, request, lines=lines)
         self._note(exchange)
         if exchange.ended in {"timeout", "died"}:
             self.hung[call.route] = exchange
@@ -143,9 +144,26 @@ class Session:
             self.jar.take(call.identity, exchange.response)
         return exchange
 
+    def _serve(self, route: str, request: dict[str, Any], *, lines: bool) -> Exchange:
+        """Serve it; where the process died under it, ask again in a fresh one: the request before may have killed its parent."""
+        record = Record(sql=2, demand=True, lines=lines)
+        if lines:
+            return self._tracer().serve(request, record)
+        child = self._server()
+        before, self._served = self._served, route
+        exchange = child.serve(request, record)
+        if exchange.ended == "died" and before not in {None, route}:
+            again = self._server().serve(request, record)
+            if again.ended != "died":
+                assert before is not None
+                self.hung[before] = exchange
+            return again
+        return exchange
+
     def _server(self) -> Child:
         if self._child is None or not self._child.open:
             self._child = self.lab.child()
+            self._served = None
         return self._child
 
     def _tracer(self) -> Child:
