@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from typing import NoReturn
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Import the command line and run it; exit code 130 when interrupted."""
-    try:
-        from toughen.cli import main as run
+    # Nothing is to be tidied up yet, and an exception in the middle of an import may come out as another one.
+    signal.signal(signal.SIGINT, lambda *_: _leave())
+    from toughen.cli import main as run
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
         run()
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; nothing is left behind\n")
-        sys.exit(130)
+        _leave()
+    except SystemExit as leaving:
+        # What typer makes of an interrupt.
+        if leaving.code == _INTERRUPTED:
+            _leave()
+        raise
+
+
+def _leave() -> NoReturn:
+    """Not by sys.exit: an interrupt that hit exec() of a text (dataclasses make their methods so) has Python end by the signal."""
+    sys.stderr.write("interrupted; nothing is left behind\n")
+    sys.stdout.flush()
+    os._exit(_INTERRUPTED)
 
 
 if __name__ == "__main__":

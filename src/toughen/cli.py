@@ -166,10 +166,3 @@ def main() -> None:
         if error.hint:
             _errors.print(error.hint, markup=False)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _errors.print("interrupted; nothing is left behind", markup=False)
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

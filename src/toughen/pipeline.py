@@ -7,29 +7,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toughen import __version__, store
+from toughen import store
 from toughen.conclude import finding_of, offered, verdict_of
 from toughen.errors import LabError
-from toughen.events import Found, Stage, Step, silent
+from toughen.events import Stage, Step, silent
 from toughen.explore.explore import Explored, Explorer
 from toughen.harden.fix import Hardening
 from toughen.lab import environment
 from toughen.lab.boot import Lab, open_lab
-from toughen.lab.credentials import Wallet
+from toughen.lab.crew import Crew, spare
 from toughen.lab.target import LabTarget
+from toughen.lab.twin import logged_in
 from toughen.lab.variables import dummies
-from toughen.model.finding import Finding, Inconclusive, NotConcluded, Outcome, Proven, Refuted, Status
+from toughen.model.finding import Finding, Inconclusive, Outcome, Status
 from toughen.model.verdict import Verdict
+from toughen.prove import Job, Proving
 from toughen.rules import load, named
 from toughen.survey import Sources, join, read, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from toughen.config import Config
     from toughen.events import Listener
-    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.blueprint import Blueprint
     from toughen.rule import Rule
 
 
@@ -65,13 +68,9 @@ class Run:
             return finding_of(None, stored.proof.route, stored.proof), Inconclusive(f"this version has no rule {stored.proof.break_id}")
         sources, blueprint = self._survey()
         with self._booted(sources, blueprint) as (lab, blueprint):
+            lab.redo(stored.prepared)
             lab.world.load(snapshot)
-            wallet = Wallet()
-            for identity in stored.identities:
-                wallet.add(identity)
-            for identity in stored.identities:
-                wallet.renew(lab, identity)
-            target = LabTarget(lab, blueprint, wallet, snapshot.digest)
+            target = LabTarget(lab, blueprint, logged_in(lab, stored.identities), snapshot.digest)
             self.tell(Stage("prove", f"replaying {stored.finding}"))
             outcome = rule.confirm(target, stored.proof.route, stored.proof.experiment)
         return finding_of(rule, stored.proof.route, stored.proof), outcome
@@ -90,12 +89,16 @@ class Run:
         try:
             with self._booted(sources, blueprint) as (lab, blueprint):
                 timings["boot_s"] = time.monotonic() - began - timings["survey_s"]
-                explored = self._explore(lab, blueprint, sources, timings)
-                findings, unclear, cleared = self._prove(explored, began, timings, lab)
-                suspected = tuple(each for each in suspected if (each.break_id, each.route) not in cleared)
-                findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in findings]
+                proving = Proving(self.root, self._rules(), began + self.config.budget, began, self.tell)
+                with Crew[Job](lambda: self._again(lab), spare()) as crew:
+                    explored = self._explore(lab, blueprint, sources, timings)
+                    proving.run(explored.target, crew)
+                if proving.first_proof is not None:
+                    timings["first_proof_s"] = proving.first_proof
+                suspected = tuple(each for each in suspected if (each.break_id, each.route) not in proving.cleared)
+                findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
                 timings["total_s"] = time.monotonic() - began
-                yield verdict_of(blueprint, explored, findings, suspected, unclear, timings, self._notes(lab)), explored.target
+                yield verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, self._notes(lab)), explored.target
         except LabError as error:
             timings["total_s"] = time.monotonic() - began
             server = blueprint.database in {"postgresql", "mysql"}
@@ -118,6 +121,10 @@ class Run:
         with open_lab(self.root, blueprint.entry, built, variables) as lab:
             yield lab, join(blueprint, lab.facts, sources)
 
+    def _again(self, lab: Lab) -> AbstractContextManager[Lab]:
+        """The same prototype booted once more."""
+        return open_lab(self.root, lab.entry, lab.environment, lab.variables)
+
     def _explore(self, lab: Lab, blueprint: Blueprint, sources: Sources, timings: dict[str, float]) -> Explored:
         began = time.monotonic()
         self.tell(Stage("explore", f"{len(blueprint.routes)} routes"))
@@ -125,33 +132,6 @@ class Run:
         explored = explorer.run()
         timings["explore_s"] = time.monotonic() - began
         return explored
-
-    def _prove(
-        self, explored: Explored, began: float, timings: dict[str, float], lab: Lab
-    ) -> tuple[list[Finding], list[NotConcluded], set[tuple[str, str]]]:
-        target, findings, unclear, cleared = explored.target, [], [], set()
-        self.tell(Stage("prove", f"{len(explored.journeys)} routes, {len(self._rules())} rules"))
-        lab.restore()
-        snapshot = lab.world.take()
-        target.snapshot = snapshot.digest
-        for rule, route in ((rule, route) for rule in self._rules() for route in target.blueprint.routes if target.journey(route.id)):
-            if time.monotonic() - began > self.config.budget:
-                unclear.append(NotConcluded(rule.id, route.id, "the time budget was used up"))
-                continue
-            self.tell(Step(f"{rule.id} on {route.id}"))
-            for outcome in _outcomes(rule, target, route):
-                match outcome:
-                    case Proven(proof):
-                        finding = finding_of(rule, route.id, replace(proof, toughen=__version__), route)
-                        timings.setdefault("first_proof_s", time.monotonic() - began)
-                        store.save(self.root, finding.id, lab.entry.target, proof, target.identities, snapshot)
-                        findings.append(finding)
-                        self.tell(Found(finding, time.monotonic() - began))
-                    case Inconclusive(reason):
-                        unclear.append(NotConcluded(rule.id, route.id, reason))
-                    case Refuted():
-                        cleared.add((rule.id, route.id))
-        return findings, unclear, cleared
 
     def _rules(self) -> tuple[Rule, ...]:
         only = self.config.only
@@ -168,9 +148,3 @@ class Run:
         whole = (f"a process for each request from the start: {lab.fallback_reason}",) if lab.whole else ()
         return (f"sandbox: {lab.level()}", *lab.environment.notes, *made_up, *whole)
 
-
-def _outcomes(rule: Rule, target: LabTarget, route: Route) -> Iterator[Outcome]:
-    try:
-        yield from rule.prove(target, route)
-    except LabError as error:
-        yield Inconclusive(error.message)

@@ -32,6 +32,8 @@ class StoredProof:
     """The entry that was attacked: `main:app`."""
     proof: Proof
     identities: tuple[Identity, ...]
+    prepared: tuple[str, ...] = ()
+    """Steps that prepared the memory of the server process."""
 
 
 _STORED = TypeAdapter(StoredProof)
@@ -42,7 +44,9 @@ def slug(finding_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", finding_id).strip("-")[:150]
 
 
-def save(root: Path, finding_id: str, app: str, proof: Proof, identities: tuple[Identity, ...], snapshot: Snapshot) -> str:
+def save(  # noqa: PLR0913
+    root: Path, finding_id: str, app: str, proof: Proof, identities: tuple[Identity, ...], snapshot: Snapshot, prepared: tuple[str, ...] = ()
+) -> str:
     """Write a proof and its snapshot; the proof's path relative to root."""
     folder = root / FOLDER
     (folder / "proofs").mkdir(parents=True, exist_ok=True)
@@ -54,7 +58,7 @@ def save(root: Path, finding_id: str, app: str, proof: Proof, identities: tuple[
         images = {name: base64.b64encode(image).decode() for name, image in snapshot.images.items()}
         write(place, json.dumps({"schema": SCHEMA, "images": images}).encode())
     file = folder / "proofs" / f"{slug(finding_id)}.json"
-    write(file, _STORED.dump_json(StoredProof(SCHEMA, finding_id, app, proof, identities), indent=1))
+    write(file, _STORED.dump_json(StoredProof(SCHEMA, finding_id, app, proof, identities, prepared), indent=1))
     return file.relative_to(root).as_posix()
 
 

@@ -91,6 +91,8 @@ def swept(target: Target, journey: Journey, route: Route) -> list[Crash]:
         if any(each.milliseconds > _SLOW or each.response is None for each in exchanges):
             size = 1
     for wrong in repeated(target, journey, route):
+        if not crashed(target.run(trial(journey, wrong, apart=0.0)).last):
+            continue
         exchange = target.run(trial(journey, wrong)).last
         if crashed(exchange):
             found.append(Crash(wrong, exchange))
@@ -126,9 +128,9 @@ def _another(value: Value) -> Value:
     return value
 
 
-def trial(journey: Journey, wrong: Wrong) -> Trial:
-    """The journey with its last call replaced by the wrong one."""
-    return Trial((*journey.calls[:-1], *wrong.before, wrong.call), journey.grants, apart=_TICK if wrong.before else 0.0)
+def trial(journey: Journey, wrong: Wrong, apart: float = _TICK) -> Trial:
+    """The journey with its last call replaced by the wrong one, `apart` seconds after one that it repeats."""
+    return Trial((*journey.calls[:-1], *wrong.before, wrong.call), journey.grants, apart=apart if wrong.before else 0.0)
 
 
 def grouped(crashes: Sequence[Crash]) -> list[list[Crash]]:

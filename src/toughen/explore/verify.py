@@ -34,7 +34,7 @@ def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | 
             continue
         calls, grants = _smallest(target, calls, variant.plan.grants, entry)
         calls = _by_one(target, calls, grants, entry)
-        again = target.run(Trial(calls, grants))
+        again = target.anew(Trial(calls, grants))
         if not _as_before(again, entry):
             last = again
             continue

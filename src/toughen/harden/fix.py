@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,19 +14,19 @@ from toughen.harden.sameness import Behaviour, behaviour, differences, entered
 from toughen.harden.suite import SuiteResult, run_suite
 from toughen.harden.tree import commit as commit_patch
 from toughen.harden.tree import put, undo
-from toughen.lab.boot import copy_project, open_lab
-from toughen.lab.credentials import Wallet
-from toughen.lab.target import LabTarget
+from toughen.lab.boot import copy_project
+from toughen.lab.twin import mended
 from toughen.model.finding import Finding, Inconclusive, Proof, Proven, Refuted, Status
 from toughen.model.patch import FileChange, Gone, Kept, MendOutcome, Patch, RolledBack, Unmended
 from toughen.rules import named
 from toughen.survey import join, read, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from toughen.events import Listener
     from toughen.lab.snapshot import Snapshot
+    from toughen.lab.target import LabTarget
     from toughen.model.trial import Experiment
     from toughen.model.verdict import Verdict
     from toughen.rule import Rule
@@ -149,21 +148,10 @@ class Hardening:
         guarded = {proof.route: known.identity}
         return replace(proof.experiment, trials={name: replace(trial, calls=entered(trial.calls, guarded)) for name, trial in proof.experiment.trials.items()})
 
-    @contextmanager
-    def _booted(self, tree: Path) -> Iterator[LabTarget]:
+    def _booted(self, tree: Path) -> AbstractContextManager[LabTarget]:
         """A tree in a fresh boot, on the snapshot of the proofs, with every identity logged in again."""
-        entry = self.verdict.blueprint.entry
-        assert entry is not None
         assert self._snapshot is not None
-        lab = self.target.lab
-        with open_lab(tree, entry, lab.environment, lab.variables) as fresh:
-            fresh.world.load(self._snapshot)
-            wallet = Wallet()
-            for identity in self.target.identities:
-                wallet.add(identity)
-            for identity in self.target.identities:
-                wallet.renew(fresh, identity)
-            yield LabTarget(fresh, self.verdict.blueprint, wallet, self.target.snapshot, dict(self.target.learned))
+        return mended(tree, self.target, self._snapshot)
 
     def _baseline(self, tree: Path) -> None:
         """How every Journey answers before any mend, in a boot like that of the mended trees.

@@ -29,7 +29,7 @@ class Behaviour:
 
 def behaviour(target: LabTarget, journey: Journey) -> Behaviour:
     """Run a Journey once and reduce it to what must stay."""
-    trace = target.run(Trial(journey.calls, journey.grants))
+    trace = target.anew(Trial(journey.calls, journey.grants))
     response = trace.last.response
     rows = Counter(f"{each.kind} {each.table}.{','.join(each.columns)}" for each in trace.changes)
     body = shape(response.json) if response is not None and response.is_json else (response.header("content-type") or "") if response else ""

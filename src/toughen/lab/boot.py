@@ -125,7 +125,12 @@ class Lab:
     written: set[str] = field(default_factory=set)
     """Files that trials wrote, restored with the snapshot."""
     opened: set[str] = field(default_factory=set)
+    steps: tuple[str, ...] = ()
+    """What prepared the memory of the server process: done again whenever it is booted again."""
     import_seconds: float = IMPORT_SECONDS
+    ended: bool = False
+    """True once it was told to end: nothing boots it again."""
+    _boxes: list[sandbox.Box] = field(default_factory=list)
     _number: int = 0
     _port: int = 0
 
@@ -141,6 +146,8 @@ class Lab:
     def boot(self) -> None:
         """Start the server process and import the prototype. Raises BootError with what went wrong and where."""
         self.stop()
+        if self.ended:
+            raise AgentLostError("this boot was ended")
         self.boots += 1
         self.box = self._start(f"boot{self.boots}", mode="fork")
         try:
@@ -159,6 +166,16 @@ class Lab:
             if isinstance(each, dict) and isinstance(each.get("path"), str):
                 self.opened.add(each["path"])
         self.world.discover(self.opened)
+        self.redo(self.steps)
+
+    def redo(self, steps: tuple[str, ...]) -> None:
+        """Prepare the memory of the server process as it was; the databases stay as they are."""
+        self.steps = ()
+        before = self.world.checkpoint() if steps else {}
+        for step in steps:
+            with contextlib.suppress(AgentLostError, TimeoutError):
+                self.prepare(step)
+        self.world.rollback(before)
 
     def _start(self, name: str, *, mode: str) -> sandbox.Box:
         config = self.work / f"{name}.json"
@@ -180,13 +197,15 @@ class Lab:
         python = str(self.environment.python)
         agent = self.work / "agent"
         environment = sandbox.scrubbed(self.work, {**self.variables, "PYTHONPATH": str(agent)})
-        return sandbox.start(
+        box = sandbox.start(
             [
                 [python, "-I", str(agent / "toughen_agent" / "fault_server.py"), str(self._port), str(agent / "toughen_agent" / "fault_server.pem")],
                 [python, "-m", "toughen_agent", str(config)],
             ],
             work=self.work, cwd=root, python=self.environment.python, environment=environment, name=name,
         )
+        self._boxes = [*(each for each in self._boxes if each.alive()), box]
+        return box
 
     def _ready(self, connection: Connection, timeout: float) -> dict[str, Any]:
         deadline = time.monotonic() + timeout
@@ -205,7 +224,9 @@ class Lab:
         if self.server is None:
             raise AgentLostError("the prototype is not running")
         self.server.send({"do": "prepare", "step": step})
-        return dict(self.server.receive(timeout).get("prepared") or {})
+        told = dict(self.server.receive(timeout).get("prepared") or {})
+        self.steps = (*self.steps, step)
+        return told
 
     def refresh(self) -> None:
         """Ask the server for its facts again, after it was prepared."""
@@ -247,13 +268,16 @@ class Lab:
         if self.server is None:
             raise AgentLostError("the prototype is not running")
         self.server.send({"do": "fork", "id": number, "gate": gate, "lines": lines})
-        _, connection = self.listener.accept(FORK_SECONDS, hello="child", number=number)
+        _, connection = self.listener.accept(FORK_SECONDS, hello="child", number=number, alive=self._lives)
         try:
             self._ready(connection, FORK_SECONDS)
         except (BootError, TimeoutError, AgentLostError) as error:
             connection.kill()
             raise AgentLostError(str(error)) from error
         return Child(connection, self, lines=lines)
+
+    def _lives(self) -> bool:
+        return self.box is not None and self.box.alive()
 
     def _whole_child(self, number: int) -> Child:
         box = self._start(f"whole{number}", mode="whole")
@@ -268,6 +292,12 @@ class Lab:
     def restore(self) -> None:
         """Go back to the snapshot. All children must have ended."""
         self.world.restore(self.written)
+
+    def end(self) -> None:
+        """Have whoever works on this lab, in another thread, come to an end soon."""
+        self.ended = True
+        for box in self._boxes:
+            box.process.kill()
 
     def level(self) -> str:
         """The active sandbox level, in words."""

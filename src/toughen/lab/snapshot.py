@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -50,6 +51,8 @@ class World:
     """Copy of the project as it was when the snapshot was taken, for files that a trial writes."""
     databases: list[str] = field(default_factory=list)
     """Paths of SQLite files relative to root."""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held while `pristine` is laid anew, and by whoever reads it from another thread."""
     _opened: set[str] = field(default_factory=set)
     _memory: dict[str, sqlite3.Connection] = field(default_factory=dict)
     _start: dict[str, Table] = field(default_factory=dict)
@@ -88,12 +91,13 @@ class World:
             self._memory[name] = memory
             images[name] = memory.serialize()
             digest.update(name.encode() + images[name])
-        if self.pristine.exists():
-            shutil.rmtree(self.pristine)
-        shutil.copytree(
-            self.root, self.pristine, symlinks=True,
-            ignore=lambda folder, names: [name for name in names if _is_database(os.path.join(folder, name)) or name == "node_modules"],
-        )
+        with self.lock:
+            if self.pristine.exists():
+                shutil.rmtree(self.pristine)
+            shutil.copytree(
+                self.root, self.pristine, symlinks=True,
+                ignore=lambda folder, names: [name for name in names if _is_database(os.path.join(folder, name)) or name == "node_modules"],
+            )
         self._start = self.tables()
         return Snapshot(digest.hexdigest(), images)
 

@@ -24,10 +24,23 @@ if TYPE_CHECKING:
     from toughen.model.identity import Identity
     from toughen.model.journey import Call, Journey
 
-_REMEMBERED = 64
+_REMEMBERED = 256
 _FEWEST, _MOSTLY = 4, 0.6
 """A statement is a habit when at least this many, and this share, of the routes that need a log-in run it."""
 _OWNERS = ("user_id", "owner_id", "author_id", "customer_id", "created_by", "account_id", "member_id", "owner", "username", "user")
+
+
+@dataclass(slots=True)
+class Memory:
+    """What trials from one snapshot have shown; several boots on that snapshot share it."""
+
+    traces: dict[str, Trace] = field(default_factory=dict)
+    """Traces of serial trials that were run before."""
+    honest: dict[str, Trace] = field(default_factory=dict)
+    """Traces of the Journeys, by route."""
+    habits: frozenset[str] | None = None
+    owners: dict[str, str | None] = field(default_factory=dict)
+    refuses: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -40,12 +53,7 @@ class LabTarget:
     snapshot: str = ""
     learned: dict[str, Journey] = field(default_factory=dict)
     trials: int = 0
-    _known: dict[str, Trace] = field(default_factory=dict)
-    """Traces of serial trials that were run before, while the snapshot stays the same."""
-    _honest: dict[str, Trace] = field(default_factory=dict)
-    _habits: frozenset[str] | None = None
-    _owners: dict[str, str | None] = field(default_factory=dict)
-    _refuses: dict[str, bool] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -82,24 +90,24 @@ class LabTarget:
         journey = self.learned.get(route_id)
         if journey is None:
             return None
-        if route_id not in self._honest:
-            self._honest[route_id] = self.run(Trial(journey.calls, journey.grants, isolated=True))
-        return self._honest[route_id]
+        if route_id not in self.memory.honest:
+            self.memory.honest[route_id] = self.run(Trial(journey.calls, journey.grants, isolated=True))
+        return self.memory.honest[route_id]
 
     def habits(self) -> frozenset[str]:
         """Statements that nearly every request runs: they say nothing about what a route does."""
-        if self._habits is None:
+        if self.memory.habits is None:
             traces = [trace for journey in self.journeys() if not journey.anonymous and (trace := self.honest(journey.route)) is not None]
             seen = Counter(text for trace in traces for text in {each.text for each in trace.last.statements})
             enough = max(_FEWEST, len(traces) * _MOSTLY)
-            self._habits = frozenset(text for text, count in seen.items() if count >= enough)
-        return self._habits
+            self.memory.habits = frozenset(text for text, count in seen.items() if count >= enough)
+        return self.memory.habits
 
     def owner(self, table: str) -> str | None:
         """The column of a table that names the user whom its rows belong to."""
-        if table not in self._owners:
-            self._owners[table] = self._find_owner(table)
-        return self._owners[table]
+        if table not in self.memory.owners:
+            self.memory.owners[table] = self._find_owner(table)
+        return self.memory.owners[table]
 
     def _find_owner(self, table: str) -> str | None:
         known = self.blueprint.table(table)
@@ -115,14 +123,14 @@ class LabTarget:
 
     def refuses(self, route_id: str) -> bool:
         """Whether the route's own request is refused to a stranger, its prerequisites done as in the Journey."""
-        if route_id not in self._refuses:
+        if route_id not in self.memory.refuses:
             journey = self.learned.get(route_id)
             refused = False
             if journey is not None and not journey.anonymous:
                 trace = self.run(Trial((*journey.calls[:-1], journey.call.by(None)), journey.grants))
                 refused = not succeeded(trace.last)
-            self._refuses[route_id] = refused
-        return self._refuses[route_id]
+            self.memory.refuses[route_id] = refused
+        return self.memory.refuses[route_id]
 
     def owners(self, table: str) -> tuple[tuple[tuple[str, str, str], ...], ...]:
         """Ways from a table to its users: its own column, else every column that refers to a table with such a column."""
@@ -158,21 +166,24 @@ class LabTarget:
     def run(self, trial: Trial) -> Trace:
         """Run one trial from the snapshot; a serial one that was run before in shared processes is remembered."""
         key = "" if trial.isolated or trial.schedule else repr(trial)
-        if key and key in self._known:
-            return self._known[key]
-        trace = self._fresh(trial)
+        traces = self.memory.traces
+        known = traces.get(key) if key else None
+        if known is not None:
+            return known
+        trace = self.anew(trial)
         if key:
-            if len(self._known) >= _REMEMBERED:
-                self._known.pop(next(iter(self._known)))
-            self._known[key] = trace
+            for oldest in list(traces)[: max(0, len(traces) + 1 - _REMEMBERED)]:
+                traces.pop(oldest, None)
+            traces[key] = trace
         return trace
 
-    def _fresh(self, trial: Trial) -> Trace:
+    def anew(self, trial: Trial) -> Trace:
+        """Run one trial from the snapshot, whatever is remembered of it."""
         self.trials += 1
         calls = [*trial.calls, *((trial.schedule.first, trial.schedule.second) if trial.schedule else ())]
         for identity in self.wallet.stale(call.identity for call in calls):
             self.wallet.renew(self.lab, identity)
-            self._known.clear()
+            self.memory.traces.clear()
         self.lab.restore()
         base = self.lab.world.start
         if trial.grants:

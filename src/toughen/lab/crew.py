@@ -1,0 +1,132 @@
+"""Owns the crew: several boots of one prototype that share the work, each with a world and a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from toughen.errors import LabError
+from toughen.lab.twin import adopted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from toughen.lab.boot import Lab
+    from toughen.lab.snapshot import Snapshot
+    from toughen.lab.target import LabTarget
+
+MOST = 4
+"""Boots of one prototype at a time."""
+_LOOK = 0.2
+"""Seconds between two looks at whether the others have ended."""
+Job = TypeVar("Job")
+
+
+def spare() -> int:
+    """How many boots beside the first this machine has room for: one a processor."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST, processors) - 1
+
+
+@dataclass(slots=True)
+class _Work(Generic[Job]):
+    """What is to be done by whoever comes first."""
+
+    first: LabTarget
+    snapshot: Snapshot
+    do: Callable[[LabTarget, Job], None]
+    waiting: list[tuple[str, Job]]
+    places: dict[str, int] = field(default_factory=dict)
+    busy: set[int] = field(default_factory=set)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def work(self, worker: int, target: LabTarget) -> None:
+        """Do jobs until none is left."""
+        while (job := self._take(worker)) is not None:
+            try:
+                self.do(target, job)
+            finally:
+                with self.changed:
+                    self.busy.discard(worker)
+                    self.changed.notify_all()
+
+    def _take(self, worker: int) -> Job | None:
+        """The next job; of a place that this worker had before, or that nobody had, where there is one."""
+        with self.changed:
+            if not self.waiting:
+                return None
+            index = next((number for number, (place, _) in enumerate(self.waiting) if self.places.get(place, worker) == worker), 0)
+            place, job = self.waiting.pop(index)
+            self.places[place] = worker
+            self.busy.add(worker)
+            return job
+
+    def finish(self) -> None:
+        """Wait until nobody is at work."""
+        with self.changed:
+            self.changed.wait_for(lambda: not self.busy)
+
+    def give_up(self) -> None:
+        """Leave undone what nobody has begun."""
+        with self.changed:
+            self.waiting.clear()
+
+
+class Crew(Generic[Job]):
+    """Boots beside the first: started when the context begins, at work during `work`, gone when the context ends."""
+
+    def __init__(self, boot: Callable[[], AbstractContextManager[Lab]], size: int) -> None:
+        """Take what boots the prototype once more, and how often."""
+        self._boot = boot
+        self._threads = [threading.Thread(target=self._live, args=(number + 1,), daemon=True) for number in range(size)]
+        self._labs: list[Lab] = []
+        self._told = threading.Event()
+        self._work: _Work[Job] | None = None
+        self._failures: list[BaseException] = []
+
+    def __enter__(self) -> Crew[Job]:
+        """Start booting."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """End the others, whatever they are doing."""
+        if self._work is not None:
+            self._work.give_up()
+        self._told.set()
+        for thread in self._threads:
+            while thread.is_alive():
+                for lab in list(self._labs):
+                    lab.end()
+                thread.join(_LOOK)
+
+    def work(self, first: LabTarget, snapshot: Snapshot, jobs: Sequence[tuple[str, Job]], do: Callable[[LabTarget, Job], None]) -> None:
+        """Have all jobs done, each once, by this thread on the first target and by the others on twins of it.
+
+        A job comes with the name of its place: jobs of one place go to one worker where that leaves nobody idle.
+        Raises what `do` raised, in whichever thread.
+        """
+        self._work = _Work(first, snapshot, do, list(jobs))
+        self._told.set()
+        self._work.work(0, first)
+        self._work.finish()
+        for failure in self._failures:
+            raise failure
+
+    def _live(self, number: int) -> None:
+        try:
+            with self._boot() as lab:
+                self._labs.append(lab)
+                self._told.wait()
+                if self._work is not None and self._work.waiting:
+                    self._work.work(number, adopted(lab, self._work.first, self._work.snapshot))
+        except LabError:
+            # The first boot does alone what a twin that cannot be had would have done.
+            return
+        except BaseException as error:  # noqa: BLE001 - `work` raises it in the thread that waits
+            self._failures.append(error)

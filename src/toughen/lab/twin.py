@@ -1,0 +1,68 @@
+"""Owns twins: further boots of a prototype on the snapshot of a first one, with the same identities and journeys."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from toughen.lab.boot import open_lab
+from toughen.lab.credentials import Wallet
+from toughen.lab.target import LabTarget
+from toughen.model.trial import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from toughen.lab.boot import Lab
+    from toughen.lab.snapshot import Snapshot
+    from toughen.model.identity import Identity
+
+
+@contextmanager
+def mended(tree: Path, first: LabTarget, snapshot: Snapshot) -> Iterator[LabTarget]:
+    """A changed tree of the same prototype, with a memory and journeys of its own. Raises BootError."""
+    entry = first.blueprint.entry
+    assert entry is not None
+    with open_lab(tree, entry, first.lab.environment, first.lab.variables) as lab:
+        lab.redo(first.lab.steps)
+        lab.world.load(snapshot)
+        wallet = logged_in(lab, first.identities)
+        yield LabTarget(lab, first.blueprint, wallet, first.snapshot, dict(first.learned))
+
+
+def logged_in(lab: Lab, identities: Iterable[Identity]) -> Wallet:
+    """The identities, each with a fresh credential where one can be had."""
+    wallet = Wallet()
+    for identity in identities:
+        wallet.add(identity)
+    for identity in identities:
+        wallet.renew(lab, identity)
+    return wallet
+
+
+def adopted(lab: Lab, first: LabTarget, snapshot: Snapshot) -> LabTarget:
+    """A booted lab of the same tree put on the snapshot; it shares what was learned with the first.
+
+    Credentials are the first's where this boot accepts them (a secret that is made at random when the prototype is
+    imported is another one here), else fresh ones.
+    """
+    with first.lab.world.lock:
+        shutil.copytree(first.lab.world.pristine, lab.world.root, symlinks=True, dirs_exist_ok=True)
+    lab.redo(first.lab.steps)
+    lab.written |= first.lab.written
+    lab.world.load(snapshot)
+    wallet = Wallet()
+    for identity in first.identities:
+        wallet.add(identity)
+    twin = LabTarget(lab, first.blueprint, wallet, first.snapshot, first.learned, memory=first.memory)
+    if not _accepted(twin):
+        twin.wallet = logged_in(lab, first.identities)
+    return twin
+
+
+def _accepted(twin: LabTarget) -> bool:
+    """Whether a Journey that needs a credential, where there is one, answers here as it did."""
+    journey = next((each for each in twin.journeys() if not each.anonymous), None)
+    return journey is None or twin.anew(Trial(journey.calls, journey.grants)).last.status == journey.status

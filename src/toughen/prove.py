@@ -1,0 +1,92 @@
+"""Owns proving: every rule against every route that was reached, by as many boots as there is room for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from toughen import __version__, store
+from toughen.conclude import finding_of
+from toughen.errors import LabError
+from toughen.events import Found, Stage, Step
+from toughen.model.finding import Finding, Inconclusive, NotConcluded, Outcome, Proven, Refuted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from toughen.events import Listener
+    from toughen.lab.crew import Crew
+    from toughen.lab.snapshot import Snapshot
+    from toughen.lab.target import LabTarget
+    from toughen.model.blueprint import Route
+    from toughen.rule import Rule
+
+Job = tuple[int, "Rule", "Route"]
+
+
+@dataclass(slots=True)
+class Proving:
+    """What all rules say of all routes, gathered in the order of the rules and routes whoever comes first."""
+
+    root: Path
+    rules: Sequence[Rule]
+    deadline: float
+    """On the monotonic clock: what has not begun by then is inconclusive."""
+    began: float
+    tell: Listener
+    first_proof: float | None = None
+    """Seconds from the beginning of the run to the first proof."""
+    cleared: set[tuple[str, str]] = field(default_factory=set)
+    """(rule, route) that were refuted."""
+    _findings: list[tuple[int, Finding]] = field(default_factory=list)
+    _unclear: list[tuple[int, NotConcluded]] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was proven."""
+        return [each for _, each in sorted(self._findings, key=lambda item: item[0])]
+
+    @property
+    def unclear(self) -> list[NotConcluded]:
+        """What could not be concluded, and why."""
+        return [each for _, each in sorted(self._unclear, key=lambda item: item[0])]
+
+    def run(self, target: LabTarget, crew: Crew[Job]) -> None:
+        """Take the snapshot and let the crew loose."""
+        self.tell(Stage("prove", f"{len(target.learned)} routes, {len(self.rules)} rules"))
+        target.lab.restore()
+        snapshot = target.lab.world.take()
+        target.snapshot = snapshot.digest
+        entry = target.lab.entry.target
+        pairs = [(rule, route) for rule in self.rules for route in target.blueprint.routes if target.journey(route.id)]
+        jobs: list[tuple[str, Job]] = [(route.id, (number, rule, route)) for number, (rule, route) in enumerate(pairs)]
+        crew.work(target, snapshot, jobs, lambda worker, job: self._do(worker, job, snapshot, entry))
+
+    def _do(self, target: LabTarget, job: Job, snapshot: Snapshot, entry: str) -> None:
+        number, rule, route = job
+        if time.monotonic() > self.deadline:
+            self._unclear.append((number, NotConcluded(rule.id, route.id, "the time budget was used up")))
+            return
+        self.tell(Step(f"{rule.id} on {route.id}"))
+        for outcome in _outcomes(rule, target, route):
+            match outcome:
+                case Proven(proof):
+                    finding = finding_of(rule, route.id, replace(proof, toughen=__version__), route)
+                    seconds = time.monotonic() - self.began
+                    self.first_proof = self.first_proof or seconds
+                    store.save(self.root, finding.id, entry, proof, target.identities, snapshot, target.lab.steps)
+                    self._findings.append((number, finding))
+                    self.tell(Found(finding, seconds))
+                case Inconclusive(reason):
+                    self._unclear.append((number, NotConcluded(rule.id, route.id, reason)))
+                case Refuted():
+                    self.cleared.add((rule.id, route.id))
+
+
+def _outcomes(rule: Rule, target: LabTarget, route: Route) -> Iterator[Outcome]:
+    try:
+        yield from rule.prove(target, route)
+    except LabError as error:
+        yield Inconclusive(error.message)
