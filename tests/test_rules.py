@@ -11,10 +11,12 @@ from toughen.model.finding import Status
 from toughen.model.patch import Gone, Kept, Unmended
 from toughen.pipeline import Run
 from toughen.rules import load
+from toughen.survey import read, survey
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from toughen.model.finding import Suspicion
     from toughen.rule import Broken, Rule, Sound
 
 BROKEN = [pytest.param(rule, example, id=f"{rule.id}-{number}") for rule in load() for number, example in enumerate(rule.BROKEN)]
@@ -31,13 +33,23 @@ def project(folder: Path, example: Broken | Sound) -> Path:
     return folder
 
 
+def suspected(rule: Rule, root: Path) -> list[Suspicion]:
+    """What the rule suspects from the source alone: nothing is booted."""
+    sources = read(root)
+    return list(rule.suspect(survey(sources), sources.texts))
+
+
 @pytest.mark.parametrize(("rule", "example"), BROKEN)
 def test_broken(rule: Rule, example: Broken, tmp_path: Path) -> None:
-    """The break is proven where it is, and its mend ends in Refuted with the honest journeys unchanged."""
+    """The break is suspected and proven where it is, and its mend ends in Refuted with the honest journeys unchanged."""
     root = project(tmp_path, example)
+    shapes = suspected(rule, root)
+    assert bool(example.unseen) != any(each.route == example.route for each in shapes), (example.unseen, shapes)
+    assert all(each.break_id == rule.id and each.message and each.location.line for each in shapes), shapes
     verdict = Run(root, config.read(root, only=(rule.id,))).fix(write=True, commit=False)
     proven = [each for each in verdict.findings if each.status is Status.PROVEN and each.route == example.route]
     assert proven, (verdict.why, verdict.unreached, verdict.inconclusive)
+    assert not [each for each in verdict.findings if each.status is Status.SUSPECTED and each.route == example.route], "proven, and still listed as suspected"
     outcomes = dict(verdict.mends)
     for finding in proven:
         outcome = outcomes[finding.id]
@@ -53,8 +65,9 @@ def test_broken(rule: Rule, example: Broken, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rule", "example"), SOUND)
 def test_sound(rule: Rule, example: Sound, tmp_path: Path) -> None:
-    """What looks alike and is right is never proven, though its honest routes were reached."""
+    """What looks alike and is right is never proven, though its honest routes were reached; nor suspected where the source tells."""
     root = project(tmp_path, example)
+    assert example.alike or not suspected(rule, root)
     verdict = Run(root, config.read(root, only=(rule.id,))).check()
     assert verdict.booted, verdict.why
     assert verdict.journeys, verdict.unreached

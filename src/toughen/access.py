@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from toughen import sql
 from toughen.callers import Caller, callers
-from toughen.codemod import Draft, Module, UnmendableError, bind, dynamic, guard, owned, patch
+from toughen.codemod import Draft, Module, UnmendableError, bind, dynamic, guard, owned, patch, sqltext
 from toughen.codemod import scope as scope_statement
 from toughen.codemod.draft import word
 from toughen.codemod.mechanics import after, before, parameter
 from toughen.codemod.orm import loads
 from toughen.codemod.refusals import refuse
-from toughen.codemod.statements import executions
+from toughen.codemod.statements import executions, single_assignment
+from toughen.handling import handlers, parsed
 from toughen.model.finding import Suspicion
 from toughen.model.patch import Patch, Unmended
 from toughen.model.source import Location
@@ -60,22 +61,43 @@ def _saw(statement: Statement, key: str) -> bool:
 
 
 def unbound(break_id: str, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
-    """Statements whose text takes in a value that `bind` would take out."""
-    project = _modules(sources)
+    """Statements whose text takes in a value that `bind` would take out; not where it was made a number or its quotes were doubled."""
+    project = parsed(sources)
+    modules = list(project.values())
+    routes: dict[int, str] = {}
+    for handler in handlers(blueprint, sources):
+        for place in handler.reach:
+            routes.setdefault(id(place.node), handler.route.id)
     for file, module in project.items():
-        for line, _ in dynamic(module, list(project.values())):
-            if isinstance(bind(module, line, style="?", project=list(project.values())), Draft):
-                node = module.enclosing(module.statement(line))
+        for line, found in dynamic(module, modules):
+            node = module.enclosing(found.call)
+            values = [each for each in sqltext.read(module, found.text).atoms if isinstance(each, sqltext.Hole) and not _harmless(module, found.call, each.expression)]
+            if values and isinstance(bind(module, line, style="?", project=modules), Draft):
                 name = module.qualified(node) if node is not None else None
-                route = next((each.id for each in blueprint.routes if each.handler.file == file and node is not None and each.handler.line in range(module.first_line(node), node.lineno + 1)), None)
-                yield Suspicion(break_id, route, Location(file, line, name), "a value is put into the text of this statement")
+                told = ", ".join(dict.fromkeys(each.text for each in values))
+                yield Suspicion(break_id, routes.get(id(node)), Location(file, line, name), f"{told} is put into the text of this statement instead of being bound")
+
+
+def _harmless(module: Module, use: ast.AST, value: ast.expr) -> bool:
+    """A constant, a number, or a text whose quotes are doubled; also through one local name."""
+    if isinstance(value, ast.Name):
+        found = single_assignment(module, use, value.id)
+        value = found[1] if found is not None else value
+    match value:
+        case ast.Constant():
+            return True
+        case ast.Call(func=ast.Name(id="int" | "float" | "len")):
+            return True
+        case ast.Call(func=ast.Attribute(attr="replace"), args=[ast.Constant(value="'"), ast.Constant(value="''")]):
+            return True
+    return False
 
 
 def bound(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str], brief: str) -> Iterator[Patch | Unmended]:
     """The value bound at the statement of the proof; where its text is a parameter, where a caller builds it."""
     evidence = finding.evidence
     place = evidence.location if evidence else None
-    project = _modules(sources)
+    project = parsed(sources)
     if place is None or place.file not in project:
         yield Unmended("the statement is not in the project's own source", brief)
         return
@@ -134,7 +156,7 @@ def scope(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
         yield Unmended(f"no column of {table or 'what it reads'} names an owner", _SCOPE_BRIEF)
         return
     reasons: list[str] = []
-    modules = _modules(sources)
+    modules = parsed(sources)
     project = list(modules.values())
     for home, node, at in _places(modules, route, (file, int(line) if line.isdigit() else 0, function), finding, table, blueprint):
         for caller in callers(home, node, at, column, project):
@@ -169,16 +191,6 @@ def _hops(blueprint: Blueprint, ways: list[str], users: str) -> tuple[list[str],
             return [], "", f"{kind.references[0]} declares no foreign key to its owner"
         found.append(f"{column} IN (SELECT {kind.references[1]} FROM {kind.references[0]} WHERE {{}})")  # noqa: S608 - text for the user's code, never executed here
     return list(dict.fromkeys([found[0], f"({' OR '.join(found)})" if len(found) > 1 else found[0]])), owner, ""
-
-
-def _modules(sources: Mapping[str, str]) -> dict[str, Module]:
-    found = {}
-    for file, text in sources.items():
-        try:
-            found[file] = Module(file, text)
-        except UnmendableError:
-            continue
-    return found
 
 
 def _places(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from toughen import sql
 from toughen.codemod import Module, claim, claim_sql, hold, lock, lock_sql, serial, step, taken
 from toughen.model.patch import FileChange, Patch, Unmended
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from toughen.codemod import Draft
-    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.blueprint import Blueprint
     from toughen.model.finding import Finding
 
 @dataclass(frozen=True, slots=True)
@@ -208,49 +207,3 @@ def _rows(text: str, site: Site) -> list[str]:
         if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id in parameters:
             found[target.value.id] = None
     return list(found)
-
-
-def read_modify_writes(blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[tuple[Route, int, str, bool]]:
-    """(route, line, what, checked) for handlers that read a row and write it back without a lock.
-
-    `checked` is True where an earlier `if` of the handler compares the same column, or asks whether the row is there.
-    """
-    for route in blueprint.routes:
-        text = sources.get(route.handler.file, "")
-        function = _function(text, route.handler.function or "") if route.handler.function and text else None
-        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        source = ast.get_source_segment(text, function) or ""
-        if re.search(r"with_for_update|BEGIN\s+(IMMEDIATE|EXCLUSIVE)|FOR UPDATE|\bLock\(|with \w*lock", source, re.IGNORECASE):
-            continue
-        for line, column in _in(function):
-            yield route, line, f"{column} is computed in Python from what was read", _checks(function, column, line)
-            break
-        else:
-            yield from _raw(route, function)
-
-
-def _checks(function: ast.AST, column: str, line: int) -> bool:
-    return any(
-        isinstance(node, ast.If) and node.lineno < line and re.search(rf"\b{re.escape(column)}\b", ast.unparse(node.test))
-        for node in ast.walk(function)
-    )
-
-
-def _raw(route: Route, function: ast.AST) -> Iterator[tuple[Route, int, str, bool]]:
-    """A SELECT of a table, then an UPDATE or INSERT of the same table, both written out."""
-    read: set[str] = set()
-    calls = sorted(
-        (node for node in ast.walk(function) if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Attribute) and node.func.attr == "execute"),
-        key=lambda node: node.lineno,
-    )
-    for call in calls:
-        first = call.args[0]
-        if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
-            continue
-        reading = sql.read(first.value)
-        again = set(reading.writes) & read
-        if again and reading.verb in {"update", "insert"}:
-            yield route, call.lineno, f"{next(iter(again))} is read first and written then", reading.verb == "insert" or " - " in first.value
-            return
-        read |= set(reading.reads)

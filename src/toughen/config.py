@@ -81,13 +81,13 @@ def _checked(table: dict[str, Any], faults: list[str]) -> dict[str, Any]:
 
 
 def _faults(config: Config) -> list[str]:
-    from toughen.rules import load
+    faults: list[str] = []
+    if config.only:
+        from toughen.rules import load
 
-    ids = {rule.id for rule in load()}
-    places = {each.partition("/")[0] for each in ids}
-    faults = [
-        f"there is no break {each!r} (there are: {', '.join(sorted(ids))})" for each in config.only if each not in ids | places
-    ]
+        ids = {rule.id for rule in load()}
+        places = {each.partition("/")[0] for each in ids}
+        faults += [f"there is no break {each!r} (there are: {', '.join(sorted(ids))})" for each in config.only if each not in ids | places]
     if config.budget <= 0:
         faults.append("the budget must be more than 0 seconds")
     if config.threshold not in _SEVERITIES:

@@ -36,14 +36,29 @@ _OPEN = re.compile(r"avatar|image|photo|file|public|share|invite|slug", re.IGNOR
 _SHORTEST, _MOST, _BULK = 6, 4, 2
 
 
+def door_by_name(route_id: str) -> bool:
+    """Whether a route's own name says that it must be open: sign-up, contact, webhook."""
+    return _DOOR.search(route_id) is not None
+
+
+def carries_right(name: str) -> bool:
+    """Whether a value of that name proves a right by itself: a reset code, a signed link."""
+    return _CARRIED.search(name) is not None
+
+
+def is_idle(column: str) -> bool:
+    """Whether an honest stranger may move that column: a counter, a clock."""
+    return _IDLE.search(column) is not None
+
+
 def is_door(target: Target, journey: Journey) -> bool:
     """Sign-up, log-in, reset and the like: known by what they are given, by what they write, and by their names."""
     secrets = {value for each in target.identities for value in _credentials(each.login)}
-    if _DOOR.search(journey.route) or any(each.login is not None and each.login.route == journey.route for each in target.identities):
+    if door_by_name(journey.route) or any(each.login is not None and each.login.route == journey.route for each in target.identities):
         return True
     if any(source in {"mail", "mirror"} for _, source in journey.sources):
         return True
-    if any((isinstance(each.value, Literal) and each.value.value in secrets) or _CARRIED.search(named(each)) for each in journey.call.arguments):
+    if any((isinstance(each.value, Literal) and each.value.value in secrets) or carries_right(named(each)) for each in journey.call.arguments):
         return True
     honest, table = target.honest(journey.route), users(target.blueprint)
     if honest is None or table is None:
@@ -127,7 +142,7 @@ def moved(changes: tuple[RowChange, ...], experiment: Experiment) -> tuple[RowCh
 
     def bad(change: RowChange) -> bool:
         row = change.before or change.after
-        names = [name for name in change.columns if not _IDLE.search(name)]
+        names = [name for name in change.columns if not is_idle(name)]
         if change.table == experiment.fact("users") and change.kind != "inserted":
             return change.kind == "deleted" or bool(names)
         held = str(row.get(owners.get(change.table, ""))) in people

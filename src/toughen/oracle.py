@@ -177,3 +177,25 @@ def telling_write(exchange: Exchange, race: Trace) -> Statement | None:
 
 def _clock_only(columns: tuple[str, ...]) -> bool:
     return bool(columns) and all(re.search(r"last_|_at$|seen|login|visited", name) for name in columns)
+
+def differing_number(control: Trace, race: Trace) -> tuple[str, str, float, float] | None:
+    """(table, column, serial value, value after the race) of the first number that differs in a row that both updated."""
+    after = {(each.table, str(next(iter(each.before.values()), None))): each for each in race.changes if each.kind == "updated"}
+    for change in control.changes:
+        if change.kind != "updated":
+            continue
+        other = after.get((change.table, str(next(iter(change.before.values()), None))))
+        for column in change.columns:
+            expected = change.after.get(column)
+            found = other.after.get(column) if other else change.before.get(column)
+            if isinstance(expected, int | float) and isinstance(found, int | float) and expected != found:
+                return change.table, column, expected, found
+    made = {(each.table, index): each for index, each in enumerate(race.changes) if each.kind == "inserted"}
+    for index, change in enumerate(control.changes):
+        other = made.get((change.table, index))
+        if change.kind == "inserted" and other is not None:
+            for column, expected in change.after.items():
+                found = other.after.get(column)
+                if isinstance(expected, int | float) and isinstance(found, int | float) and expected != found:
+                    return change.table, column, expected, found
+    return None

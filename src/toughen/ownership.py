@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _KEY = re.compile(r"csrf|xsrf|nonce|token", re.IGNORECASE)
 _PERSON = re.compile(r"^(to|from|sender|recipient|receiver|assignee|assigned_to|owner|author|user|buyer|seller|member|created_by)(_(id|user|user_id|username))?$|_user(_id)?$", re.IGNORECASE)
-_POWERFUL = re.compile(r"admin|super|staff|moderator|manager|support|teacher|doctor|editor|operator|employee|librarian", re.IGNORECASE)
+PRIVILEGED = re.compile(r"admin|super|staff|moderator|manager|support|teacher|doctor|editor|operator|employee|librarian", re.IGNORECASE)
+"""Roles whose work it is to see and change what belongs to others."""
 _SHORTEST = 6
 _CANARIES = 4
 _LONG = 24
@@ -52,7 +53,7 @@ class Planted:
 
 def powerful(identity: Identity) -> bool:
     """Whether the identity's role may do more than others: what it reaches says nothing about ordinary users."""
-    return bool(_POWERFUL.search(identity.role or "") or _POWERFUL.search(identity.name))
+    return bool(PRIVILEGED.search(identity.role or "") or PRIVILEGED.search(identity.name))
 
 
 def keys(identity: Identity) -> frozenset[str]:

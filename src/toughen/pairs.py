@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from toughen.model.journey import Call, Extract, Grant, Literal
 from toughen.model.trial import Experiment, Schedule, Trial
-from toughen.oracle import stops, touched, updated
+from toughen.oracle import read_before, stops, touched, updated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from toughen.model.blueprint import Place, Route
+    from toughen.model.blueprint import Json, Place, Route
     from toughen.model.journey import Journey
-    from toughen.model.trace import Trace
+    from toughen.model.trace import Exchange, Statement, Trace
     from toughen.rule import Target
 
 _APART = 1.1
@@ -162,3 +162,23 @@ def shifted(call: Call, steps: int) -> Call:
         for each in call.arguments
     )
     return replace(call, arguments=arguments)
+
+
+def orders(traces: Mapping[str, Trace]) -> dict[str, Trace]:
+    """The serial runs of a pair's experiment, under the names that the oracle compares them by."""
+    return {"ab": traces["control"], "ab_again": traces["again"], "ba": traces["reverse"], "a": traces["first"], "b": traces["second"]}
+
+
+def told(race: Trace) -> dict[str, Json]:
+    """What was sent, answered and forced, for the evidence."""
+    both = race.exchanges[-2:]
+    return {
+        "requests": [f"{each.method} {each.target} {each.request_body}".strip() for each in both],
+        "answers": [each.status for each in both],
+        "schedule": list(race.schedule),
+    }
+
+
+def steer(one: Exchange, write: Statement | None, table: str, column: str = "") -> tuple[tuple[str, str], ...]:
+    """What the mend needs: the table and column, the statement that wrote, and the read that it rests on."""
+    return (("table", table), ("column", column), ("statement", write.text if write else ""), ("read", read_before(one, table)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,8 +12,6 @@ from toughen import store
 from toughen.conclude import finding_of, offered, verdict_of
 from toughen.errors import LabError
 from toughen.events import Stage, Step, silent
-from toughen.explore.explore import Explored, Explorer
-from toughen.harden.fix import Hardening
 from toughen.lab import environment
 from toughen.lab.boot import Lab, open_lab
 from toughen.lab.crew import Crew, spare
@@ -21,21 +20,21 @@ from toughen.lab.twin import logged_in
 from toughen.lab.variables import dummies
 from toughen.model.finding import Finding, Inconclusive, Outcome, Status
 from toughen.model.verdict import Verdict
-from toughen.prove import Job, Proving
 from toughen.rules import load, named
 from toughen.survey import Sources, join, read, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from toughen.config import Config
     from toughen.events import Listener
+    from toughen.explore.explore import Explored
     from toughen.model.blueprint import Blueprint
     from toughen.rule import Rule
 
 
+_ONLY_SURVEYED = "only surveyed: nothing was executed"
 _NO_SERVER = "it wants a {} server, which this version does not start: only SQLite and memory are attacked"
 
 
@@ -57,6 +56,8 @@ class Run:
         with self.attack() as (verdict, target):
             if target is None:
                 return verdict
+            from toughen.harden.fix import Hardening
+
             hardening = Hardening(self.root, verdict, target, self.tell)
             return hardening.run(write=write, commit=commit)
 
@@ -81,29 +82,37 @@ class Run:
         began = time.monotonic()
         sources, blueprint = self._survey()
         timings = {"survey_s": time.monotonic() - began}
-        suspected = tuple(self._suspected(blueprint, sources))
-        empty = Verdict(blueprint, "harden", "only surveyed: nothing was executed", suspected, timings=timings, booted=False)
-        if self.config.static:
-            yield replace(empty, notes=("static survey only",)), None
-            return
-        try:
-            with self._booted(sources, blueprint) as (lab, blueprint):
-                timings["boot_s"] = time.monotonic() - began - timings["survey_s"]
-                proving = Proving(self.root, self._rules(), began + self.config.budget, began, self.tell)
-                with Crew[Job](lambda: self._again(lab), spare()) as crew:
-                    explored = self._explore(lab, blueprint, sources, timings)
-                    proving.run(explored.target, crew)
-                if proving.first_proof is not None:
-                    timings["first_proof_s"] = proving.first_proof
-                suspected = tuple(each for each in suspected if (each.break_id, each.route) not in proving.cleared)
-                findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
+        with ThreadPoolExecutor(1) as beside:
+            # Booting is waiting: what is suspected is found out meanwhile.
+            suspecting = beside.submit(lambda: tuple(self._suspected(blueprint, sources)))
+            if self.config.static:
+                yield Verdict(blueprint, "harden", _ONLY_SURVEYED, suspecting.result(), timings=timings, booted=False, notes=("static survey only",)), None
+                return
+            try:
+                with self._booted(sources, blueprint) as (lab, booted):
+                    timings["boot_s"] = time.monotonic() - began - timings["survey_s"]
+                    yield self._proven(lab, booted, sources, suspecting.result, timings, began)
+            except LabError as error:
                 timings["total_s"] = time.monotonic() - began
-                yield verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, self._notes(lab)), explored.target
-        except LabError as error:
-            timings["total_s"] = time.monotonic() - began
-            server = blueprint.database in {"postgresql", "mysql"}
-            why = error.message + (f"\n{error.hint}" if error.hint else "") + (f"\n{_NO_SERVER.format(blueprint.database)}" if server else "")
-            yield replace(empty, decision="harden", why=why, timings=timings), None
+                server = blueprint.database in {"postgresql", "mysql"}
+                why = error.message + (f"\n{error.hint}" if error.hint else "") + (f"\n{_NO_SERVER.format(blueprint.database)}" if server else "")
+                yield Verdict(blueprint, "harden", why, suspecting.result(), timings=timings, booted=False), None
+
+    def _proven(
+        self, lab: Lab, blueprint: Blueprint, sources: Sources, suspicions: Callable[[], tuple[Finding, ...]], timings: dict[str, float], began: float
+    ) -> tuple[Verdict, LabTarget]:
+        from toughen.prove import Proving
+
+        proving = Proving(self.root, self._rules(), began + self.config.budget, began, self.tell)
+        with Crew(lambda: open_lab(self.root, lab.entry, lab.environment, lab.variables), spare()) as crew:
+            explored = self._explore(lab, blueprint, sources, timings, crew)
+            proving.run(explored.target, crew)
+        if proving.first_proof is not None:
+            timings["first_proof_s"] = proving.first_proof
+        suspected = tuple(each for each in suspicions() if (each.break_id, each.route) not in proving.settled)
+        findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
+        timings["total_s"] = time.monotonic() - began
+        return verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, self._notes(lab)), explored.target
 
     def _survey(self) -> tuple[Sources, Blueprint]:
         self.tell(Stage("survey", str(self.root.name)))
@@ -121,14 +130,12 @@ class Run:
         with open_lab(self.root, blueprint.entry, built, variables) as lab:
             yield lab, join(blueprint, lab.facts, sources)
 
-    def _again(self, lab: Lab) -> AbstractContextManager[Lab]:
-        """The same prototype booted once more."""
-        return open_lab(self.root, lab.entry, lab.environment, lab.variables)
+    def _explore(self, lab: Lab, blueprint: Blueprint, sources: Sources, timings: dict[str, float], crew: Crew) -> Explored:
+        from toughen.explore.explore import Explorer
 
-    def _explore(self, lab: Lab, blueprint: Blueprint, sources: Sources, timings: dict[str, float]) -> Explored:
         began = time.monotonic()
         self.tell(Stage("explore", f"{len(blueprint.routes)} routes"))
-        explorer = Explorer(lab, blueprint, sources.texts, self.config.budget / 2, lambda text: self.tell(Step(text)), seed=self.config.seed)
+        explorer = Explorer(lab, blueprint, sources.texts, self.config.budget / 2, lambda text: self.tell(Step(text)), seed=self.config.seed, crew=crew)
         explored = explorer.run()
         timings["explore_s"] = time.monotonic() - began
         return explored

@@ -10,7 +10,9 @@ from toughen import __version__, store
 from toughen.conclude import finding_of
 from toughen.errors import LabError
 from toughen.events import Found, Stage, Step
+from toughen.lab.twin import Probe
 from toughen.model.finding import Finding, Inconclusive, NotConcluded, Outcome, Proven, Refuted
+from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,8 +40,8 @@ class Proving:
     tell: Listener
     first_proof: float | None = None
     """Seconds from the beginning of the run to the first proof."""
-    cleared: set[tuple[str, str]] = field(default_factory=set)
-    """(rule, route) that were refuted."""
+    settled: set[tuple[str, str]] = field(default_factory=set)
+    """(rule, route) that were proven or refuted: nothing of them is left to suspect."""
     _findings: list[tuple[int, Finding]] = field(default_factory=list)
     _unclear: list[tuple[int, NotConcluded]] = field(default_factory=list)
 
@@ -53,7 +55,7 @@ class Proving:
         """What could not be concluded, and why."""
         return [each for _, each in sorted(self._unclear, key=lambda item: item[0])]
 
-    def run(self, target: LabTarget, crew: Crew[Job]) -> None:
+    def run(self, target: LabTarget, crew: Crew) -> None:
         """Take the snapshot and let the crew loose."""
         self.tell(Stage("prove", f"{len(target.learned)} routes, {len(self.rules)} rules"))
         target.lab.restore()
@@ -62,7 +64,9 @@ class Proving:
         entry = target.lab.entry.target
         pairs = [(rule, route) for rule in self.rules for route in target.blueprint.routes if target.journey(route.id)]
         jobs: list[tuple[str, Job]] = [(route.id, (number, rule, route)) for number, (rule, route) in enumerate(pairs)]
-        crew.work(target, snapshot, jobs, lambda worker, job: self._do(worker, job, snapshot, entry))
+        known = next((each for each in target.journeys() if not each.anonymous), None)
+        probe = Probe(Trial(known.calls, known.grants), known.status) if known else None
+        crew.work(target, snapshot, jobs, lambda worker, job: self._do(worker, job, snapshot, entry), probe)
 
     def _do(self, target: LabTarget, job: Job, snapshot: Snapshot, entry: str) -> None:
         number, rule, route = job
@@ -78,11 +82,12 @@ class Proving:
                     self.first_proof = self.first_proof or seconds
                     store.save(self.root, finding.id, entry, proof, target.identities, snapshot, target.lab.steps)
                     self._findings.append((number, finding))
+                    self.settled.add((rule.id, route.id))
                     self.tell(Found(finding, seconds))
                 case Inconclusive(reason):
                     self._unclear.append((number, NotConcluded(rule.id, route.id, reason)))
                 case Refuted():
-                    self.cleared.add((rule.id, route.id))
+                    self.settled.add((rule.id, route.id))
 
 
 def _outcomes(rule: Rule, target: LabTarget, route: Route) -> Iterator[Outcome]:

@@ -196,6 +196,10 @@ class Rule(ABC):
         elif not proven and refuted:
             yield Refuted()
 
+    def shows(self, target: Target, experiment: Experiment) -> bool:
+        """Whether the Break shows itself when the experiment is executed once."""
+        return isinstance(self.judge(experiment, Traces(target.run, experiment.trials)), Holds)
+
     def confirm(
         self, target: Target, route_id: str, experiment: Experiment, skip: set[str] | frozenset[str] = frozenset()
     ) -> Outcome:
@@ -238,6 +242,8 @@ class Broken:
     """Other files of the project, by path."""
     unmended: str = ""
     """Why no mend is expected (a part of the reason); "" where the mend must end in Refuted."""
+    unseen: str = ""
+    """Why the source alone shows nothing; "" where `suspect` must name the route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,3 +255,5 @@ class Sound:
     """What makes it right."""
     requirements: tuple[str, ...] = ("flask",)
     files: Mapping[str, str] = field(default_factory=dict)
+    alike: str = ""
+    """Why the source alone cannot tell it from the break; "" where `suspect` must be silent."""

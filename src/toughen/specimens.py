@@ -1,6 +1,38 @@
-"""Owns the beginnings of example apps that need users: sign-up and log-in as an AI assistant writes them."""
+"""Owns the beginnings of example apps as an AI assistant writes them: imports, a database, and sign-up and log-in where users are needed."""
 
 from __future__ import annotations
+
+PLAIN = """import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+
+def get_db():
+    conn = sqlite3.connect("app.db")
+    conn.row_factory = sqlite3.Row
+    return conn
+
+with get_db() as start:
+"""
+"""Flask with sqlite3, nobody logs in; what follows makes its own tables with `start`."""
+
+SESSION = """from fastapi import Depends, FastAPI, HTTPException
+from pydantic import BaseModel
+from sqlalchemy import Column, Integer, String, create_engine
+from sqlalchemy.orm import Session, declarative_base, sessionmaker
+engine = create_engine("sqlite:///./app.db", connect_args={"check_same_thread": False})
+SessionLocal = sessionmaker(bind=engine)
+Base = declarative_base()
+app = FastAPI()
+
+def get_db():
+    db = SessionLocal()
+    try:
+        yield db
+    finally:
+        db.close()
+"""
+"""FastAPI with SQLAlchemy, nobody logs in; what follows declares its tables and ends with `Base.metadata.create_all(engine)`."""
+SESSION_NEEDS = ("fastapi", "sqlalchemy")
 
 FLASK = """import sqlite3
 from functools import wraps

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
-import sqlglot
-from sqlglot import exp
+if TYPE_CHECKING:
+    from sqlglot import exp
 
-logging.getLogger("sqlglot").setLevel(logging.ERROR)
 _VERBS = {
     "select": "select", "with": "select", "values": "select", "insert": "insert", "replace": "insert", "update": "update",
     "delete": "delete", "begin": "begin", "start": "begin", "commit": "commit", "end": "commit", "rollback": "rollback",
@@ -29,6 +29,22 @@ class Reading:
     writes: tuple[str, ...] = ()
 
 
+@cache
+def _quiet() -> None:
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+
+def _parsed(text: str) -> exp.Expr | None:
+    """The statement's tree; None where the parser gives up. The parser is imported here: half a second that a boot covers."""
+    import sqlglot
+
+    _quiet()
+    try:
+        return sqlglot.parse_one(text, dialect="sqlite")
+    except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
+        return None
+
+
 @lru_cache(maxsize=8192)
 def read(text: str) -> Reading:
     """Classify one statement; where the parser gives up, names after FROM, JOIN, INTO and UPDATE are taken."""
@@ -36,11 +52,10 @@ def read(text: str) -> Reading:
     verb = _VERBS.get(word.group(1).lower(), "other") if word else "other"
     if verb in {"begin", "commit", "rollback", "other"} or len(text) > _LONGEST:
         return Reading(verb)
-    try:
-        tree = sqlglot.parse_one(text.replace("%s", "?"), dialect="sqlite")
-    except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
-        return _guess(verb, text)
-    if isinstance(tree, exp.Command) or not isinstance(tree, exp.Query | exp.Insert | exp.Update | exp.Delete):
+    from sqlglot import exp
+
+    tree = _parsed(text.replace("%s", "?"))
+    if tree is None or isinstance(tree, exp.Command) or not isinstance(tree, exp.Query | exp.Insert | exp.Update | exp.Delete):
         return _guess(verb, text)
     named = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
     writes: tuple[str, ...] = ()
@@ -66,12 +81,10 @@ def _guess(verb: str, text: str) -> Reading:
 @lru_cache(maxsize=8192)
 def written_columns(text: str) -> tuple[str, ...]:
     """Columns that an INSERT or UPDATE names, lower case; empty where the statement does not name them."""
-    try:
-        tree = sqlglot.parse_one(text.replace("%s", "?"), dialect="sqlite")
-    except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
-        return ()
-    match tree:
-        case exp.Update():
+    from sqlglot import exp
+
+    match _parsed(text.replace("%s", "?")):
+        case exp.Update() as tree:
             return tuple(each.this.name.lower() for each in tree.expressions if isinstance(each, exp.EQ))
         case exp.Insert(this=exp.Schema() as schema):
             return tuple(each.name.lower() for each in schema.expressions)
@@ -88,9 +101,10 @@ def bindings(text: str) -> tuple[tuple[str, str, str], ...]:
     numbered, count = _numbered(text)
     if not count:
         return ()
-    try:
-        tree = sqlglot.parse_one(numbered, dialect="sqlite")
-    except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
+    from sqlglot import exp
+
+    tree = _parsed(numbered)
+    if tree is None:
         return ()
     tables = [table for table in tree.find_all(exp.Table) if table.name]
     aliases = {table.alias_or_name.lower(): table.name.lower() for table in tables}

@@ -8,14 +8,17 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING
 
 from toughen.errors import ProofError
 from toughen.lab.snapshot import Snapshot
 from toughen.model.finding import Proof
 from toughen.model.identity import Identity
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 FOLDER = ".toughen"
 SCHEMA = 1
@@ -36,7 +39,11 @@ class StoredProof:
     """Steps that prepared the memory of the server process."""
 
 
-_STORED = TypeAdapter(StoredProof)
+@cache
+def _stored() -> TypeAdapter[StoredProof]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(StoredProof)
 
 
 def slug(finding_id: str) -> str:
@@ -44,7 +51,7 @@ def slug(finding_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", finding_id).strip("-")[:150]
 
 
-def save(  # noqa: PLR0913
+def save(
     root: Path, finding_id: str, app: str, proof: Proof, identities: tuple[Identity, ...], snapshot: Snapshot, prepared: tuple[str, ...] = ()
 ) -> str:
     """Write a proof and its snapshot; the proof's path relative to root."""
@@ -58,16 +65,18 @@ def save(  # noqa: PLR0913
         images = {name: base64.b64encode(image).decode() for name, image in snapshot.images.items()}
         write(place, json.dumps({"schema": SCHEMA, "images": images}).encode())
     file = folder / "proofs" / f"{slug(finding_id)}.json"
-    write(file, _STORED.dump_json(StoredProof(SCHEMA, finding_id, app, proof, identities, prepared), indent=1))
+    write(file, _stored().dump_json(StoredProof(SCHEMA, finding_id, app, proof, identities, prepared), indent=1))
     return file.relative_to(root).as_posix()
 
 
 def load(file: Path) -> tuple[StoredProof, Snapshot]:
     """Read a proof and its snapshot. Raises ProofError."""
+    from pydantic import ValidationError
+
     try:
         if file.stat().st_size > _LARGEST:
             raise ProofError(f"{file.name} is too large to be a proof", subject=file)
-        stored = _STORED.validate_json(file.read_bytes())
+        stored = _stored().validate_json(file.read_bytes())
     except OSError as error:
         raise ProofError(f"there is no proof at {file}", subject=file, hint="run `toughen check` first; proofs lie in .toughen/proofs/") from error
     except ValidationError as error:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toughen import sql
 from toughen.explore import learn
+from toughen.explore.literals import values_of
 from toughen.explore.outcomes import message
 from toughen.explore.people import role_column
+from toughen.explore.raised import raised_plans
+from toughen.explore.refusing import Guarding, refusals
 from toughen.explore.values import Candidate, grants_power, normal, words
 from toughen.model.journey import Grant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from toughen.explore.session import Key, Plan, RouteState, Session
     from toughen.model.blueprint import Json, Table
@@ -23,62 +25,9 @@ if TYPE_CHECKING:
 
 _FAR = 1_000_000
 _MOST_LITERALS = 4
+_FEWEST_FIELDS = 2
 _SACRED = re.compile(r"token|session|migration|alembic", re.IGNORECASE)
 """Tables that no grant touches: writing an expiry there logged everybody out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guarding:
-    """A branch that refused: its test, and whether the refusal is its body or its `else`."""
-
-    test: ast.expr
-    negated: bool
-    text: str
-    """Source of the test."""
-    said: str
-    """Constant strings of the refusal."""
-    function: ast.AST | None
-
-
-def guarding(text: str, line: int) -> Guarding | None:
-    """The innermost branch around the last executed line (or that line's own test) which leaves the function."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-    best: tuple[int, Guarding] | None = None
-    function: ast.FunctionDef | ast.AsyncFunctionDef | None = None
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.lineno <= line <= (node.end_lineno or node.lineno):
-            continue
-        if function is None or node.lineno >= function.lineno:
-            function = node
-    for node in ast.walk(function if function is not None else tree):
-        if isinstance(node, ast.If):
-            for suite, negated in ((node.body, False), (node.orelse, True)):
-                if suite and suite[0].lineno <= line <= (suite[-1].end_lineno or suite[-1].lineno):
-                    size = (suite[-1].end_lineno or 0) - suite[0].lineno
-                    if (best is None or size <= best[0]) and _leaves(suite):
-                        best = (size, Guarding(node.test, negated, ast.unparse(node.test), _strings(suite), function))
-        elif isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or node.lineno):
-            best = (0, Guarding(node.test, negated=True, text=ast.unparse(node.test), said="", function=function))
-    return best[1] if best else None
-
-
-def _leaves(suite: list[ast.stmt]) -> bool:
-    for statement in suite:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Return | ast.Raise):
-                return True
-            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in {"abort", "redirect"}:
-                return True
-    return False
-
-
-def _strings(suite: list[ast.stmt]) -> str:
-    return " ".join(
-        node.value for statement in suite for node in ast.walk(statement) if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )[:300]
 
 
 def branch_plans(session: Session, state: RouteState, plan: Plan, exchange: Exchange, identity: str | None) -> Iterator[Plan]:
@@ -91,16 +40,19 @@ def branch_plans(session: Session, state: RouteState, plan: Plan, exchange: Exch
     place = traced.last_line
     if place is None or place.file not in session.sources:
         return
-    for better in (learn.demanded(state, plan, traced, session),):
-        if better is not None:
-            yield better
-    branch = guarding(session.sources[place.file], place.line)
-    if branch is None:
-        return
-    _note_roles(session, state, branch)
-    yield from _mirrors(session, state, plan, traced, branch)
-    yield from _values(session, state, plan, branch)
-    yield from _grants(session, plan, traced, branch, message(exchange) + " " + branch.said)
+    better = learn.demanded(state, plan, traced, session)
+    if better is not None:
+        yield better
+    yield from raised_plans(session, state, plan, traced)
+    branches = refusals(session.sources, traced)
+    for branch in branches[:1]:
+        _note_roles(session, state, branch)
+    for branch in branches:
+        yield from _mirrors(session, state, plan, traced, branch)
+        yield from _values(session, state, plan, branch)
+    yield from _records(session, state, plan)
+    for branch in branches:
+        yield from _grants(session, plan, traced, branch, message(exchange) + " " + branch.said)
 
 
 def _note_roles(session: Session, state: RouteState, branch: Guarding) -> None:
@@ -204,13 +156,22 @@ def _same(one: object, other: object) -> bool:
 
 
 def _values(session: Session, state: RouteState, plan: Plan, branch: Guarding) -> Iterator[Plan]:
-    """A parameter compared with literals: the literals themselves, and numbers on either side of them."""
+    """Parameters compared with literals: all of them at once, then each, and numbers on either side of it."""
+    together: dict[Key, Candidate] = {}
+    for left, operator, right in _comparisons(branch):
+        if isinstance(operator, ast.Eq | ast.NotEq):
+            for side, other in ((left, right), (right, left)):
+                for key in _keys_named(state, plan, _tail(side))[:1]:
+                    for value in values_of(session, other, 1):
+                        together.setdefault(key, Candidate(value, "branch"))
+    if len(together) > 1 and not any(grants_power(str(key[1][-1])) for key in together):
+        yield plan.put(together, "branch")
     for left, operator, right in _comparisons(branch):
         for side, other in ((left, right), (right, left)):
             keys = _keys_named(state, plan, _tail(side))
             if not keys or (grants_power(_tail(side)) and not isinstance(operator, ast.In | ast.NotIn)):
                 continue
-            for value in _literals(session, other):
+            for value in values_of(session, other, _MOST_LITERALS):
                 tries: list[Json] = [value]
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     tries = [value + 1, value - 1, value] if value >= 0 else [value, value + 1]
@@ -232,41 +193,20 @@ def _values(session: Session, state: RouteState, plan: Plan, branch: Guarding) -
                         yield plan.put({key: Candidate(session.maker.make(state.parameters[key]), "branch")}, "branch")
 
 
-def _literals(session: Session, node: ast.expr) -> list[Json]:
-    match node:
-        case ast.Constant(value=str() | int() | float() as value):
-            return [value]
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return [-value]
-        case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
-            return _constants(items)
-        case ast.Dict(keys=keys):
-            return _constants(keys)
-        case ast.Name(id=name):
-            return _module_constant(session, name)
-    return []
-
-
-def _constants(items: Sequence[ast.expr | None]) -> list[Json]:
-    found: list[Json] = [each.value for each in items if isinstance(each, ast.Constant) and isinstance(each.value, str | int)]
-    return found[:_MOST_LITERALS]
-
-
-def _module_constant(session: Session, name: str) -> list[Json]:
-    if not name.isupper():
-        return []
-    for text in session.sources.values():
-        if match := re.search(rf"^{re.escape(name)}\s*(?::[^=\n]+)?=\s*(.+(?:\n[ \t]+.+|\n[\])}}])*)", text, re.MULTILINE):
-            try:
-                value = ast.literal_eval(match.group(1).strip())
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
-                continue
-            if isinstance(value, list | tuple | set | frozenset | dict):
-                found: list[Json] = [each for each in value if isinstance(each, str | int)]
-                return found[:_MOST_LITERALS]
-            if isinstance(value, str | int | float):
-                return [value]
-    return []
+def _records(session: Session, state: RouteState, plan: Plan) -> Iterator[Plan]:
+    """Records that the source itself holds (`USERS = {"admin": {...}}`): one whose fields have the names of two parameters or more."""
+    found = 0
+    for _, record in session.written:
+        changes: dict[Key, Candidate] = {}
+        for name, value in record.items():
+            for key in _keys_named(state, plan, name)[:1]:
+                changes[key] = Candidate(value, "literal")
+        if len(changes) < _FEWEST_FIELDS or any(grants_power(str(key[1][-1])) for key in changes):
+            continue
+        yield plan.put(changes, "literal")
+        found += 1
+        if found == _MOST_LITERALS:
+            return
 
 
 def _grants(

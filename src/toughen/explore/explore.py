@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from toughen.errors import AgentLostError
 from toughen.explore.identify import Registrar, tokens
+from toughen.explore.literals import records
 from toughen.explore.outcomes import Depth, depth, explain, wants_identity
 from toughen.explore.prepare import prepare
 from toughen.explore.search import attempt, new_state
@@ -18,14 +19,18 @@ from toughen.explore.values import Candidate, carries_credential
 from toughen.explore.verify import verify
 from toughen.lab.credentials import Wallet, renewed
 from toughen.lab.target import LabTarget
+from toughen.lab.twin import Probe
 from toughen.model.identity import Credential, Identity
 from toughen.model.journey import Journey, Unreached
+from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping
 
     from toughen.lab.boot import Lab
+    from toughen.lab.crew import Crew
+    from toughen.lab.snapshot import Snapshot
     from toughen.model.blueprint import Blueprint
 
 _ORDER = {"GET": 0, "HEAD": 0, "POST": 1, "PUT": 2, "PATCH": 2, "DELETE": 3}
@@ -55,13 +60,18 @@ class Explorer:
     notes: list[str] = field(default_factory=list)
     seed: int = 0
     """Where the numbering of made-up values begins."""
+    crew: Crew | None = None
+    """Further boots that share the verifying."""
     _deadline: float = 0.0
+    _sought: set[str] = field(default_factory=set)
+    """Tables that the database was prepared for already."""
 
     def run(self) -> Explored:
         """Prepare, mint identities, reach every route, and verify each Journey from the snapshot."""
         self._deadline = time.monotonic() + self.budget
         session = Session(self.lab, self.blueprint, self.sources, Wallet())
         session.maker.counter = self.seed
+        session.written = records(self.sources)
         states = {route.id: new_state(route) for route in self.blueprint.routes if route.method in _ORDER}
         for route in self.blueprint.routes:
             session.asked_headers.update(dict.fromkeys(each.name for each in route.parameters if carries_credential(each)))
@@ -72,13 +82,8 @@ class Explorer:
         empty = not any(self.lab.world.tables().values())
         self.tell("looking around")
         self._round(session, states, [None])
-        if session.missing_tables and not any(self.lab.world.tables().values()):
-            # Only now did a request meet a table that is not there (every page before it was a log-in page).
-            session.missing_tables = False
-            self.notes.extend(f"prepared the database: {each}" for each in prepare(session, missing=True))
+        if self._prepared_again(session, states):
             prepared = self.lab.world.checkpoint()
-            for state in states.values():
-                state.tried.clear()
             self._round(session, states, [None])
         self._back_to(session, prepared)
         if empty:
@@ -86,6 +91,9 @@ class Explorer:
         seen = len(session.history)
         self.tell("minting users")
         self._mint(session, states)
+        if self._prepared_again(session, states):
+            # Behind the log-in lay tables that no page before it had asked for.
+            self._mint(session, states)
         session.reset()
         snapshot = self.lab.world.take()
         # Nothing that was tried while looking around is in the snapshot; what minting needed is.
@@ -101,7 +109,20 @@ class Explorer:
         for identity in minted:
             # Credentials that were renewed on the way have their rows in the session's database, not in the snapshot.
             session.wallet.add(identity)
-        return self._verified(session, states, target)
+        return self._verified(session, states, target, snapshot)
+
+    def _prepared_again(self, session: Session, states: dict[str, RouteState]) -> bool:
+        """Prepare once more where only now a request met a table that is not there; True where that did something."""
+        wanted = {each.lower().rpartition(".")[2] for each in session.missing_tables}
+        if not wanted - self._sought:
+            return False
+        self._sought |= wanted
+        done = prepare(session, missing=True)
+        self.notes.extend(f"prepared the database: {each}" for each in done)
+        for state in states.values():
+            if state.reached is None:
+                state.tried.clear()
+        return bool(done)
 
     def _back_to(self, session: Session, prepared: dict[str, sqlite3.Connection]) -> None:
         """Forget what looking around did: a snapshot in which the last ticket is sold lets nobody buy one."""
@@ -232,21 +253,25 @@ class Explorer:
                     break
         return reached
 
-    def _verified(self, session: Session, states: dict[str, RouteState], target: LabTarget) -> Explored:
-        journeys: list[Journey] = []
-        unreached: list[Unreached] = []
-        for state in states.values():
-            if state.reached is None:
-                unreached.append(self._reason(session, state))
-                continue
+    def _verified(self, session: Session, states: dict[str, RouteState], target: LabTarget, snapshot: Snapshot) -> Explored:
+        verified: dict[str, Journey | Unreached] = {}
+
+        def check(worker: LabTarget, state: RouteState) -> None:
             self.tell(f"verifying {state.route.id}")
-            found = verify(session, target, state)
-            if isinstance(found, Journey):
-                journeys.append(found)
-                target.learned[state.route.id] = found
-            else:
-                unreached.append(found)
-        return Explored(target, tuple(journeys), tuple(unreached), tuple(self.notes), session.requests + target.trials)
+            verified[state.route.id] = verify(session, worker, state)
+
+        reached = [state for state in states.values() if state.reached is not None]
+        if self.crew is not None:
+            self.crew.work(target, snapshot, [(state.route.id, state) for state in reached], check, _probe(reached))
+        for state in reached:
+            if not isinstance(verified.get(state.route.id), Journey):
+                # What a further boot could not repeat may be its own fault.
+                check(target, state)
+        found = {state.route.id: verified.get(state.route.id) or self._reason(session, state) for state in states.values()}
+        journeys = {route: each for route, each in found.items() if isinstance(each, Journey)}
+        target.learned.update(journeys)
+        unreached = tuple(each for each in found.values() if isinstance(each, Unreached))
+        return Explored(target, tuple(journeys.values()), unreached, tuple(self.notes), session.requests + target.trials)
 
     def _reason(self, session: Session, state: RouteState) -> Unreached:
         """The deepest attempt of the least refused identity."""
@@ -256,3 +281,12 @@ class Explorer:
             return Unreached(state.route.id, "not tried: the time budget was used up")
         name, exchange = max(state.tried.items(), key=lambda item: depth(item[1]))
         return Unreached(state.route.id, f"{explain(exchange)} (as {name or 'anonymous'})", exchange.status)
+
+
+def _probe(reached: list[RouteState]) -> Probe | None:
+    """A success that needed a credential and nothing before it, where there is one."""
+    for state in reached:
+        entry = state.reached
+        if entry is not None and entry.call.identity is not None and entry.route.startswith("GET ") and not entry.plan.values:
+            return Probe(Trial((entry.call,), entry.plan.grants), entry.exchange.status)
+    return None

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toughen.errors import AgentLostError
+from toughen.explore.outcomes import Depth, depth
 
 if TYPE_CHECKING:
     from toughen.explore.session import Session
+    from toughen.model.trace import Exchange
 
 _SCRIPT = re.compile(r"(^|[_-])(init|create|setup|seed|seeds|populate|bootstrap|fixtures?|reset|initial)([_-]|$).*|^(database|db)$|(^|[_-])seed(er|s)?([_-]|$)", re.IGNORECASE)
 _SEED = re.compile(r"seed|populate|fixture|sample|demo|initial", re.IGNORECASE)
@@ -19,14 +21,15 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
     """Create tables and seeds until no statement fails for want of a table; what was done, in words.
 
     Order (each step only while tables are missing): the entry's own `__main__` block, migrations, `create_all`,
-    scripts of the project that are named for it.
+    scripts of the project that are named for it. The block is run as well where every page crashes: it may hold what
+    the application needs.
     """
     done: list[str] = []
     lab = session.lab
     root = lab.project / lab.entry.import_root
     steps = [("main_block", None), ("migrations", None), ("create_all", None), *(("script", each) for each in _scripts(session))]
     for step, script in steps:
-        if not (missing or _missing(session)):
+        if not (missing or _missing(session)) and not (step == "main_block" and session.crashing):
             break
         missing = False
         session.reset()
@@ -59,14 +62,16 @@ def _missing(session: Session) -> bool:
 
     wanted = {table.name.lower() for table in session.blueprint.tables if table.columns}
     there = {name.lower() for name in session.lab.world.tables()}
-    session.missing_tables = False
+    session.missing_tables.clear()
+    looked: list[Exchange] = []
     for route in session.blueprint.routes:
         if route.method == "GET" and "{" not in route.path and route.id not in session.hung:
             checkpoint = session.lab.world.checkpoint()
-            session.send(Call(route.id))
+            looked.append(session.send(Call(route.id)))
             session.lab.world.rollback(checkpoint)
             if session.missing_tables:
                 return True
+    session.crashing = bool(looked) and all(depth(each) is Depth.CRASHED for each in looked)
     return bool(wanted) and not wanted & there
 
 

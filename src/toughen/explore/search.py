@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from toughen.explore import learn
 from toughen.explore.branching import branch_plans
 from toughen.explore.outcomes import Depth, depth, message, wants_identity
+from toughen.explore.raised import raised_plans
 from toughen.explore.session import Entry, Plan, RouteState, Session
 from toughen.explore.values import Candidate, Origin, required
 from toughen.lab.requests import UnresolvedError, pick
@@ -56,7 +57,7 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
     spent = varied = 0
     while queue and spent < budget:
         plan = queue.popleft()
-        if f"{state.body} {plan.signature}" in seen:
+        if f"{state.body} {plan.signature}" in seen and plan.why != "made again":
             continue
         seen.add(f"{state.body} {plan.signature}")
         checkpoint = session.lab.world.checkpoint() if state.route.method in _MUTATING or plan.grants else {}
@@ -121,6 +122,7 @@ def _next(session: Session, state: RouteState, plan: Plan, exchange: Exchange, i
     fresh = learn.fresh_values(session, state, plan, exchange)
     if fresh is not None:
         yield fresh
+    yield from raised_plans(session, state, plan, exchange)
     yield from branch_plans(session, state, plan, exchange, identity)
 
 

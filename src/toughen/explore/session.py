@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from toughen.lab.boot import Child, Lab
-    from toughen.model.blueprint import Blueprint
+    from toughen.model.blueprint import Blueprint, Json
 
 Key = tuple[Place, tuple[str | int, ...]]
 
@@ -116,11 +116,16 @@ class Session:
     asked_headers: dict[str, None] = field(default_factory=dict)
     """Credential-like headers that handlers asked for."""
     outbox: list[str] = field(default_factory=list)
-    missing_tables: bool = False
+    missing_tables: set[str] = field(default_factory=set)
+    """Tables that statements looked for in vain."""
+    crashing: bool = False
+    """Whether every page that was looked at crashed."""
     hung: dict[str, Exchange] = field(default_factory=dict)
     """Routes that never ended or took their process with them: they are not tried again."""
     current: str | None = None
     """The identity that is trying."""
+    written: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
+    """Records that the source itself holds, with the name of their collection."""
     jar: Jar = field(default_factory=Jar)
     _child: Child | None = None
     _lines: Child | None = None
@@ -181,11 +186,10 @@ class Session:
             name = str(demand.key[-1])
             if demand.place == "header" and re.search(r"auth|token|api.?key|session|secret", name, re.IGNORECASE):
                 self.asked_headers[name] = None
-        for statement in exchange.statements:
-            if statement.error and re.search(r"no such table|does not exist", statement.error):
-                self.missing_tables = True
-        if exchange.failure and "no such table" in exchange.failure.message:
-            self.missing_tables = True
+        said = [statement.error for statement in exchange.statements if statement.error]
+        for text in (*said, exchange.failure.message if exchange.failure else ""):
+            if match := re.search(r"no such (?:table: ([\w.\"]+)|column: ([\w.\"]+))|has no column named (\w+)|relation (\S+) does not exist", text):
+                self.missing_tables.add(next(each for each in match.groups() if each).strip('"'))
 
     def reset(self) -> None:
         """End the session's processes; the next request starts with fresh memory."""

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from toughen.errors import LabError
 from toughen.events import Stage, Step, silent
 from toughen.harden.sameness import Behaviour, behaviour, differences, entered
-from toughen.harden.suite import SuiteResult, run_suite
+from toughen.harden.suite import Running, SuiteResult, baseline, running
 from toughen.harden.tree import commit as commit_patch
 from toughen.harden.tree import put, undo
 from toughen.lab.boot import copy_project
 from toughen.lab.twin import mended
+from toughen.model.blueprint import Suite
 from toughen.model.finding import Finding, Inconclusive, Proof, Proven, Refuted, Status
 from toughen.model.patch import FileChange, Gone, Kept, MendOutcome, Patch, RolledBack, Unmended
 from toughen.rules import named
@@ -63,7 +64,7 @@ class Hardening:
             tree = bench / (self.root.name if self.root.name.isidentifier() else "project")
             copy_project(self.root, tree)
             self._baseline(tree)
-            self._suite = run_suite(lab, tree, self.verdict.blueprint.suite)
+            self._suite = baseline(lab, tree, self.verdict.blueprint.suite)
             if self._suite.problem:
                 self.tell(Step(f"the prototype's own tests: {self._suite.problem}"))
             for finding in self._ordered():
@@ -121,7 +122,7 @@ class Hardening:
             return again
         assert finding.proof is not None
         try:
-            with self._booted(tree) as target:
+            with self._tests(tree) as tests, self._booted(tree) as target:
                 for _ in range(2):
                     match rule.confirm(target, finding.route or "", self._experiment(finding.proof)):
                         case Proven(proof):
@@ -130,7 +131,7 @@ class Hardening:
                             return "control", f"the honest control no longer passes: {reason}"
                         case Refuted():
                             pass
-                fault = self._changed(target, finding) or self._tests(tree)
+                fault = self._changed(target, finding) or self._lost(tests)
                 if fault is None:
                     self._facts = target.lab.facts
                     self.target.learned.update(target.learned)
@@ -173,7 +174,10 @@ class Hardening:
                 continue
             if other.route != finding.route and other.break_id != finding.break_id:
                 continue
-            if all(isinstance(rule.confirm(target, other.route or "", self._experiment(other.proof)), Refuted) for _ in range(2)):
+            experiment = self._experiment(other.proof)
+            if rule.shows(target, experiment):
+                continue
+            if all(isinstance(rule.confirm(target, other.route or "", experiment), Refuted) for _ in range(2)):
                 self._outcomes[other.id] = Gone(finding.id)
                 self.tell(Step(f"mended by the patch for {finding.id}: {other.id}"))
 
@@ -225,12 +229,14 @@ class Hardening:
         who = control[-1].identity if control else None
         return {own.route: who} if own is not None and own.anonymous and who is not None else {}
 
-    def _tests(self, tree: Path) -> tuple[str, str] | None:
-        """The prototype's own tests: every one that passed still passes."""
-        if self._suite is None or not self._suite.passed:
-            return None
-        now = run_suite(self.target.lab, tree, self.verdict.blueprint.suite)
-        lost = sorted(self._suite.passed - now.passed)
+    def _tests(self, tree: Path) -> AbstractContextManager[Running]:
+        """The prototype's own tests, started beside everything else that a mend is tried by."""
+        some = self._suite is not None and self._suite.passed
+        return running(self.target.lab, tree, self.verdict.blueprint.suite if some else Suite())
+
+    def _lost(self, tests: Running) -> tuple[str, str] | None:
+        """Every test that passed still passes."""
+        lost = sorted(self._suite.passed - tests.result().passed) if self._suite is not None and self._suite.passed else []
         if lost:
             return "tests", f"{len(lost)} of the prototype's own tests no longer pass: {', '.join(lost[:_SHOWN])}"
         return None

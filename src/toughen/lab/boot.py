@@ -234,19 +234,22 @@ class Lab:
             self.server.send({"do": "facts"})
             self.facts = self._ready(self.server, 30)
 
-    def run_script(self, arguments: list[str], *, cwd: Path, timeout: float = 60.0) -> tuple[int | None, str]:
-        """Run the prototype's interpreter on something of the project's, in the same kind of box; (exit code, output)."""
+    def start_script(self, arguments: list[str], *, cwd: Path) -> sandbox.Box:
+        """Start the prototype's interpreter on something of the project's, in the same kind of box; whoever starts it closes it."""
         self._number += 1
         environment = sandbox.scrubbed(self.work, dict(self.variables))
-        box = sandbox.start(
+        return sandbox.start(
             [[str(self.environment.python), *arguments]],
             work=self.work, cwd=cwd, python=self.environment.python, environment=environment, name=f"script{self._number}",
         )
-        with contextlib.suppress(Exception):
-            box.process.wait(timeout=timeout)
-        code = box.process.poll()
-        box.close()
-        return code, box.output()
+
+    def run_script(self, arguments: list[str], *, cwd: Path, timeout: float = 60.0) -> tuple[int | None, str]:
+        """The same, to its end: (exit code, None where it was ended for its time; output)."""
+        box = self.start_script(arguments, cwd=cwd)
+        try:
+            return box.finish(timeout), box.output()
+        finally:
+            box.close()
 
     def child(self, *, gate: bool = False, lines: bool = False) -> Child:
         """A fresh process with the memory that the prototype had after its import. Raises AgentLostError."""

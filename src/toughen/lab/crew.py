@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from toughen.errors import LabError
 from toughen.lab.twin import adopted
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toughen.lab.boot import Lab
     from toughen.lab.snapshot import Snapshot
     from toughen.lab.target import LabTarget
+    from toughen.lab.twin import Probe
 
 MOST = 4
 """Boots of one prototype at a time."""
@@ -40,6 +41,7 @@ class _Work(Generic[Job]):
     snapshot: Snapshot
     do: Callable[[LabTarget, Job], None]
     waiting: list[tuple[str, Job]]
+    probe: Probe | None = None
     places: dict[str, int] = field(default_factory=dict)
     busy: set[int] = field(default_factory=set)
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -76,7 +78,7 @@ class _Work(Generic[Job]):
             self.waiting.clear()
 
 
-class Crew(Generic[Job]):
+class Crew:
     """Boots beside the first: started when the context begins, at work during `work`, gone when the context ends."""
 
     def __init__(self, boot: Callable[[], AbstractContextManager[Lab]], size: int) -> None:
@@ -84,11 +86,12 @@ class Crew(Generic[Job]):
         self._boot = boot
         self._threads = [threading.Thread(target=self._live, args=(number + 1,), daemon=True) for number in range(size)]
         self._labs: list[Lab] = []
-        self._told = threading.Event()
-        self._work: _Work[Job] | None = None
+        self._news = threading.Condition()
+        self._works: list[_Work[Any]] = []
+        self._ended = False
         self._failures: list[BaseException] = []
 
-    def __enter__(self) -> Crew[Job]:
+    def __enter__(self) -> Self:
         """Start booting."""
         for thread in self._threads:
             thread.start()
@@ -96,25 +99,31 @@ class Crew(Generic[Job]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         """End the others, whatever they are doing."""
-        if self._work is not None:
-            self._work.give_up()
-        self._told.set()
+        for work in self._works:
+            work.give_up()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
         for thread in self._threads:
             while thread.is_alive():
                 for lab in list(self._labs):
                     lab.end()
                 thread.join(_LOOK)
 
-    def work(self, first: LabTarget, snapshot: Snapshot, jobs: Sequence[tuple[str, Job]], do: Callable[[LabTarget, Job], None]) -> None:
+    def work(
+        self, first: LabTarget, snapshot: Snapshot, jobs: Sequence[tuple[str, Job]], do: Callable[[LabTarget, Job], None], probe: Probe | None = None
+    ) -> None:
         """Have all jobs done, each once, by this thread on the first target and by the others on twins of it.
 
         A job comes with the name of its place: jobs of one place go to one worker where that leaves nobody idle.
         Raises what `do` raised, in whichever thread.
         """
-        self._work = _Work(first, snapshot, do, list(jobs))
-        self._told.set()
-        self._work.work(0, first)
-        self._work.finish()
+        work = _Work(first, snapshot, do, list(jobs), probe)
+        with self._news:
+            self._works.append(work)
+            self._news.notify_all()
+        work.work(0, first)
+        work.finish()
         for failure in self._failures:
             raise failure
 
@@ -122,11 +131,23 @@ class Crew(Generic[Job]):
         try:
             with self._boot() as lab:
                 self._labs.append(lab)
-                self._told.wait()
-                if self._work is not None and self._work.waiting:
-                    self._work.work(number, adopted(lab, self._work.first, self._work.snapshot))
+                twin: LabTarget | None = None
+                digest, done = "", 0
+                while (work := self._next(done)) is not None:
+                    done += 1
+                    if not work.waiting:
+                        continue
+                    if twin is None or digest != work.snapshot.digest:
+                        twin, digest = adopted(lab, work.first, work.snapshot, work.probe), work.snapshot.digest
+                    twin.snapshot = work.first.snapshot
+                    work.work(number, twin)
         except LabError:
             # The first boot does alone what a twin that cannot be had would have done.
             return
         except BaseException as error:  # noqa: BLE001 - `work` raises it in the thread that waits
             self._failures.append(error)
+
+    def _next(self, done: int) -> _Work[Any] | None:
+        with self._news:
+            self._news.wait_for(lambda: self._ended or len(self._works) > done)
+            return None if self._ended else self._works[done]

@@ -13,7 +13,7 @@ _DISTRIBUTIONS = {
     "multipart": "python-multipart", "MySQLdb": "mysqlclient", "nacl": "PyNaCl", "OpenSSL": "pyOpenSSL", "passlib": "passlib[bcrypt]",
     "psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "pydantic_settings": "pydantic-settings", "serial": "pyserial",
     "sklearn": "scikit-learn", "slugify": "python-slugify", "socketio": "python-socketio", "telegram": "python-telegram-bot",
-    "uvicorn": "uvicorn", "yaml": "PyYAML", "zmq": "pyzmq", "connexion": "connexion[flask,swagger-ui,uvicorn]", "pkg_resources": "setuptools",
+    "uvicorn": "uvicorn", "yaml": "PyYAML", "zmq": "pyzmq", "connexion": "connexion[flask,swagger-ui,uvicorn]", "pkg_resources": "setuptools<81",
     "ulid": "python-ulid", "Crypto": "pycryptodome", "werkzeug": "Werkzeug", "flask": "Flask",
 }
 """Imports whose distribution has another name."""

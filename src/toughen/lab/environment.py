@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import fcntl
 import hashlib
 import json
@@ -11,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,15 +18,25 @@ from typing import TYPE_CHECKING
 from uv import find_uv_bin
 
 from toughen.errors import EnvironmentFailedError
-from toughen.lab.distributions import COMPANIONS, distribution_of, supported
+from toughen.lab import interpreters
+from toughen.lab.distributions import distribution_of, supported
+from toughen.lab.needs import Needs, needs, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
 INSTALL_SECONDS = 600
 """Longest time that one uv command may take."""
 _SHOWN = 1500
-_PINNED = re.compile(r"^[ \t]*([A-Za-z0-9._-]+)", re.MULTILINE)
+_ATTEMPTS = 16
+_METHOD = "2"
+"""Raised where the same needs would be built in another way: what was built before is not used any more."""
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_NEED = re.compile(rf"{_NAME}(\[[A-Za-z0-9._,-]+\])?(<\d*)?")
+_GONE = {"imp", "asyncore", "asynchat", "smtpd", "cgi", "cgitb", "crypt", "imghdr", "nntplib", "pipes", "sndhdr", "telnetlib"}
+"""Modules that a later standard library no longer has (PEP 594)."""
+
+__all__ = ["Environment", "Needs", "build", "cache_folder", "existing", "extend", "missing", "needs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +52,8 @@ class Environment:
     notes: tuple[str, ...] = ()
     own: bool = True
     """False for the user's own environment, which is never installed into."""
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What the project says that it needs."""
-
-    origin: str
-    files: tuple[Path, ...] = ()
-    """Requirement files, given to uv as they stand."""
-    requirements: tuple[str, ...] = ()
-    """Requirement lines beside the files."""
-    constraints: tuple[str, ...] = ()
-    python: str | None = None
-    notes: tuple[str, ...] = ()
-    as_of: str | None = None
-    """Day of the project's last commit (`2025-12-14`): unpinned packages are resolved as they were then."""
+    wanted: Needs | None = None
+    """What it was built for; None where it was found."""
 
 
 def cache_folder() -> Path:
@@ -86,32 +80,6 @@ def existing(root: Path, framework: str) -> Environment | None:
     return None
 
 
-def needs(root: Path, texts: Mapping[str, str], framework: str) -> Needs:
-    """Read what the project needs: requirement files, pyproject (PEP 621, poetry, groups), Pipfile, else its imports."""
-    found = _from_requirements(root) or _from_pyproject(root) or _from_pipfile(root)
-    imports = _third_party(texts)
-    if found is None:
-        wanted = sorted({distribution_of(name) for name in imports} | {distribution_of(framework)})
-        found = Needs("the imports of its source", requirements=tuple(wanted))
-    named = {_PINNED.match(line).group(1).lower() for line in found.requirements if _PINNED.match(line)}  # type: ignore[union-attr]
-    listed = named | {
-        match.group(1).lower() for file in found.files for match in _PINNED.finditer(file.read_text(errors="replace"))
-    }
-    constraints, notes = [], list(found.notes)
-    for package, (companion, reason) in COMPANIONS.items():
-        held = re.split(r"[<>=!~\[ ]", companion)[0].lower()
-        if (package in listed or package in imports) and held not in _held(found):
-            constraints.append(companion)
-            notes.append(f"held {companion}: {reason}")
-    return replace(
-        found,
-        constraints=tuple(constraints),
-        notes=tuple(notes),
-        python=found.python or _wanted_python(root),
-        as_of=_last_commit(root),
-    )
-
-
 def build(wanted: Needs, *, cache: Path | None = None) -> Environment:
     """Build (or find in the cache) the environment for these needs.
 
@@ -119,11 +87,15 @@ def build(wanted: Needs, *, cache: Path | None = None) -> Environment:
     """
     folder = (cache or cache_folder()) / "environments"
     notes = list(wanted.notes)
-    version, note = _choose_python(wanted.python)
+    version, note = interpreters.choose(wanted.python, wanted.as_of)
     if note:
         notes.append(note)
+    return _built(folder, version, wanted, notes)
+
+
+def _built(folder: Path, version: str, wanted: Needs, notes: list[str]) -> Environment:
     digest = hashlib.blake2b(digest_size=12)
-    for part in (version, wanted.as_of or "", *wanted.requirements, *wanted.constraints, *(p.read_text(errors="replace") for p in wanted.files)):
+    for part in (_METHOD, version, wanted.as_of or "", *wanted.requirements, *wanted.constraints, *(p.read_text(errors="replace") for p in wanted.files)):
         digest.update(part.encode() + b"\0")
     place = folder / digest.hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,79 +103,194 @@ def build(wanted: Needs, *, cache: Path | None = None) -> Environment:
         marker = place / "complete.json"
         python = place / "bin" / "python"
         if marker.is_file() and python.exists():
-            return Environment(python, version, wanted.origin, cached=True, notes=(*notes, *json.loads(marker.read_text())["notes"]))
-        extra = _install(place, python, version, wanted)
-        marker.write_text(json.dumps({"notes": extra}))
-    return Environment(python, version, wanted.origin, cached=False, notes=(*notes, *extra))
+            extra, cached = json.loads(marker.read_text())["notes"], True
+        else:
+            extra, cached = _install(place, python, version, wanted), False
+            marker.write_text(json.dumps({"notes": extra}))
+    return Environment(python, version, wanted.origin, cached=cached, notes=(*notes, *extra), wanted=wanted)
 
 
 def missing(said: str) -> str | None:
-    """The package that an import error asks for: what it says to install, else the module that it did not find."""
+    """What a failed import asks for: a package to add, or, with `<` behind it, an older release of one (or of `python`)."""
     if match := re.search(r"pip install ['\"]?(?:-\S+ )*([A-Za-z0-9][\w.\-]*(?:\[[\w,.\-]+\])?)", said):
         return match.group(1)
     if match := re.search(r"\b([a-z][\w.\-]*) (?:must be|is not|needs to be) installed", said):
         return distribution_of(match.group(1))
+    if re.search(r"pydantic\.errors\.Pydantic(Import|User)Error|moved to the `pydantic-settings` package", said):
+        return "pydantic<"
     if match := re.search(r"No module named ['\"]([A-Za-z_]\w*)", said):
-        return distribution_of(match.group(1))
+        return "python<" if match.group(1) in _GONE else distribution_of(match.group(1))
+    if match := re.search(r"cannot import name '\w+' from '(\w+)[\w.]*' \((\S+)\)", said):
+        if re.search(r"/lib/python3\.\d+/(?!(site|dist)-packages)", match.group(2)):
+            return "python<"
+        return _plain(match.group(1)) + "<" if "-packages/" in match.group(2) else None
+    if match := re.search(r"module '(\w+)[\w.]*' has no attribute", said):
+        return "python<" if match.group(1) in sys.stdlib_module_names else _plain(match.group(1)) + "<"
+    if match := re.search(r"'(Flask|FastAPI)' object has no attribute", said):
+        return f"{match.group(1)}<"
     return None
 
 
-def extend(environment: Environment, package: str) -> Environment | None:
-    """Add one package that the prototype turned out to need; None where that is not possible."""
-    if not environment.own or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._,-]+\])?", package):
+def _plain(module: str) -> str:
+    return re.split(r"[\[<]", distribution_of(module))[0]
+
+
+def extend(environment: Environment, need: str) -> Environment | None:
+    """Give the environment what `missing` said that it lacks; None where that is not possible."""
+    if not environment.own or not _NEED.fullmatch(need):
         return None
+    if need == "python<":
+        return _on_older_python(environment)
     place = environment.python.parent.parent
-    note = f"added {package}, which the source needs and its requirements do not name"
     with _locked(place.with_suffix(".lock")):
         marker = place / "complete.json"
         kept = json.loads(marker.read_text())["notes"]
-        if note in kept:
-            return None
-        if _uv("pip", "install", "--python", str(environment.python), package) is not None:
+        note = _step_down(environment, need[:-1]) if need.endswith("<") else _added(environment, need, kept)
+        if note is None or note in kept:
             return None
         marker.write_text(json.dumps({"notes": [*kept, note]}))
     return replace(environment, notes=(*environment.notes, note))
 
 
+def _added(environment: Environment, package: str, kept: list[str]) -> str | None:
+    note = f"added {package}, which the source needs and its requirements do not name"
+    if note in kept or _uv("pip", "install", "--python", str(environment.python), package) is not None:
+        return None
+    return note
+
+
+def _on_older_python(environment: Environment) -> Environment | None:
+    """The same packages on an older interpreter: the standard library has dropped what they import."""
+    version = interpreters.older(environment.version)
+    if version is None or environment.wanted is None:
+        return None
+    notes = [*environment.wanted.notes, f"Python {version}: its packages do not import on {environment.version}"]
+    try:
+        return _built(environment.python.parent.parent.parent, version, environment.wanted, notes)
+    except EnvironmentFailedError:
+        return None
+
+
+def _step_down(environment: Environment, package: str) -> str | None:
+    """Take an older release of a package which the others of its year do not know yet: the major one before, else the minor one."""
+    place, wanted = environment.python.parent.parent, environment.wanted
+    found = _version(environment, package)
+    if found is None or wanted is None:
+        return None
+    major, minor = found
+    for bound in (f"<{major}", f"<{major}.{minor}") if minor else (f"<{major}",):
+        files = [part for file in wanted.files if file.is_file() for part in ("-r", str(file))]
+        told = ["-r", str(place / "requirements.txt"), "-c", str(place / "constraints.txt"), "--overrides", str(place / "overrides.txt")]
+        if _uv("pip", "install", "--python", str(environment.python), *files, *told, f"{package}{bound}") is None:
+            return f"took {package}{bound}: later releases lack what the others import"
+    return None
+
+
+def _version(environment: Environment, package: str) -> tuple[int, int] | None:
+    """(major, minor) of a package that is installed."""
+    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    try:
+        done = subprocess.run([str(environment.python), "-I", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.match(r"(\d+)(?:\.(\d+))?", done.stdout)
+    return (int(match.group(1)), int(match.group(2) or 0)) if match else None
+
+
 def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str]:
-    """Install the needs as pinned, else without the pins of what fails; returns what had to be given up."""
+    """Install the needs as pinned, else without what fails; returns what had to be given up."""
     notes: list[str] = []
     shutil.rmtree(place, ignore_errors=True)
-    failed = _uv("venv", "--python", version, str(place))
+    failed = _uv("venv", "--python", interpreters.find(version) or version, str(place))
     if failed is not None:
         message = f"no Python {version} to build the environment with"
         raise EnvironmentFailedError(message, subject=version, hint=failed[-_SHOWN:])
-    limits = place / "constraints.txt"
+    limits, overrides = place / "constraints.txt", place / "overrides.txt"
     limits.write_text("\n".join(wanted.constraints))
     lines = list(wanted.requirements)
+    replaced: dict[str, str] = {}
+    pins = [line for file in wanted.files for line in _plain_lines(text_of(file)) if "==" in line]
+    insist = False
     dated = ["--exclude-newer", wanted.as_of] if wanted.as_of else []
     files = [part for file in wanted.files for part in ("-r", str(file))]
-    for _ in range(12):
+    for _ in range(_ATTEMPTS):
         listed = place / "requirements.txt"
         listed.write_text("\n".join(lines))
-        failed = _uv("pip", "install", "--python", str(python), *files, "-r", str(listed), "-c", str(limits), *dated)
+        kept_pins = [line for line in pins if insist and re.split(r"[=\[; ]", line)[0].lower() not in replaced]
+        overrides.write_text("\n".join([*replaced.values(), *kept_pins]))
+        undated = [part for name in replaced for part in ("--exclude-newer-package", f"{name}=2100-01-01", "--only-binary", name)] if dated else []
+        failed = _uv("pip", "install", "--python", str(python), *files, "-r", str(listed), "-c", str(limits), "--overrides", str(overrides), *dated, *undated)
         if failed is None:
+            notes += ["its pins contradict each other: took each as it stands"] if insist else []
             return [*notes, f"packages as of {wanted.as_of}, the day of the last commit"] if dated else notes
+        built = _unbuilt(failed)
+        if built is not None and built[0] not in replaced:
+            # What cannot be compiled here any more: the next release that comes ready-made for this Python.
+            name, pinned = built
+            replaced[name] = _ready_made(python, name, pinned) or name
+            notes.append(f"took {replaced[name]} for {name}=={pinned}, which does not build on Python {version}")
+            continue
+        if pins and not insist and "No solution found" in failed:
+            # Pins that contradict each other were installed one by one, as older installers did.
+            insist = True
+            continue
         if dated:
-            dated = []
+            dated, insist = [], False
             notes.append(f"packages as of {wanted.as_of}, the day of the last commit, do not install on Python {version}: took current ones")
             continue
         lost = re.search(r"Because ([A-Za-z0-9._-]+) was not found|`?([A-Za-z0-9._-]+)`? was not found in the package registry", failed)
-        name = (lost.group(1) or lost.group(2)) if lost else None
-        kept = [line for line in lines if name is None or re.split(r"[<>=!~\[ ]", line)[0].lower() != name.lower()]
-        if files and name is None:
+        unknown: str | None = (lost[1] or lost[2]) if lost else None
+        if unknown is None and (clash := _wanting(failed)) is not None and clash[0] not in replaced:
+            replaced[clash[0]] = clash[0]
+            notes.append(f"took another release of {clash[0]} than the one pinned: {clash[1]}")
+            continue
+        kept = [line for line in lines if unknown is None or re.split(r"[<>=!~\[ ]", line)[0].lower() != unknown.lower()]
+        if files and unknown is None:
             # Pins from another year may not build here: the same packages, without their pins.
-            lines = [m.group(0).strip() for file in wanted.files for m in re.finditer(r"^[ \t]*[A-Za-z0-9._-]+(\[[^\]]*\])?", file.read_text(errors="replace"), re.MULTILINE)]
+            lines = [m.group(0).strip() for file in wanted.files for m in re.finditer(r"^[ \t]*[A-Za-z0-9._-]+(\[[^\]]*\])?", text_of(file), re.MULTILINE)]
             files = []
             notes.append(f"the pinned versions do not install on Python {version}; took current ones ({_reason(failed)})")
+            continue
+        if files and unknown is not None:
+            lines = [line for file in wanted.files for line in _plain_lines(text_of(file)) if re.split(r"[<>=!~\[ ;]", line)[0].lower() != unknown.lower()]
+            files = []
+            notes.append(f"left out {unknown}: no such package")
             continue
         if len(kept) == len(lines):
             break
         lines = kept
-        notes.append(f"left out {name}: no such package")
+        notes.append(f"left out {unknown}: no such package")
     shutil.rmtree(place, ignore_errors=True)
     message = f"its packages could not be installed (from {wanted.origin})"
     raise EnvironmentFailedError(message, subject=wanted, hint=(failed or "")[-_SHOWN:])
+
+
+def _plain_lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if re.match(rf"\s*{_NAME}", line)]
+
+
+def _unbuilt(failed: str) -> tuple[str, str] | None:
+    """(name, version) of the package that uv could not build from its source."""
+    match = re.search(rf"(?:Failed to build|Failed to download and build) `?({_NAME})==([^`\s]+)", failed)
+    return (match.group(1).lower(), match.group(2)) if match else None
+
+
+def _ready_made(python: Path, name: str, pinned: str) -> str | None:
+    """The lowest release from the pinned one on that has a wheel for this interpreter, as a requirement."""
+    asked = python.parent.parent / "asked.txt"
+    asked.write_text(f"{name}>={pinned}")
+    answer = python.parent.parent / "answer.txt"
+    if _uv("pip", "compile", "--python", str(python), "--only-binary", name, "--resolution", "lowest", "--no-deps", "-o", str(answer), str(asked)) is not None:
+        return None
+    match = re.search(rf"^{re.escape(name)}==\S+", answer.read_text(), re.MULTILINE | re.IGNORECASE)
+    return match.group(0) if match else None
+
+
+def _wanting(failed: str) -> tuple[str, str] | None:
+    """(name, why) of a pin that has no release for this Python or platform."""
+    flat = " ".join(failed.split())
+    match = re.search(rf"Because (?:there is no version of )?({_NAME})==\S+ (has no (?:usable )?wheels[^,.]*|does not satisfy Python[^,.]*|depends on Python[^,.]*)?", flat)
+    return (match.group(1).lower(), match.group(2) or "there is no such version") if match and (match.group(2) or "there is no version of" in match.group(0)) else None
 
 
 def _reason(text: str) -> str:
@@ -215,6 +302,8 @@ def _uv(*arguments: str) -> str | None:
     """Run uv; None when it succeeded, else what it said."""
     environment = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
     environment["UV_PYTHON_DOWNLOADS"] = "never"
+    # The box cannot write there: what is not compiled now is compiled anew at every boot.
+    environment["UV_COMPILE_BYTECODE"] = "1"
     try:
         done = subprocess.run(
             [find_uv_bin(), "--no-progress", "--no-config", *arguments],
@@ -223,129 +312,6 @@ def _uv(*arguments: str) -> str | None:
     except subprocess.TimeoutExpired:
         return f"uv {arguments[0]} took longer than {INSTALL_SECONDS} s"
     return None if done.returncode == 0 else done.stderr
-
-
-def _choose_python(wanted: str | None) -> tuple[str, str | None]:
-    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if wanted is None or wanted == own:
-        return own, None
-    if supported(wanted) and _uv("python", "find", "--no-project", wanted) is None:
-        return wanted, None
-    return own, f"Python {wanted} is what the project names; it is not on this machine, so {own} is used"
-
-
-def _last_commit(root: Path) -> str | None:
-    """Day after the last commit, so that unpinned requirements mean what they meant when they were written."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "log", "-1", "--format=%cs", "--", "."],  # noqa: S607
-            capture_output=True, text=True, timeout=20, check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if re.fullmatch(r"20\d\d-\d\d-\d\d", done.stdout.strip()) else None
-
-
-def _wanted_python(root: Path) -> str | None:
-    pin = root / ".python-version"
-    if pin.is_file() and (match := re.match(r"\s*(3\.\d+)", pin.read_text(errors="replace"))):
-        return match.group(1)
-    docker = root / "Dockerfile"
-    if docker.is_file() and (match := re.search(r"^FROM\s+(?:\S*/)?python:(3\.\d+)", docker.read_text(errors="replace"), re.MULTILINE | re.IGNORECASE)):
-        return match.group(1)
-    return None
-
-
-def _held(found: Needs) -> set[str]:
-    """Names that the project pins itself, directly or in a compiled requirements file."""
-    text = "\n".join([*found.requirements, *(file.read_text(errors="replace") for file in found.files)])
-    return {match.group(1).lower() for match in re.finditer(r"^[ \t]*([A-Za-z0-9._-]+)(?:\[[^\]]*\])?[ \t]*[=<~!>]=?", text, re.MULTILINE)}
-
-
-def _from_requirements(root: Path) -> Needs | None:
-    names = ("requirements.txt", "requirements/base.txt", "requirements/prod.txt", "requirements/production.txt", "requirements.in")
-    main = next((root / name for name in names if (root / name).is_file()), None)
-    if main is None:
-        return None
-    return Needs(main.relative_to(root).as_posix(), files=(main,))
-
-
-def _from_pyproject(root: Path) -> Needs | None:
-    file = root / "pyproject.toml"
-    if not file.is_file():
-        return None
-    try:
-        data = tomllib.loads(file.read_text(errors="replace"))
-    except tomllib.TOMLDecodeError:
-        return None
-    project = data.get("project", {})
-    lines = [line for line in project.get("dependencies", []) if isinstance(line, str)]
-    wanted = re.search(r"(3\.\d+)", str(project.get("requires-python", "")))
-    poetry = data.get("tool", {}).get("poetry", {}).get("dependencies", {})
-    for name, value in poetry.items():
-        if name.lower() == "python":
-            wanted = wanted or re.search(r"(3\.\d+)", str(value))
-            continue
-        lines.append(_poetry_line(name, value))
-    if not lines:
-        return None
-    minimum = wanted.group(1) if wanted else None
-    own = f"3.{sys.version_info[1]}"
-    exact = minimum if minimum and int(minimum.split(".")[1]) > sys.version_info[1] else own
-    return Needs("pyproject.toml", requirements=tuple(lines), python=exact if minimum else None)
-
-
-def _poetry_line(name: str, value: object) -> str:
-    extras = ""
-    if isinstance(value, dict):
-        extras = f"[{','.join(value['extras'])}]" if isinstance(value.get("extras"), list) else ""
-        value = value.get("version", "*")
-    text = str(value).strip()
-    if text in {"*", ""}:
-        return name + extras
-    if match := re.fullmatch(r"\^(\d+)((?:\.\d+)*)", text):
-        major = int(match.group(1))
-        rest = match.group(2)
-        upper = f"{major + 1}" if major else f"0.{int(rest.split('.')[1]) + 1}" if rest else "1"
-        return f"{name}{extras}>={match.group(1)}{rest},<{upper}"
-    if text[0] == "~" and text[1:2] != "=":
-        return f"{name}{extras}~={text[1:]}" if "." in text else f"{name}{extras}=={text[1:]}.*"
-    return f"{name}{extras}{text}" if text[0] in "<>=!~" else f"{name}{extras}=={text}"
-
-
-def _from_pipfile(root: Path) -> Needs | None:
-    file = root / "Pipfile"
-    if not file.is_file():
-        return None
-    try:
-        packages = tomllib.loads(file.read_text(errors="replace")).get("packages", {})
-    except tomllib.TOMLDecodeError:
-        return None
-    return Needs("Pipfile", requirements=tuple(_poetry_line(name, value) for name, value in packages.items()))
-
-
-def _third_party(texts: Mapping[str, str]) -> frozenset[str]:
-    """Top-level names that the source imports and that are neither its own nor the standard library's."""
-    own = {part for file in texts for part in (*Path(file).parts[:-1], Path(file).stem)}
-    names: set[str] = set()
-    for file, text in texts.items():
-        if re.search(r"(^|/)(tests?|docs|examples?)/|(^|/)(test_[^/]*|conftest|setup)\.py$", file):
-            continue
-        try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError):
-            continue
-        names.update(_imported(tree.body))
-        names.update(_imported(node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)))
-    return frozenset(names - own - set(sys.stdlib_module_names) - {"__future__"})
-
-
-def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.partition(".")[0]
 
 
 @contextmanager

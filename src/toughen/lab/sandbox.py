@@ -44,6 +44,13 @@ class Box:
         """Whether the main command still runs."""
         return self.process.poll() is None
 
+    def finish(self, timeout: float) -> int | None:
+        """Exit code of the main command once it has ended; None where it has not after `timeout` seconds."""
+        try:
+            return self.process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
     def output(self, limit: int = 4000) -> str:
         """The end of what the prototype printed."""
         try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toughen.lab.boot import open_lab
 from toughen.lab.credentials import Wallet
 from toughen.lab.target import LabTarget
-from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toughen.lab.boot import Lab
     from toughen.lab.snapshot import Snapshot
     from toughen.model.identity import Identity
+    from toughen.model.trial import Trial
 
 
 @contextmanager
@@ -42,7 +43,15 @@ def logged_in(lab: Lab, identities: Iterable[Identity]) -> Wallet:
     return wallet
 
 
-def adopted(lab: Lab, first: LabTarget, snapshot: Snapshot) -> LabTarget:
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A trial that needs a credential, and the status that it has where the credential is accepted."""
+
+    trial: Trial
+    status: int | None
+
+
+def adopted(lab: Lab, first: LabTarget, snapshot: Snapshot, probe: Probe | None = None) -> LabTarget:
     """A booted lab of the same tree put on the snapshot; it shares what was learned with the first.
 
     Credentials are the first's where this boot accepts them (a secret that is made at random when the prototype is
@@ -57,12 +66,6 @@ def adopted(lab: Lab, first: LabTarget, snapshot: Snapshot) -> LabTarget:
     for identity in first.identities:
         wallet.add(identity)
     twin = LabTarget(lab, first.blueprint, wallet, first.snapshot, first.learned, memory=first.memory)
-    if not _accepted(twin):
+    if probe is not None and twin.anew(probe.trial).last.status != probe.status:
         twin.wallet = logged_in(lab, first.identities)
     return twin
-
-
-def _accepted(twin: LabTarget) -> bool:
-    """Whether a Journey that needs a credential, where there is one, answers here as it did."""
-    journey = next((each for each in twin.journeys() if not each.anonymous), None)
-    return journey is None or twin.anew(Trial(journey.calls, journey.grants)).last.status == journey.status

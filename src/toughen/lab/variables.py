@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -24,20 +25,56 @@ _SHAPES = (
 )
 
 
+_DATABASE = re.compile(r"(DATABASE|DB|SQLALCHEMY|SQL|POSTGRES|POSTGRESQL|PG|MYSQL).*(URL|URI|DSN)$", re.IGNORECASE)
+_SERVER = re.compile(r"postgres|mysql|mariadb|mssql|oracle|cockroach", re.IGNORECASE)
+_ASYNC = re.compile(r"\+(asyncpg|aiomysql|asyncmy|psycopg_async)")
+_SAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
+_MOST_FILES = 400
+
+
 def dummies(blueprint: Blueprint, root: Path) -> dict[str, str]:
-    """Values for the required variables that neither a default nor the project's own .env supplies."""
-    supplied = _dotenv(root)
-    return {
-        each.name: _dummy(each.name) for each in blueprint.environment
-        if each.required and each.name not in supplied and each.name not in {"PATH", "HOME", "USER", "TMPDIR", "LANG"}
-    }
+    """Values for the required variables that neither a default nor the project's own .env supplies.
+
+    The address of a database server, which the lab does not start, is replaced by SQLite's where the project speaks to
+    its database through SQLAlchemy, which can do either.
+    """
+    supplied = _dotenv(root / ".env")
+    sample: dict[str, str] = {}
+    for name in _SAMPLES:
+        sample = {**_dotenv(root / name), **sample}
+    speaks = _speaks(root)
+    found = {}
+    for each in blueprint.environment:
+        if each.name in {"PATH", "HOME", "USER", "TMPDIR", "LANG"}:
+            continue
+        stated = supplied.get(each.name) or each.default or ""
+        if speaks and _DATABASE.search(each.name) and (not stated or _SERVER.search(stated)):
+            waits = _ASYNC.search(stated or sample.get(each.name, "")) or speaks == "async"
+            found[each.name] = "sqlite+aiosqlite:///./toughen-lab.db" if waits else "sqlite:///./toughen-lab.db"
+        elif each.required and each.name not in supplied:
+            usable = sample.get(each.name, "")
+            found[each.name] = usable if usable and not _SERVER.search(usable) else _dummy(each.name)
+    return found
 
 
-def _dotenv(root: Path) -> set[str]:
-    file = root / ".env"
+def _dotenv(file: Path) -> dict[str, str]:
     if not file.is_file():
-        return set()
-    return set(re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", file.read_text(errors="replace"), re.MULTILINE))
+        return {}
+    pairs = re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(.*?)[ \t]*$", file.read_text(errors="replace"), re.MULTILINE)
+    return {name: value.strip("'\"") for name, value in pairs}
+
+
+def _speaks(root: Path) -> str:
+    """`sync` or `async` where the source makes SQLAlchemy engines, empty where it does not."""
+    found = ""
+    files = (file for file in root.rglob("*.py") if not {"site-packages", "node_modules"} & set(file.parts))
+    for file in itertools.islice(files, _MOST_FILES):
+        text = file.read_text(errors="replace")
+        if "create_async_engine" in text:
+            return "async"
+        if re.search(r"\bcreate_engine\(|SQLALCHEMY_DATABASE_URI", text):
+            found = "sync"
+    return found
 
 
 def _dummy(name: str) -> str:

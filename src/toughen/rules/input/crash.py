@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import repairs
+from toughen import repairs, signs
 from toughen.model.finding import Evidence, Severity
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.model.blueprint import Blueprint, Route
-    from toughen.model.finding import Finding
+    from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
@@ -44,6 +44,10 @@ class Crash(Rule):
     owasp = "API8:2023"
     asvs = "V2.2.1"
     order = 50
+
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+        """Values of the request whose kind nothing checks before something raises on a wrong one."""
+        yield from signs.crashes(self.id, blueprint, sources)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Sweep all wrong values first; then each line that crashes gets one experiment with the values that crash there."""

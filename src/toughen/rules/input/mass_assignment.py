@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import repairs
+from toughen import repairs, signs
 from toughen.model.blueprint import Place
 from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Literal
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.model.blueprint import Blueprint, Json, Route
-    from toughen.model.finding import Finding
+    from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
@@ -42,6 +42,10 @@ class MassAssignment(Rule):
     owasp = "API3:2023"
     asvs = "V15.3.3"
     order = 30
+
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+        """Columns of power that the keys of a body, or one of its fields, may reach."""
+        yield from signs.assigned(self.id, blueprint, sources)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each power column of the rows that the request writes, as one more field beside the honest ones."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import repairs
+from toughen import repairs, signs
 from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.model.blueprint import Blueprint, Json, Route
-    from toughen.model.finding import Finding
+    from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
@@ -45,6 +45,10 @@ class Nonsense(Rule):
     owasp = "API8:2023"
     asvs = "V2.2.1"
     order = 45
+
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+        """Numbers without a lower bound that reach a quantity, an amount, or a sum in a row."""
+        yield from signs.numbers(self.id, blueprint, sources)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each number that cannot be negative in any business, negative."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen.atomicity import mends, read_modify_writes
-from toughen.model.finding import Evidence, Severity, Suspicion
-from toughen.model.source import Location
-from toughen.oracle import read_before, same_rows, serial, succeeded, telling_write
-from toughen.pairs import pairs
+from toughen import contention
+from toughen.atomicity import mends
+from toughen.backends import TICKETS
+from toughen.model.finding import Evidence, Severity
+from toughen.oracle import same_rows, serial, succeeded, telling_write
+from toughen.pairs import orders, pairs, steer, told
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.model.blueprint import Blueprint, Route
-    from toughen.model.finding import Finding
+    from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
@@ -45,240 +47,10 @@ class CheckThenAct(Rule):
     cwe = (367, 362)
     order = 61
     single = True
-    BROKEN: ClassVar[list[Broken]] = [
-        Broken(
-            """
-from fastapi import Depends, FastAPI, HTTPException
-from sqlalchemy import Column, Integer, String, create_engine
-from sqlalchemy.orm import Session, declarative_base, sessionmaker
-
-engine = create_engine("sqlite:///./shop.db", connect_args={"check_same_thread": False})
-SessionLocal = sessionmaker(bind=engine)
-Base = declarative_base()
-
-
-class Ticket(Base):
-    __tablename__ = "tickets"
-    id = Column(Integer, primary_key=True)
-    show = Column(String)
-    remaining = Column(Integer)
-
-
-Base.metadata.create_all(engine)
-app = FastAPI()
-
-
-def get_db():
-    db = SessionLocal()
-    try:
-        yield db
-    finally:
-        db.close()
-
-
-@app.post("/tickets")
-def create(show: str, remaining: int, db: Session = Depends(get_db)):
-    ticket = Ticket(show=show, remaining=remaining)
-    db.add(ticket)
-    db.commit()
-    db.refresh(ticket)
-    return {"id": ticket.id}
-
-
-@app.post("/tickets/{ticket_id}/buy")
-def buy(ticket_id: int, db: Session = Depends(get_db)):
-    ticket = db.query(Ticket).filter(Ticket.id == ticket_id).first()
-    if not ticket or ticket.remaining < 1:
-        raise HTTPException(status_code=400, detail="Sold out")
-    ticket.remaining -= 1
-    db.commit()
-    return {"ok": True}
-""",
-            "POST /tickets/{ticket_id}/buy",
-            ("fastapi", "sqlalchemy"),
-        ),
-        Broken(
-            """
-import sqlite3
-
-from flask import Flask, jsonify, request
-
-app = Flask(__name__)
-
-
-def get_db():
-    conn = sqlite3.connect("rooms.db")
-    conn.row_factory = sqlite3.Row
-    return conn
-
-
-conn = get_db()
-conn.execute("CREATE TABLE IF NOT EXISTS bookings (id INTEGER PRIMARY KEY, room TEXT, day TEXT)")
-conn.commit()
-conn.close()
-
-
-@app.route("/bookings", methods=["POST"])
-def book():
-    data = request.get_json()
-    conn = get_db()
-    taken = conn.execute("SELECT id FROM bookings WHERE room = ? AND day = ?", (data["room"], data["day"])).fetchone()
-    if taken:
-        conn.close()
-        return jsonify({"error": "The room is taken"}), 409
-    conn.execute("INSERT INTO bookings (room, day) VALUES (?, ?)", (data["room"], data["day"]))
-    conn.commit()
-    conn.close()
-    return jsonify({"ok": True}), 201
-""",
-            "POST /bookings",
-        ),
-        Broken(
-            """
-from fastapi import Depends, FastAPI, HTTPException
-from pydantic import BaseModel
-from sqlalchemy import Column, Integer, String, create_engine
-from sqlalchemy.orm import Session, declarative_base, sessionmaker
-
-engine = create_engine("sqlite:///./rooms.db", connect_args={"check_same_thread": False})
-SessionLocal = sessionmaker(bind=engine)
-Base = declarative_base()
-
-
-class Booking(Base):
-    __tablename__ = "bookings"
-    id = Column(Integer, primary_key=True)
-    room = Column(String)
-    day = Column(String)
-
-
-class NewBooking(BaseModel):
-    room: str
-    day: str
-
-
-Base.metadata.create_all(engine)
-app = FastAPI()
-
-
-def get_db():
-    db = SessionLocal()
-    try:
-        yield db
-    finally:
-        db.close()
-
-
-@app.post("/bookings")
-def book(booking: NewBooking, db: Session = Depends(get_db)):
-    if db.query(Booking).filter(Booking.room == booking.room, Booking.day == booking.day).first():
-        raise HTTPException(status_code=409, detail="The room is taken")
-    db.add(Booking(room=booking.room, day=booking.day))
-    db.commit()
-    return {"ok": True}
-""",
-            "POST /bookings",
-            ("fastapi", "sqlalchemy"),
-        ),
-    ]
-    SOUND: ClassVar[list[Sound]] = [
-        Sound(
-            """
-import sqlite3
-
-from flask import Flask, jsonify, request
-
-app = Flask(__name__)
-setup = sqlite3.connect("rooms.db")
-setup.execute("CREATE TABLE IF NOT EXISTS bookings (id INTEGER PRIMARY KEY, room TEXT, day TEXT, UNIQUE (room, day))")
-setup.commit()
-setup.close()
-
-
-@app.route("/bookings", methods=["POST"])
-def book():
-    data = request.get_json()
-    conn = sqlite3.connect("rooms.db")
-    try:
-        if conn.execute("SELECT id FROM bookings WHERE room = ? AND day = ?", (data["room"], data["day"])).fetchone():
-            return jsonify({"error": "The room is taken"}), 409
-        conn.execute("INSERT INTO bookings (room, day) VALUES (?, ?)", (data["room"], data["day"]))
-        conn.commit()
-    except sqlite3.IntegrityError:
-        return jsonify({"error": "The room is taken"}), 409
-    finally:
-        conn.close()
-    return jsonify({"ok": True}), 201
-""",
-            "a unique key decides, and its violation is answered",
-        ),
-        Sound(
-            """
-import sqlite3
-
-from flask import Flask, jsonify
-
-app = Flask(__name__)
-setup = sqlite3.connect("notes.db")
-setup.execute("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, body TEXT)")
-setup.execute("INSERT INTO notes (body) VALUES ('milk')")
-setup.commit()
-setup.close()
-
-
-@app.route("/notes/<int:note_id>", methods=["DELETE"])
-def remove(note_id):
-    conn = sqlite3.connect("notes.db")
-    row = conn.execute("SELECT id FROM notes WHERE id = ?", (note_id,)).fetchone()
-    if row is None:
-        conn.close()
-        return jsonify({"error": "no such note"}), 404
-    conn.execute("DELETE FROM notes WHERE id = ?", (note_id,))
-    conn.commit()
-    conn.close()
-    return "", 204
-""",
-            "deleting twice leaves what deleting once leaves",
-        ),
-        Sound(
-            """
-import sqlite3
-
-from flask import Flask, jsonify
-
-app = Flask(__name__)
-setup = sqlite3.connect("tickets.db")
-setup.execute("CREATE TABLE IF NOT EXISTS tickets (id INTEGER PRIMARY KEY, remaining INTEGER)")
-setup.execute("INSERT INTO tickets (remaining) VALUES (1)")
-setup.commit()
-setup.close()
-
-
-@app.route("/tickets/<int:ticket_id>/buy", methods=["POST"])
-def buy(ticket_id):
-    conn = sqlite3.connect("tickets.db")
-    row = conn.execute("SELECT remaining FROM tickets WHERE id = ?", (ticket_id,)).fetchone()
-    if row is None or row[0] < 1:
-        conn.close()
-        return jsonify({"error": "sold out"}), 400
-    sold = conn.execute("UPDATE tickets SET remaining = remaining - 1 WHERE id = ? AND remaining > 0", (ticket_id,)).rowcount
-    conn.commit()
-    conn.close()
-    if not sold:
-        return jsonify({"error": "sold out"}), 400
-    return jsonify({"ok": True})
-""",
-            "the condition stands in the UPDATE, and the rows that it hit are counted",
-        ),
-    ]
 
     def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
-        """Handlers that read a row and write it back without a lock."""
-        for route, line, what, checked in read_modify_writes(blueprint, sources):
-            if not checked:
-                continue
-            place = Location(route.handler.file, line, route.handler.function)
-            yield Suspicion(self.id, route.id, place, f"{what}, after a check: two requests at once may both pass it")
+        """Handlers that act behind a check of what they read, with neither a lock nor a unique key."""
+        yield from contention.raced(self.id, blueprint, sources)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """The resource suffices for exactly one of the two."""
@@ -304,10 +76,10 @@ def buy(ticket_id):
         reverse = traces["reverse"]
         if not succeeded(reverse.exchanges[-2]) or succeeded(reverse.exchanges[-1]):
             return Unclear("the other order ends differently")
-        orders = {"ab": control, "ab_again": traces["again"], "ba": reverse, "a": traces["first"], "b": traces["second"]}
-        if serial(race, orders):
+        serially = orders(traces)
+        if serial(race, serially):
             return Fails()
-        if one.method in {"PUT", "DELETE"} and same_rows(race, orders):
+        if one.method in {"PUT", "DELETE"} and same_rows(race, serially):
             # PUT and DELETE are idempotent (RFC 9110 9.2.2): done twice, and the rows are as after once.
             return Fails()
         write = telling_write(one, race)
@@ -317,18 +89,119 @@ def buy(ticket_id):
                 f"two requests at once both succeed ({one.status}, {two.status}); one after the other, "
                 f"the second is refused ({refused.status})",
                 {
-                    "requests": [f"{each.method} {each.target} {each.request_body}".strip() for each in (one, two)],
-                    "answers": [each.status for each in (one, two)],
+                    **told(race),
                     "refusal": (refused.response.body if refused.response else "")[:300],
-                    "schedule": list(race.schedule),
                     "rows": [f"{each.kind} {each.table}" for each in race.changes],
                 },
                 write.location if write else None,
-                (("table", table), ("statement", write.text if write else ""), ("read", read_before(one, table))),
-                key="",
+                steer(one, write, table),
             )
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """An UPDATE with its condition, a lock, one write transaction: whichever survives first."""
         yield from mends(finding, blueprint, sources)
+
+    BROKEN: ClassVar[list[Broken]] = [
+        Broken(TICKETS + """
+@app.post("/tickets/{ticket_id}/buy")
+def buy(ticket_id: int, db: Session = Depends(get_db)):
+    ticket = db.query(Ticket).filter(Ticket.id == ticket_id).first()
+    if not ticket or ticket.remaining < 1:
+        raise HTTPException(status_code=400, detail="Sold out")
+    ticket.remaining -= 1
+    db.commit()
+    return {"ok": True}
+""", "POST /tickets/{ticket_id}/buy", SESSION_NEEDS),
+        Broken(PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS bookings (id INTEGER PRIMARY KEY, room TEXT, day TEXT)")
+
+@app.route("/bookings", methods=["POST"])
+def book():
+    data = request.get_json()
+    conn = get_db()
+    taken = conn.execute("SELECT id FROM bookings WHERE room = ? AND day = ?", (data["room"], data["day"])).fetchone()
+    if taken:
+        conn.close()
+        return jsonify({"error": "The room is taken"}), 409
+    conn.execute("INSERT INTO bookings (room, day) VALUES (?, ?)", (data["room"], data["day"]))
+    conn.commit()
+    conn.close()
+    return jsonify({"ok": True}), 201
+""", "POST /bookings"),
+        Broken(SESSION + """
+class Booking(Base):
+    __tablename__ = "bookings"
+    id = Column(Integer, primary_key=True)
+    room = Column(String)
+    day = Column(String)
+
+class NewBooking(BaseModel):
+    room: str
+    day: str
+
+Base.metadata.create_all(engine)
+
+@app.post("/bookings")
+def book(booking: NewBooking, db: Session = Depends(get_db)):
+    if db.query(Booking).filter(Booking.room == booking.room, Booking.day == booking.day).first():
+        raise HTTPException(status_code=409, detail="The room is taken")
+    db.add(Booking(room=booking.room, day=booking.day))
+    db.commit()
+    return {"ok": True}
+""", "POST /bookings", SESSION_NEEDS),
+    ]
+    SOUND: ClassVar[list[Sound]] = [
+        Sound(PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS bookings (id INTEGER PRIMARY KEY, room TEXT, day TEXT, UNIQUE (room, day))")
+
+@app.route("/bookings", methods=["POST"])
+def book():
+    data = request.get_json()
+    conn = get_db()
+    try:
+        if conn.execute("SELECT id FROM bookings WHERE room = ? AND day = ?", (data["room"], data["day"])).fetchone():
+            return jsonify({"error": "The room is taken"}), 409
+        conn.execute("INSERT INTO bookings (room, day) VALUES (?, ?)", (data["room"], data["day"]))
+        conn.commit()
+    except sqlite3.IntegrityError:
+        return jsonify({"error": "The room is taken"}), 409
+    finally:
+        conn.close()
+    return jsonify({"ok": True}), 201
+""", "a unique key decides, and its violation is answered"),
+        Sound(PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, body TEXT)")
+    start.execute("INSERT OR IGNORE INTO notes (id, body) VALUES (1, 'milk')")
+
+@app.route("/notes/<int:note_id>", methods=["DELETE"])
+def remove(note_id):
+    conn = get_db()
+    row = conn.execute("SELECT id FROM notes WHERE id = ?", (note_id,)).fetchone()
+    if row is None:
+        conn.close()
+        return jsonify({"error": "no such note"}), 404
+    conn.execute("DELETE FROM notes WHERE id = ?", (note_id,))
+    conn.commit()
+    conn.close()
+    return "", 204
+""", "deleting twice leaves what deleting once leaves"),
+        Sound(PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS tickets (id INTEGER PRIMARY KEY, remaining INTEGER)")
+    start.execute("INSERT OR IGNORE INTO tickets (id, remaining) VALUES (1, 1)")
+
+@app.route("/tickets/<int:ticket_id>/buy", methods=["POST"])
+def buy(ticket_id):
+    conn = get_db()
+    row = conn.execute("SELECT remaining FROM tickets WHERE id = ?", (ticket_id,)).fetchone()
+    if row is None or row[0] < 1:
+        conn.close()
+        return jsonify({"error": "sold out"}), 400
+    sold = conn.execute("UPDATE tickets SET remaining = remaining - 1 WHERE id = ? AND remaining > 0", (ticket_id,)).rowcount
+    conn.commit()
+    conn.close()
+    if not sold:
+        return jsonify({"error": "sold out"}), 400
+    return jsonify({"ok": True})
+""", "the condition stands in the UPDATE, and the rows that it hit are counted"),
+    ]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import access
+from toughen import access, exposure
+from toughen.backends import CATALOGUE, DOORS, ITEMS, PEOPLE
 from toughen.doors import guarded_reads, guarded_writes, is_door, moved, siblings_of, stranger
 from toughen.model.finding import Evidence, Severity
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.specimens import FASTAPI, FASTAPI_NEEDS, FLASK, MODELS, MODELS_NEEDS
+from toughen.specimens import FASTAPI_NEEDS, MODELS, MODELS_NEEDS
 from toughen.twists import answer, changed, holds, row_facts, shown, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.model.blueprint import Blueprint, Route
-    from toughen.model.finding import Finding
+    from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
@@ -46,6 +47,10 @@ class NoAuthentication(Rule):
     owasp = "API2:2023"
     asvs = "V6.3.1"
     order = 20
+
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+        """Routes that ask nobody, and write what their siblings guard or show what is secret."""
+        yield from exposure.unguarded(self.id, blueprint, sources)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """The route's own call without a credential (or with a made-up one), on the rows of users."""
@@ -104,44 +109,14 @@ class NoAuthentication(Rule):
         yield from access.guarded(finding, blueprint, sources)
 
     BROKEN: ClassVar[list[Broken]] = [
-        Broken(FLASK + """
-    start.execute("CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price REAL)")
-
-@app.get("/items")
-def items():
-    return jsonify([dict(row) for row in db().execute("SELECT * FROM items")])
-
-@app.post("/items")
-@login_required
-def add():
-    data = request.get_json()
-    with db() as conn:
-        new = conn.execute("INSERT INTO items (name, price) VALUES (?, ?)", (data["name"], data["price"])).lastrowid
-    return jsonify({"id": new}), 201
-
+        Broken(ITEMS + """
 @app.delete("/items/<int:item_id>")
 def drop(item_id):
     with db() as conn:
         hit = conn.execute("DELETE FROM items WHERE id = ?", (item_id,)).rowcount
     return (jsonify({"deleted": item_id}), 200) if hit else (jsonify({"error": "Not found"}), 404)
 """, "DELETE /items/{item_id}"),
-        Broken(FASTAPI + """
-Base.metadata.create_all(engine)
-
-class Rename(BaseModel):
-    username: str
-
-@app.get("/me")
-def me(user: User = Depends(get_current_user)):
-    return {"id": user.id, "username": user.username}
-
-@app.get("/users/{user_id}")
-def profile(user_id: int, db: Session = Depends(get_db), user: User = Depends(get_current_user)):
-    found = db.get(User, user_id)
-    if found is None:
-        raise HTTPException(status_code=404, detail="Not found")
-    return {"id": found.id, "username": found.username}
-
+        Broken(PEOPLE + """
 @app.get("/users")
 def everybody(db: Session = Depends(get_db)):
     return [{"id": each.id, "username": each.username, "password": each.password} for each in db.query(User).all()]
@@ -172,132 +147,6 @@ def debug():
 """, "GET /debug/users", MODELS_NEEDS),
     ]
     SOUND: ClassVar[list[Sound]] = [
-        Sound(FLASK + """
-    start.executescript('''CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, email TEXT, body TEXT);
-    CREATE TABLE IF NOT EXISTS readers (id INTEGER PRIMARY KEY, email TEXT UNIQUE);
-    CREATE TABLE IF NOT EXISTS links (id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users(id), url TEXT, clicks INTEGER DEFAULT 0);
-    CREATE TABLE IF NOT EXISTS codes (username TEXT, code TEXT)''')
-
-@app.post("/contact")
-def contact():
-    data = request.get_json()
-    with db() as conn:
-        conn.execute("INSERT INTO messages (email, body) VALUES (?, ?)", (data["email"], data["body"]))
-    return jsonify({"message": "sent"}), 201
-
-@app.get("/messages")
-@login_required
-def messages():
-    return jsonify([dict(row) for row in db().execute("SELECT * FROM messages")])
-
-@app.delete("/messages/<int:message_id>")
-@login_required
-def drop(message_id):
-    with db() as conn:
-        hit = conn.execute("DELETE FROM messages WHERE id = ?", (message_id,)).rowcount
-    return (jsonify({"deleted": message_id}), 200) if hit else (jsonify({"error": "Not found"}), 404)
-
-@app.post("/updates")
-def updates():
-    with db() as conn:
-        conn.execute("INSERT OR IGNORE INTO readers (email) VALUES (?)", (request.get_json()["email"],))
-    return jsonify({"message": "subscribed"}), 201
-
-@app.delete("/readers/<int:reader_id>")
-@login_required
-def unlist(reader_id):
-    with db() as conn:
-        conn.execute("DELETE FROM readers WHERE id = ?", (reader_id,))
-    return jsonify({"deleted": reader_id})
-
-@app.post("/links")
-@login_required
-def shorten():
-    with db() as conn:
-        new = conn.execute("INSERT INTO links (user_id, url) VALUES (?, ?)", (session["user_id"], request.get_json()["url"])).lastrowid
-    return jsonify({"id": new}), 201
-
-@app.get("/go/<int:link_id>")
-def go(link_id):
-    with db() as conn:
-        row = conn.execute("SELECT url FROM links WHERE id = ?", (link_id,)).fetchone()
-        if row is None:
-            return jsonify({"error": "Not found"}), 404
-        conn.execute("UPDATE links SET clicks = clicks + 1 WHERE id = ?", (link_id,))
-    return jsonify({"url": row["url"]})
-
-@app.post("/password/forgot")
-def forgot():
-    with db() as conn:
-        conn.execute("INSERT INTO codes (username, code) VALUES (?, hex(randomblob(4)))", (request.get_json()["username"],))
-    return jsonify({"message": "look into your mail"})
-
-@app.post("/password/new")
-def new_password():
-    data = request.get_json()
-    with db() as conn:
-        if conn.execute("SELECT 1 FROM codes WHERE username = ? AND code = ?", (data["username"], data["code"])).fetchone() is None:
-            return jsonify({"error": "Wrong code"}), 400
-        conn.execute("UPDATE users SET password = ? WHERE username = ?", (generate_password_hash(data["password"]), data["username"]))
-        conn.execute("DELETE FROM codes WHERE username = ?", (data["username"],))
-    return jsonify({"message": "changed"})
-""", "doors that must be open: contact form, newsletter, short links, a new password by code"),
-        Sound(MODELS + """
-class Product(db.Model):
-    id = db.Column(db.Integer, primary_key=True)
-    name = db.Column(db.String(80))
-    views = db.Column(db.Integer, default=0)
-
-class Order(db.Model):
-    __tablename__ = "orders"
-    id = db.Column(db.Integer, primary_key=True)
-    user_id = db.Column(db.Integer, db.ForeignKey("user.id"))
-    product_id = db.Column(db.Integer, db.ForeignKey("product.id"))
-
-with app.app_context():
-    db.create_all()
-    if not Product.query.first():
-        db.session.add(Product(name="Tea"))
-        db.session.commit()
-
-@app.route("/products")
-def products():
-    return jsonify([{"id": each.id, "name": each.name} for each in Product.query.all()])
-
-@app.route("/products/<int:product_id>")
-def product(product_id):
-    found = db.get_or_404(Product, product_id)
-    found.views += 1
-    db.session.commit()
-    return jsonify({"id": found.id, "name": found.name})
-
-@app.route("/products", methods=["POST"])
-def add_product():
-    user = current_user()
-    if not user:
-        return jsonify({"error": "Log in first"}), 401
-    if user.role != "admin":
-        return jsonify({"error": "Admins only"}), 403
-    made = Product(name=request.get_json()["name"])
-    db.session.add(made)
-    db.session.commit()
-    return jsonify({"id": made.id}), 201
-
-@app.route("/orders", methods=["POST"])
-def order():
-    user = current_user()
-    if not user:
-        return jsonify({"error": "Log in first"}), 401
-    made = Order(user_id=user.id, product_id=db.get_or_404(Product, request.get_json()["product_id"]).id)
-    db.session.add(made)
-    db.session.commit()
-    return jsonify({"id": made.id}), 201
-
-@app.route("/orders")
-def orders():
-    user = current_user()
-    if not user:
-        return jsonify({"error": "Log in first"}), 401
-    return jsonify([{"id": each.id} for each in Order.query.filter_by(user_id=user.id)])
-""", "the catalogue is open to everybody; orders and the admin's routes are not", MODELS_NEEDS),
+        Sound(DOORS, "doors that must be open: contact form, newsletter, short links, a new password by code"),
+        Sound(CATALOGUE, "the catalogue is open to everybody; orders and the admin's routes are not", MODELS_NEEDS),
     ]

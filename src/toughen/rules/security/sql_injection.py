@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, ClassVar
 
 from toughen import access
+from toughen.injection import around, escaped, shapes
 from toughen.model.blueprint import Place
 from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Marker
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 
     from toughen.model.blueprint import Blueprint, Route
     from toughen.model.finding import Finding, Suspicion
-    from toughen.model.journey import Argument, Journey
+    from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
-    from toughen.model.trace import Statement, Trace
+    from toughen.model.trace import Trace
     from toughen.rule import Judgement, Target
 
-_TOKENS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
-"""Literals, quoted names and comments: a value inside one of them is still a value."""
 _BRIEF = "Pass the value as a bound parameter; where it is a name or a direction, choose it from a list of your own."
 
 
@@ -55,7 +53,7 @@ class SqlInjection(Rule):
         for argument in (*journey.call.arguments, *unsent(target, route, journey)):
             if argument.place in {Place.HEADER, Place.COOKIE, Place.FILE} or isinstance(literal(argument), bool | dict | list):
                 continue
-            for shape, about in _shapes(argument):
+            for shape, about in shapes(argument):
                 call = journey.call.with_argument(argument.place, argument.path, Marker("injected", shape))
                 yield Experiment(
                     {"control": control, "hostile": Trial((*journey.calls[:-1], call), journey.grants)},
@@ -68,12 +66,12 @@ class SqlInjection(Rule):
         if not succeeded(control.last):
             return Unclear(f"the honest request does not succeed: {answer(control.last)}")
         canary = hostile.markers.get("injected", "")
-        found = next((each for each in hostile.last.statements if canary and _escaped_its_place(each.text, canary, experiment.fact("shape"))), None)
+        found = next((each for each in hostile.last.statements if canary and escaped(each.text, canary, experiment.fact("shape"))), None)
         if found is None:
             return Fails()
         return Holds(
             Evidence(
-                f"{experiment.fact('field')} becomes part of the SQL text: {_around(found, canary)}",
+                f"{experiment.fact('field')} becomes part of the SQL text: {around(found, canary)}",
                 {
                     "request": shown(hostile.last), "answer": answer(hostile.last), "statement": found.text[:600],
                     "error": found.error or "", "honest": shown(control.last),
@@ -179,31 +177,3 @@ def quoted():
     return jsonify(conn.execute(f"SELECT id, title FROM books WHERE title = '{title}'").fetchall())
 """, "values are bound, or escaped; names come from a list; only placeholders are put into the text"),
     ]
-
-
-def _shapes(argument: Argument) -> Iterator[tuple[str, str]]:
-    value = literal(argument)
-    if not isinstance(value, int | float) or argument.place in {Place.PATH, Place.QUERY, Place.FORM}:
-        yield "tgn{}'q", "a quote"
-    honest = value if isinstance(value, int | float) or (isinstance(value, str) and value.isdigit()) else 1 if value is None else None
-    if honest is not None:
-        yield f"{honest}/*tgn{{}}*/", "a comment"
-
-
-def _escaped_its_place(text: str, canary: str, shape: str) -> bool:
-    """Whether the canary's quote ended the literal that it stands in, or its comment stands as a comment."""
-    at = text.find(canary)
-    if at < 0:
-        return False
-    around = next((each for each in _TOKENS.finditer(text) if each.start() <= at < each.end()), None)
-    if "/*" in shape:
-        return around is not None and around.group().startswith("/*tgn")
-    quote = at + len(canary)
-    if text[quote : quote + 2] != "'q":
-        return False
-    return around is None or (around.group()[0] == "'" and around.end() == quote + 1)
-
-
-def _around(statement: Statement, canary: str) -> str:
-    at = statement.text.index(canary)
-    return " ".join(statement.text[max(0, at - 60) : at + 40].split())

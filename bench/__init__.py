@@ -1,0 +1,1 @@
+"""Measures what toughen promises about its own speed: `make bench`."""

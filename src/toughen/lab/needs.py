@@ -1,0 +1,183 @@
+"""Owns what a project says that it needs: packages, Python, and the day that unpinned requirements speak of."""
+
+from __future__ import annotations
+
+import ast
+import codecs
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toughen.lab.distributions import COMPANIONS, distribution_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_PINNED = re.compile(r"^[ \t]*([A-Za-z0-9._-]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the project says that it needs."""
+
+    origin: str
+    files: tuple[Path, ...] = ()
+    """Requirement files, given to uv as they stand."""
+    requirements: tuple[str, ...] = ()
+    """Requirement lines beside the files."""
+    constraints: tuple[str, ...] = ()
+    python: str | None = None
+    notes: tuple[str, ...] = ()
+    as_of: str | None = None
+    """Day of the project's last commit (`2025-12-14`): unpinned packages are resolved as they were then."""
+
+
+def text_of(file: Path) -> str:
+    """The text of a file in whatever Unicode encoding it was saved (a PowerShell redirection writes UTF-16)."""
+    raw = file.read_bytes()
+    encoding = "utf-16" if raw[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} else "utf-8-sig"
+    return raw.decode(encoding, errors="replace")
+
+
+def needs(root: Path, texts: Mapping[str, str], framework: str) -> Needs:
+    """Read what the project needs: requirement files, pyproject (PEP 621, poetry, groups), Pipfile, else its imports."""
+    found = _from_requirements(root) or _from_pyproject(root) or _from_pipfile(root)
+    imports = _third_party(texts)
+    if found is None:
+        wanted = sorted({distribution_of(name) for name in imports} | {distribution_of(framework)})
+        found = Needs("the imports of its source", requirements=tuple(wanted))
+    named = {_PINNED.match(line).group(1).lower() for line in found.requirements if _PINNED.match(line)}  # type: ignore[union-attr]
+    listed = named | {
+        match.group(1).lower() for file in found.files for match in _PINNED.finditer(text_of(file))
+    }
+    constraints, notes = [], list(found.notes)
+    for package, (companion, reason) in COMPANIONS.items():
+        held = re.split(r"[<>=!~\[ ]", companion)[0].lower()
+        if (package in listed or package in imports) and held not in _held(found):
+            constraints.append(companion)
+            notes.append(f"held {companion}: {reason}")
+    return replace(
+        found,
+        constraints=tuple(constraints),
+        notes=tuple(notes),
+        python=found.python or _wanted_python(root),
+        as_of=_last_commit(root),
+    )
+
+
+def _last_commit(root: Path) -> str | None:
+    """Day after the last commit, so that unpinned requirements mean what they meant when they were written."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "log", "-1", "--format=%cs", "--", "."],  # noqa: S607
+            capture_output=True, text=True, timeout=20, check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if re.fullmatch(r"20\d\d-\d\d-\d\d", done.stdout.strip()) else None
+
+
+def _wanted_python(root: Path) -> str | None:
+    pin = root / ".python-version"
+    if pin.is_file() and (match := re.match(r"\s*(3\.\d+)", text_of(pin))):
+        return match.group(1)
+    docker = root / "Dockerfile"
+    if docker.is_file() and (match := re.search(r"^FROM\s+(?:\S*/)?python:(3\.\d+)", text_of(docker), re.MULTILINE | re.IGNORECASE)):
+        return match.group(1)
+    return None
+
+
+def _held(found: Needs) -> set[str]:
+    """Names that the project pins itself, directly or in a compiled requirements file."""
+    text = "\n".join([*found.requirements, *(text_of(file) for file in found.files)])
+    return {match.group(1).lower() for match in re.finditer(r"^[ \t]*([A-Za-z0-9._-]+)(?:\[[^\]]*\])?[ \t]*[=<~!>]=?", text, re.MULTILINE)}
+
+
+def _from_requirements(root: Path) -> Needs | None:
+    names = ("requirements.txt", "requirements/base.txt", "requirements/prod.txt", "requirements/production.txt", "requirements.in", "requirement.txt")
+    main = next((root / name for name in names if (root / name).is_file()), None)
+    if main is None:
+        return None
+    return Needs(main.relative_to(root).as_posix(), files=(main,))
+
+
+def _from_pyproject(root: Path) -> Needs | None:
+    file = root / "pyproject.toml"
+    if not file.is_file():
+        return None
+    try:
+        data = tomllib.loads(text_of(file))
+    except tomllib.TOMLDecodeError:
+        return None
+    project = data.get("project", {})
+    lines = [line for line in project.get("dependencies", []) if isinstance(line, str)]
+    wanted = re.search(r"(3\.\d+)", str(project.get("requires-python", "")))
+    poetry = data.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    for name, value in poetry.items():
+        if name.lower() == "python":
+            wanted = wanted or re.search(r"(3\.\d+)", str(value))
+            continue
+        lines.append(_poetry_line(name, value))
+    if not lines:
+        return None
+    minimum = wanted.group(1) if wanted else None
+    own = f"3.{sys.version_info[1]}"
+    exact = minimum if minimum and int(minimum.split(".")[1]) > sys.version_info[1] else own
+    return Needs("pyproject.toml", requirements=tuple(lines), python=exact if minimum else None)
+
+
+def _poetry_line(name: str, value: object) -> str:
+    extras = ""
+    if isinstance(value, dict):
+        extras = f"[{','.join(value['extras'])}]" if isinstance(value.get("extras"), list) else ""
+        value = value.get("version", "*")
+    text = str(value).strip()
+    if text in {"*", ""}:
+        return name + extras
+    if match := re.fullmatch(r"\^(\d+)((?:\.\d+)*)", text):
+        major = int(match.group(1))
+        rest = match.group(2)
+        upper = f"{major + 1}" if major else f"0.{int(rest.split('.')[1]) + 1}" if rest else "1"
+        return f"{name}{extras}>={match.group(1)}{rest},<{upper}"
+    if text[0] == "~" and text[1:2] != "=":
+        return f"{name}{extras}~={text[1:]}" if "." in text else f"{name}{extras}=={text[1:]}.*"
+    return f"{name}{extras}{text}" if text[0] in "<>=!~" else f"{name}{extras}=={text}"
+
+
+def _from_pipfile(root: Path) -> Needs | None:
+    file = root / "Pipfile"
+    if not file.is_file():
+        return None
+    try:
+        packages = tomllib.loads(text_of(file)).get("packages", {})
+    except tomllib.TOMLDecodeError:
+        return None
+    return Needs("Pipfile", requirements=tuple(_poetry_line(name, value) for name, value in packages.items()))
+
+
+def _third_party(texts: Mapping[str, str]) -> frozenset[str]:
+    """Top-level names that the source imports and that are neither its own nor the standard library's."""
+    own = {part for file in texts for part in (*Path(file).parts[:-1], Path(file).stem)}
+    names: set[str] = set()
+    for file, text in texts.items():
+        if re.search(r"(^|/)(tests?|docs|examples?)/|(^|/)(test_[^/]*|conftest|setup)\.py$", file):
+            continue
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError):
+            continue
+        names.update(_imported(tree.body))
+        names.update(_imported(node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)))
+    return frozenset(names - own - set(sys.stdlib_module_names) - {"__future__"})
+
+
+def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.partition(".")[0]
