@@ -44,6 +44,7 @@ class _Work(Generic[Job]):
     probe: Probe | None = None
     places: dict[str, int] = field(default_factory=dict)
     busy: set[int] = field(default_factory=set)
+    failures: list[BaseException] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def work(self, worker: int, target: LabTarget) -> None:
@@ -51,6 +52,9 @@ class _Work(Generic[Job]):
         while (job := self._take(worker)) is not None:
             try:
                 self.do(target, job)
+            except BaseException as error:
+                self.failures.append(error)
+                raise
             finally:
                 with self.changed:
                     self.busy.discard(worker)
@@ -124,7 +128,7 @@ class Crew:
             self._news.notify_all()
         work.work(0, first)
         work.finish()
-        for failure in self._failures:
+        for failure in (*work.failures, *self._failures):
             raise failure
 
     def _live(self, number: int) -> None:
