@@ -212,12 +212,16 @@ def _in_rows(target: Target, journey: Journey, owner: Identity) -> Iterator[Plan
             key = key_of({name: value for name, value in row.items() if name in {"id", "uuid"}}) or key_of(row)
             if row.get(column.lower()) not in _values(owner) or not key:
                 continue
+            made = any(each.kind == "inserted" and each.table.lower() == table and str(each.after.get(key[0][0])) == str(key[0][1]) for each in honest.changes)
+            # A row that the owner makes on the way cannot be written beforehand: all that he has by then is marked.
+            where, late = (((column, row[column.lower()]),), len(journey.calls) - 1) if made else (key, 0)
             for text in [each for each in known.columns if _plantable(each, known, column)][:_CANARIES]:
                 canary = "tgn" + secrets.token_hex(8)
-                yield Planted(journey.calls, (*journey.grants, Grant(known.name, key, text.name, canary)), canary, text.name, bool(SECRET.search(text.name)))
-            for money in [each for each in known.columns if POWER.search(each.name) and each.type in {"integer", "number"}][:1]:
+                yield Planted(journey.calls, (*journey.grants, Grant(known.name, where, text.name, canary, late)), canary, text.name, bool(SECRET.search(text.name)))
+            numbers = [each for each in known.columns if each.type in {"integer", "number"} and not (each.primary_key or each.references or each.name == column)]
+            for number in sorted(numbers, key=lambda each: not POWER.search(each.name))[: _CANARIES if made else 1]:
                 amount = secrets.randbelow(9 * 10**8) + 10**8
-                yield Planted(journey.calls, (*journey.grants, Grant(known.name, key, money.name, amount)), str(amount), money.name, secret=True)
+                yield Planted(journey.calls, (*journey.grants, Grant(known.name, where, number.name, amount, late)), str(amount), number.name, secret=bool(POWER.search(number.name)))
             if journey.route.startswith("GET "):
                 continue
             for name, value in row.items():

@@ -155,6 +155,21 @@ def test_a_snapshot_travels(world: World, tmp_path: Path) -> None:
     assert other.take().images.keys() == taken.images.keys()
 
 
+def test_a_snapshot_with_a_write_ahead_log_travels(world: World, tmp_path: Path) -> None:
+    """A database that keeps a write-ahead log arrives with its rows and still keeps one."""
+    run(world.root / "app.db", "PRAGMA journal_mode=WAL", "INSERT INTO notes VALUES (2, 'late')")
+    taken = world.take()
+    root = tmp_path / "elsewhere"
+    root.mkdir()
+    other = World(root, tmp_path / "other-pristine")
+    other.load(taken)
+    assert run(root / "app.db", "SELECT body FROM notes ORDER BY id") == [("n",), ("late",)]
+    assert run(root / "app.db", "PRAGMA journal_mode") == [("wal",)]
+    run(root / "app.db", "DELETE FROM notes")
+    other.restore()
+    assert run(root / "app.db", "SELECT count(*) FROM notes") == [(2,)]
+
+
 def test_a_snapshot_cannot_escape(world: World, tmp_path: Path) -> None:
     """A stored snapshot that names a path outside the world writes nothing there."""
     taken = world.take()

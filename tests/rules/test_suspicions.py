@@ -142,6 +142,31 @@ def test_a_taken_key_that_was_looked_for_is_no_crash(seen: Seen) -> None:
     assert not seen("input/crash", "POST /users", source.replace(insert, look + insert))
 
 
+def test_a_row_that_may_not_be_there_is_asked_for_first(seen: Seen) -> None:
+    """`item.stock` of an unknown id raises; behind `if item is None` and for rows that always are (a count) it does not."""
+    assert "item is None where no row of items is found" in seen("input/crash", "POST /items/{item_id}/sell", SALE)[0].message
+    asked = SALE.replace("    item.stock -=", "    if item is None:\n        raise HTTPException(status_code=404)\n    item.stock -=")
+    assert all("item is None" not in each.message for each in seen("input/crash", "POST /items/{item_id}/sell", asked))
+    count = PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS pets (name TEXT)")
+
+@app.get("/count")
+def count():
+    row = get_db().execute("SELECT COUNT(*) AS n FROM pets WHERE name = ?", (request.args.get("name"),)).fetchone()
+    return jsonify({"n": row["n"]})
+"""
+    assert not seen("input/crash", "GET /count", count)
+    assert seen("input/crash", "GET /count", count.replace("COUNT(*) AS n", "name AS n"))
+
+
+def test_what_the_stock_refuses_cannot_overflow(seen: Seen) -> None:
+    """10**30 pieces are refused where the stock is compared; without any comparison they reach the column."""
+    asked = SALE.replace("    item.stock -=", "    if item is None:\n        raise HTTPException(status_code=404)\n    item.stock -=")
+    assert "10**30" in seen("input/crash", "POST /items/{item_id}/sell", asked)[0].message
+    compared = asked.replace("    item.stock -=", "    if item.stock < sale.quantity:\n        raise HTTPException(status_code=400)\n    item.stock -=")
+    assert not seen("input/crash", "POST /items/{item_id}/sell", compared)
+
+
 PATCH = MODELS + """
 @app.route("/users/<int:user_id>", methods=["PATCH"])
 def change(user_id):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from toughen.model.journey import Grant
 
 _MAGIC = b"SQLite format 3\x00"
+_WAL, _ROLLBACK = b"\x02\x02", b"\x01\x01"
+"""Bytes 18 and 19 of the header: how it is journalled (sqlite.org/fileformat2.html); memory cannot keep a write-ahead log."""
 ROWS = 20_000
 """Rows of one table that are read for a comparison; a longer table is compared by its newest rows."""
 _LONGEST = 4_000
@@ -105,13 +107,16 @@ class World:
         """Put another run's snapshot in place and make it the one that `restore` goes back to."""
         for name, image in snapshot.images.items():
             memory = sqlite3.connect(":memory:", check_same_thread=False)
-            memory.deserialize(image)
+            logged = image[18:20] == _WAL
+            memory.deserialize(image[:18] + _ROLLBACK + image[20:] if logged else image)
             path = self.root / name
             if not path.resolve().is_relative_to(self.root.resolve()):
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.closing(sqlite3.connect(path)) as live:
                 _copy(memory, live)
+                if logged:
+                    live.execute("PRAGMA journal_mode=WAL")
             memory.close()
         self.take()
 

@@ -186,15 +186,20 @@ class LabTarget:
             self.memory.traces.clear()
         self.lab.restore()
         base = self.lab.world.start
-        if trial.grants:
-            for grant in trial.grants:
-                self.lab.world.write(grant)
+        if self._granted(trial, 0):
             base = self.lab.world.tables()
         try:
             return self._run(trial, base)
         except AgentLostError as error:
             lost = Exchange("", "", "", None, ended="died")
             return Trace((lost,) * max(1, len(calls)), schedule=(str(error),))
+
+    def _granted(self, trial: Trial, done: int) -> bool:
+        """Write the grants that come after so many calls; whether there are any."""
+        due = [grant for grant in trial.grants if grant.after == done]
+        for grant in due:
+            self.lab.world.write(grant)
+        return bool(due)
 
     def _run(self, trial: Trial, base: dict[str, Table]) -> Trace:
         resolver = Resolver(self.lab.world.rows)
@@ -210,6 +215,8 @@ class LabTarget:
                     child = self.lab.child()
                 if index and trial.apart:
                     time.sleep(trial.apart)
+                if index:
+                    self._granted(trial, index)
                 last = index == len(trial.calls) - 1 and trial.schedule is None
                 if last and index:
                     before_last = self.lab.world.tables()
@@ -219,6 +226,8 @@ class LabTarget:
                 child.close()
         log: tuple[str, ...] = ()
         if trial.schedule is not None:
+            if trial.calls:
+                self._granted(trial, len(trial.calls))
             before_last = self.lab.world.tables()
             log = self._race(trial, resolver, exchanges, jar)
         after = self.lab.world.tables()

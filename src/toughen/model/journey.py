@@ -92,13 +92,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A column written before a trial so that an honest request can pass (a balance, a date)."""
+    """A column written by the lab so that an honest request can pass (a balance, a date), or to know a row again."""
 
     table: str
     where: tuple[tuple[str, Json], ...]
     """Equalities that choose the rows."""
     column: str
     value: Json
+    after: int = 0
+    """How many of the trial's calls run before it is written."""
 
 
 @dataclass(frozen=True, slots=True)
