@@ -12,7 +12,9 @@ from toughen.model.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from toughen.config import Config
     from toughen.explore.explore import Explored
+    from toughen.lab.boot import Lab
     from toughen.model.blueprint import Blueprint, Route
     from toughen.model.finding import NotConcluded, Proof
     from toughen.rule import Rule
@@ -67,3 +69,11 @@ def _gravity(finding: Finding) -> tuple[int, str]:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def notes_of(lab: Lab, config: Config) -> tuple[str, ...]:
+    """What a reader must know of how it was attacked: the sandbox, made-up variables, why every request had a process of its own."""
+    made_up = ", ".join(sorted(set(lab.variables) - {name for name, _ in config.environment}))
+    variables = (f"made up values for environment variables that nothing supplies: {made_up}",) if made_up else ()
+    whole = (f"a process for each request from the start: {lab.fallback_reason}",) if lab.whole else ()
+    return (f"sandbox: {lab.level()}", *lab.environment.notes, *variables, *whole)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toughen import store
-from toughen.conclude import finding_of, offered, verdict_of
+from toughen.conclude import finding_of, notes_of, offered, verdict_of
 from toughen.errors import LabError
 from toughen.events import Stage, Step, silent
 from toughen.lab import environment
@@ -112,7 +112,7 @@ class Run:
         suspected = tuple(each for each in suspicions() if (each.break_id, each.route) not in proving.settled)
         findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
         timings["total_s"] = time.monotonic() - began
-        return verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, self._notes(lab)), explored.target
+        return verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, notes_of(lab, self.config)), explored.target
 
     def _survey(self) -> tuple[Sources, Blueprint]:
         self.tell(Stage("survey", str(self.root.name)))
@@ -148,10 +148,3 @@ class Run:
         for rule in self._rules():
             for each in rule.suspect(blueprint, sources.texts):
                 yield Finding(rule.id, each.route, each.location, Status.SUSPECTED, rule.severity, each.message, cwe=rule.cwe)
-
-    def _notes(self, lab: Lab) -> tuple[str, ...]:
-        named_variables = ", ".join(sorted(set(lab.variables) - {name for name, _ in self.config.environment}))
-        made_up = (f"made up values for environment variables that nothing supplies: {named_variables}",) if named_variables else ()
-        whole = (f"a process for each request from the start: {lab.fallback_reason}",) if lab.whole else ()
-        return (f"sandbox: {lab.level()}", *lab.environment.notes, *made_up, *whole)
-

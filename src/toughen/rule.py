@@ -150,6 +150,8 @@ class Rule(ABC):
     """Mends are applied in this order (low first): bind, guard, scope, allow, bounds, locks, answers."""
     single: ClassVar[bool] = False
     """True where one proof for a route says all: the remaining experiments are not run."""
+    closes: ClassVar[bool] = False
+    """True where an honest Journey may do itself what the mend turns away: the proof's control then stands for it."""
 
     BROKEN: ClassVar[list[Broken]]
     SOUND: ClassVar[list[Sound]]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from toughen.events import Listener
     from toughen.lab.snapshot import Snapshot
     from toughen.lab.target import LabTarget
+    from toughen.model.journey import Journey
     from toughen.model.trial import Experiment
     from toughen.model.verdict import Verdict
     from toughen.rule import Rule
@@ -162,7 +163,11 @@ class Hardening:
         """
         with self._booted(tree) as target:
             runs = [{each.route: behaviour(target, each) for each in target.journeys()} for _ in range(_RUNS)]
-        self._before = {route: first for route, first in runs[0].items() if all(other[route] == first for other in runs[1:])}
+            honest = {each.route: each.status for each in target.journeys()}
+        self._before = {
+            route: first for route, first in runs[0].items()
+            if first.statuses[-1] == honest[route] and all(other[route] == first for other in runs[1:])
+        }
         for route in runs[0].keys() - self._before.keys():
             self.tell(Step(f"{route} answers differently from run to run: no mend is judged by it"))
 
@@ -210,6 +215,8 @@ class Hardening:
                 found = differences(self._before[journey.route], behaviour(target, known))
                 if not found:
                     target.learned[journey.route] = known
+            if found and (self._unsteady(target, journey) or self._stood_in(target, finding, journey)):
+                continue
             if found:
                 return "journeys", f"{journey.route} answers differently: {'; '.join(found[:_SHOWN])}"
         assert finding.proof is not None
@@ -221,6 +228,30 @@ class Hardening:
             if found:
                 return "journeys", f"after the hostile request, {own.route} answers differently: {'; '.join(found[:_SHOWN])}"
         return None
+
+    def _unsteady(self, target: LabTarget, journey: Journey) -> bool:
+        """Whether a Journey that answers differently now does so by chance: as before when it is asked again, or differently without any mend."""
+        before = self._before[journey.route]
+        steady = behaviour(target, journey)
+        chance = steady == before and behaviour(target, journey) == before
+        chance = chance or any(behaviour(self.target, journey) != before for _ in range(_RUNS))
+        if chance:
+            del self._before[journey.route]
+            self.tell(Step(f"{journey.route} answers differently from run to run: no mend is judged by it"))
+        return chance
+
+    def _stood_in(self, target: LabTarget, finding: Finding, journey: Journey) -> bool:
+        """Where the honest Journey did itself what the mend turns away, whether the proof's control answers as it did without the mend."""
+        rule = named(finding.break_id)
+        if rule is None or not rule.closes or finding.proof is None or journey.route != finding.route:
+            return False
+        control = finding.proof.experiment.trials["control"]
+        own = replace(journey, calls=control.calls, grants=control.grants)
+        before = behaviour(self.target, own)
+        if differences(before, behaviour(target, own)):
+            return False
+        target.learned[journey.route], self._before[journey.route] = own, before
+        return True
 
     def _closed(self, finding: Finding) -> dict[str, str]:
         """The finding's route and who passes its control, where the honest Journey to it is a stranger's."""

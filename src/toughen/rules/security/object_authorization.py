@@ -50,6 +50,7 @@ class ObjectAuthorization(Rule):
     owasp = "API1:2023"
     asvs = "V8.2.2"
     order = 25
+    closes = True
 
     def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
         """Rows with an owner that are chosen by their key alone, though the route knows who is calling."""
