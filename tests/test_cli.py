@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,38 @@ CRASHES = """
     @app.post("/double")
     def double():
         return jsonify(result=int(request.get_json()["n"]) * 2)
+    """
+
+
+SHOP = """
+    import sqlite3
+    from flask import Flask, jsonify, request
+    app = Flask(__name__)
+
+
+    def connect():
+        return sqlite3.connect("shop.db", timeout=5)
+
+
+    with connect() as setup:
+        setup.execute("CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, stock INTEGER)")
+        setup.execute("INSERT OR IGNORE INTO items VALUES (1, 5)")
+
+
+    @app.post("/items/<int:item_id>/refill")
+    def refill(item_id):
+        number = int(request.get_json()["number"])
+        if number <= 0 or number > 1000:
+            return jsonify(error="between 1 and 1000"), 400
+        db = connect()
+        row = db.execute("SELECT stock FROM items WHERE id = ?", (item_id,)).fetchone()
+        if row is None:
+            db.close()
+            return jsonify(error="no such item"), 404
+        db.execute("UPDATE items SET stock = ? WHERE id = ?", (row[0] + number, item_id))
+        db.commit()
+        db.close()
+        return jsonify(stock=row[0] + number)
     """
 
 
@@ -90,6 +123,37 @@ def test_uncommitted_work_is_refused_before_anything_runs(prototype: Write) -> N
     assert done.returncode == 2
     assert "--force" in done.stderr
     assert project.digest() == before
+
+
+def test_a_repair_is_a_commit_and_the_proof_is_gone(prototype: Write) -> None:
+    """`fix --dry-run` writes nothing; `fix --commit` makes one commit a mend, touches only what it mends, and every stored proof replays as gone."""
+    project = prototype({"main.py": SHOP, "notes.txt": "mine", ".gitignore": ".venv\n.toughen\n__pycache__\n"})
+
+    def git(*arguments: str) -> str:
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+        return subprocess.run(["git", *who, *arguments], cwd=project.root, capture_output=True, text=True, check=True).stdout
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "as it was written")
+    before = project.digest()
+    dry = project.toughen("fix", project.root.name, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert project.digest() == before
+    assert "+++ b/main.py" in dry.stdout
+    done = project.toughen("fix", project.root.name, "--commit", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    proven = [each for each in report["findings"] if each["status"] == "proven"]
+    assert {each["break"] for each in proven} >= {"input/crash", "race/lost-update"}
+    kept = [each for each in report["mends"] if each["outcome"] == "kept"]
+    assert len(git("log", "--format=%s").splitlines()) == 1 + len(kept)
+    assert git("diff", "--name-only", "HEAD~" + str(len(kept))).split() == ["main.py"]
+    assert git("status", "--porcelain") == ""
+    for each in proven:
+        again = project.toughen("replay", str(project.root / each["proof"]))
+        assert again.returncode == 0, (each["id"], again.stdout, again.stderr)
+        assert "gone" in again.stdout
 
 
 def test_explain_is_the_rules_page(prototype: Write) -> None:

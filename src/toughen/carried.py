@@ -95,7 +95,7 @@ class Carried:
                 return self.of(body) or self.of(orelse)
             case ast.Attribute(value=value, attr=attr):
                 if _is_request(value):
-                    return Sent(_ROOTS[attr]) if attr in _ROOTS else None
+                    return Sent(_ROOTS[attr], (), "object" if attr == "json" and self._specified else "any") if attr in _ROOTS else None
                 holder = self.of(value)
                 return self.below(holder, attr) if holder is not None and holder.model else None
             case ast.Subscript(value=value, slice=ast.Constant(value=str() | int() as key)):
@@ -108,7 +108,7 @@ class Carried:
     def _call(self, node: ast.Call) -> Sent | None:
         match node:
             case ast.Call(func=ast.Attribute(value=value, attr="get_json" | "json" | "form" as attr)) if _is_request(value):
-                return Sent(Where.FORM if attr == "form" else Where.JSON)
+                return Sent(Where.FORM) if attr == "form" else Sent(Where.JSON, (), "object" if self._specified else "any")
             case ast.Call(func=ast.Attribute(value=value, attr="get" | "pop" | "getlist"), args=[ast.Constant(value=str() as key), *rest]):
                 holder = self.of(value)
                 if holder is None or holder.type not in {"any", "object"}:
@@ -138,7 +138,13 @@ class Carried:
             if exact is not None:
                 return _declared(exact, low=self._validated(str(key)))
             return Sent(holder.place, path, "object", model=True) if parameters else None
-        return Sent(holder.place, path, "any" if holder.place is Where.JSON else "string")
+        known = next((each for each in self.handler.route.parameters if self._specified and each.place is holder.place and each.path == path), None)
+        return _declared(known, low=False) if known is not None else Sent(holder.place, path, "any" if holder.place is Where.JSON else "string")
+
+    @property
+    def _specified(self) -> bool:
+        """Whether a specification checks the body before the handler runs: connexion refuses what its OpenAPI file does not describe."""
+        return self.handler.blueprint.framework == "connexion" and any(each.declared and each.place is Where.JSON for each in self.handler.route.parameters)
 
     def _validated(self, key: str) -> bool:
         """Whether a validator of the body's model looks at the field: what it demands is its own affair."""

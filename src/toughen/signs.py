@@ -67,10 +67,11 @@ def crashes(break_id: str, blueprint: Blueprint, sources: Mapping[str, str]) -> 
 
 def _kinds(carried: Carried) -> Iterator[Sign]:
     """Values of the wrong kind: casts, keys that are missing, arithmetic, methods of text."""
-    place, tested = carried.place, _tested(carried)
+    place, tested, checked = carried.place, _tested(carried), _checked_from(carried)
 
     def sign(node: ast.expr, sent: Sent, text: str, *raised: str) -> Iterator[Sign]:
-        if (sent.place, sent.path) not in tested and not _answered(place.module, node, {*raised, *_BROAD}):
+        by_schema = sent.place is Where.JSON and node.lineno > checked
+        if (sent.place, sent.path) not in tested and not by_schema and not _answered(place.module, node, {*raised, *_BROAD}):
             yield Sign(node.lineno, text, place)
 
     for node in scope_of(place.node):
@@ -82,7 +83,8 @@ def _kinds(carried: Carried) -> Iterator[Sign]:
             case ast.Subscript(value=value, slice=ast.Constant(value=str() as key), ctx=ast.Load()) if (held := carried.of(value)) and held.place is Where.JSON and not held.model:
                 if _loose(held) and not held.path:
                     yield from sign(node, held, "nothing asks whether the JSON body is an object, and `[1]` is none", "TypeError", "KeyError")
-                if not _asked_for(carried, key, node):
+                child = carried.below(held, key)
+                if not _asked_for(carried, key, node) and not (child is not None and child.model and not child.optional):
                     yield from sign(node, Sent(held.place, (*held.path, key)), f"a missing {key} raises KeyError", "KeyError", "LookupError")
             case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _METHODS and (held := carried.of(value)) and _loose(held) and held.path:
                 yield from sign(node, held, f"{held.name}.{attr}() raises where {held.name} is no text", "AttributeError", "TypeError")
@@ -115,6 +117,20 @@ def _tested(carried: Carried) -> set[tuple[Where, tuple[str | int, ...]]]:
         if held is not None:
             found.add((held.place, held.path))
     return found
+
+
+def _checked_from(carried: Carried) -> float:
+    """The line from which a schema has checked the whole body: `jsonschema.validate(data, ...)`, `Schema().load(data)`."""
+    lines = [
+        node.lineno for node in scope_of(carried.place.node)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute) and _last(node.func) in {"validate", "load"}
+        and any((held := carried.of(each)) is not None and held.place is Where.JSON and not held.path for each in node.args)
+    ]
+    return min(lines, default=float("inf"))
+
+
+def _last(node: ast.Name | ast.Attribute) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr
 
 
 def _asked_for(carried: Carried, key: str, use: ast.expr) -> bool:

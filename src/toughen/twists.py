@@ -11,7 +11,7 @@ from toughen.model.blueprint import Place
 from toughen.model.journey import Argument, Call, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from toughen.model.blueprint import Blueprint, Json, Parameter, Route, Table
     from toughen.model.journey import Journey
@@ -35,6 +35,8 @@ PAID = re.compile(r"(^|_)(amount|deposit|withdrawal|qty|seats)(_|$)", re.IGNOREC
 """Numbers that make no sense at 0 either."""
 SIGNED = re.compile(r"adjust|correct|refund|revers|ledger|journal|delta|temperature|offset", re.IGNORECASE)
 """Routes and fields where a sign is meant."""
+UNSEEN = "the rows that it writes cannot be compared: they live in the prototype's own memory"
+"""Why a request that wrote says nothing."""
 POWERFUL = re.compile(r"admin|super|staff|moderator|owner|manager", re.IGNORECASE)
 """Roles that may hand out power."""
 
@@ -148,6 +150,11 @@ def holds(exchange: Exchange, needle: str) -> bool:
 def changed(trace: Trace) -> tuple[RowChange, ...]:
     """Rows that the last call changed."""
     return trace.final_changes
+
+
+def unseen(trace: Trace, hostile: Callable[[Json], bool]) -> bool:
+    """Whether the last call bound a hostile value to a write that hit rows, and no row is seen to change: the database lives in the prototype's own memory."""
+    return not trace.final_changes and any(each.writes and each.rows and not each.error and any(map(hostile, each.parameters)) for each in trace.last.statements)
 
 
 def row_facts(changes: tuple[RowChange, ...]) -> list[str]:

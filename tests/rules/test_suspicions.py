@@ -127,6 +127,15 @@ def test_a_body_whose_kind_is_asked_is_no_crash(seen: Seen) -> None:
     assert not seen("input/crash", "POST /tags", source.replace('    return jsonify({"tag": data["tag"]})', asked))
 
 
+def test_a_body_that_a_schema_checked_is_no_crash(seen: Seen) -> None:
+    """What is read behind `jsonschema.validate` or `Schema().load` is as the schema says; what is read before is not."""
+    source = FLASK + '    pass\n\n@app.post("/tags")\ndef tag():\n    data = request.get_json()\n    CHECK\n    return jsonify({"tag": data["tag"].strip()})\n'
+    for check in ("jsonschema.validate(data, SCHEMA)", "TagSchema().load(data)"):
+        assert not seen("input/crash", "POST /tags", source.replace("CHECK", check))
+        assert seen("input/crash", "POST /tags", source.replace("CHECK", f'first = data["tag"]\n    {check}'))
+    assert seen("input/crash", "POST /tags", source.replace("CHECK", "print(data)"))
+
+
 def test_a_form_field_that_is_missing_is_flask_s_own_400(seen: Seen) -> None:
     """`request.form["x"]` raises BadRequest, which is an answer."""
     source = FLASK + '    pass\n\n@app.post("/tags")\ndef tag():\n    return jsonify({"tag": request.form["tag"]})\n'

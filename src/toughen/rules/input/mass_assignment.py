@@ -11,7 +11,7 @@ from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.sweep import power, same_value, written_rows
-from toughen.twists import POWER, POWERFUL, answer, changed, row_facts, shown, succeeded
+from toughen.twists import POWER, POWERFUL, UNSEEN, answer, changed, row_facts, shown, succeeded, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,7 +74,7 @@ class MassAssignment(Rule):
             return Unclear(f"the honest request sets {table}.{column} to {value} as well")
         bad = tuple(each for each in changed(hostile) if each.table == table and column in each.columns and same_value(each.after.get(column), value))
         if not bad:
-            return Fails()
+            return Unclear(UNSEEN) if unseen(hostile, lambda each: same_value(each, value)) else Fails()
         facts: dict[str, Json] = {"request": shown(hostile.last), "answer": answer(hostile.last), "rows": [*row_facts(bad)]}
         message = f"{experiment.about} in the request is written to {table}.{column}, which an honest client cannot set"
         place = next((each.location for each in reversed(hostile.last.statements) if table.lower() in each.writes), None)

@@ -11,7 +11,19 @@ from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.sweep import honest_types
-from toughen.twists import PAID, answer, changed, counted, negative, row_facts, shown, succeeded, turned_back
+from toughen.twists import (
+    PAID,
+    UNSEEN,
+    answer,
+    changed,
+    counted,
+    negative,
+    row_facts,
+    shown,
+    succeeded,
+    turned_back,
+    unseen,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +82,7 @@ class Nonsense(Rule):
         low = [(each, name) for each in changed(hostile) for name in each.columns if negative(each.after.get(name), _NEGATIVE)]
         stored = [each for each, name in low if not negative(each.before.get(name), _NEGATIVE)]
         if not stored and not turned:
-            return Fails()
+            return Unclear(UNSEEN) if unseen(hostile, lambda value: negative(value, _NEGATIVE)) else Fails()
         field = experiment.fact("field")
         strict = "yes" if turned or PAID.search(field) else ""
         facts: dict[str, Json] = {"request": shown(hostile.last), "answer": answer(hostile.last), "honest": shown(control.last)}
