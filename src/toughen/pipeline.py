@@ -15,7 +15,7 @@ from toughen.events import Stage, Step, silent
 from toughen.lab import environment
 from toughen.lab.boot import Lab, open_lab
 from toughen.lab.crew import Crew, spare
-from toughen.lab.target import LabTarget
+from toughen.lab.target import LabTarget, Memory
 from toughen.lab.twin import logged_in
 from toughen.lab.variables import dummies
 from toughen.model.finding import Finding, Inconclusive, Outcome, Status
@@ -71,7 +71,7 @@ class Run:
         with self._booted(sources, blueprint) as (lab, blueprint):
             lab.redo(stored.prepared)
             lab.world.load(snapshot)
-            target = LabTarget(lab, blueprint, logged_in(lab, stored.identities), snapshot.digest)
+            target = LabTarget(lab, blueprint, logged_in(lab, stored.identities), snapshot.digest, memory=Memory(together=stored.together))
             self.tell(Stage("prove", f"replaying {stored.finding}"))
             outcome = rule.confirm(target, stored.proof.route, stored.proof.experiment)
         return finding_of(rule, stored.proof.route, stored.proof), outcome

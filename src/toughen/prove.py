@@ -80,7 +80,7 @@ class Proving:
                     finding = finding_of(rule, route.id, replace(proof, toughen=__version__), route)
                     seconds = time.monotonic() - self.began
                     self.first_proof = self.first_proof or seconds
-                    store.save(self.root, finding.id, entry, proof, target.identities, snapshot, target.lab.steps)
+                    store.save(self.root, finding.id, entry, proof, target.identities, snapshot, target.lab.steps, together=target.memory.together)
                     self._findings.append((number, finding))
                     self.settled.add((rule.id, route.id))
                     self.tell(Found(finding, seconds))

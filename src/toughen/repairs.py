@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -116,8 +117,8 @@ def _parameter(edge: Boundary, entry: dict[str, Any]) -> list[str]:
         refused.append(edge.cast(name))
     if "huge" in kinds:
         refused.append(edge.segment(name) if entry["place"] == "path" else edge.limit(name, edge.whole()))
-    if "negative" in kinds:
-        refused.append(edge.limit(name, Bounds(ge=0)))
+    if kinds & {"negative", "zero"}:
+        refused.append(edge.limit(name, Bounds(gt=0) if "zero" in kinds else Bounds(ge=0)))
     if kinds & {"long", "nul"}:
         refused.append(edge.limit(name, _bounds(edge, {**entry, "type": "string"}, typed=False)))
     return refused or [f"no bound of {name} refuses {', '.join(sorted(kinds))}"]
@@ -134,8 +135,8 @@ def _body(edge: Boundary, entries: list[dict[str, Any]], *, modelled: bool) -> l
     for each in entries:
         if len(each["path"]) == 1 and set(each["kinds"]) & {"string", "number", "true", "null", "list", "object", "missing"}:
             edge.cast(each["field"])
-        if len(each["path"]) == 1 and {"huge", "nan"} & set(each["kinds"]) and edge.read(each["field"], casts=True) is not None:
-            edge.limit(each["field"], edge.whole())
+        if len(each["path"]) == 1 and {"huge", "nan", "zero"} & set(each["kinds"]) and edge.read(each["field"], casts=True) is not None:
+            edge.limit(each["field"], replace(edge.whole(), ge=None, gt=0) if "zero" in each["kinds"] else edge.whole())
     reasons = [edge.check(fields)]
     if edge.flask and any(each["field"] == "body" and "text" in each["kinds"] for each in entries):
         edge.reraise()
@@ -154,8 +155,8 @@ def _bounds(edge: Boundary, entry: dict[str, Any], *, typed: bool) -> Bounds:
     if entry["type"] not in {"integer", "number"}:
         return Bounds()
     whole = edge.whole() if "huge" in kinds else Bounds()
-    low = 0 if "negative" in kinds else whole.ge
-    return Bounds(ge=low, le=whole.le, allow_inf_nan=False if typed and entry["type"] == "number" and kinds & {"nan", "huge"} else None)
+    low = None if "zero" in kinds else 0 if "negative" in kinds else whole.ge
+    return Bounds(ge=low, gt=0 if "zero" in kinds else None, le=whole.le, allow_inf_nan=False if typed and entry["type"] == "number" and kinds & {"nan", "huge"} else None)
 
 
 def number(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:

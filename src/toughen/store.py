@@ -37,6 +37,8 @@ class StoredProof:
     identities: tuple[Identity, ...]
     prepared: tuple[str, ...] = ()
     """Steps that prepared the memory of the server process."""
+    together: bool = False
+    """Whether honest requests build on the memory of their process."""
 
 
 @cache
@@ -52,7 +54,7 @@ def slug(finding_id: str) -> str:
 
 
 def save(
-    root: Path, finding_id: str, app: str, proof: Proof, identities: tuple[Identity, ...], snapshot: Snapshot, prepared: tuple[str, ...] = ()
+    root: Path, finding_id: str, app: str, proof: Proof, identities: tuple[Identity, ...], snapshot: Snapshot, prepared: tuple[str, ...] = (), *, together: bool = False
 ) -> str:
     """Write a proof and its snapshot; the proof's path relative to root."""
     folder = root / FOLDER
@@ -65,7 +67,7 @@ def save(
         images = {name: base64.b64encode(image).decode() for name, image in snapshot.images.items()}
         write(place, json.dumps({"schema": SCHEMA, "images": images}).encode())
     file = folder / "proofs" / f"{slug(finding_id)}.json"
-    write(file, _stored().dump_json(StoredProof(SCHEMA, finding_id, app, proof, identities, prepared), indent=1))
+    write(file, _stored().dump_json(StoredProof(SCHEMA, finding_id, app, proof, identities, prepared, together), indent=1))
     return file.relative_to(root).as_posix()
 
 

@@ -41,7 +41,7 @@ class Wrong:
     place: Place
     path: tuple[str | int, ...]
     kind: str
-    """string, number, true, null, list, object, missing, huge, negative, nan, long, nul, empty, text, body or again."""
+    """string, number, true, null, list, object, missing, huge, negative, zero, nan, long, nul, empty, text, body or again."""
     about: str
     call: Call
     before: tuple[Call, ...] = ()
@@ -254,6 +254,7 @@ def _plain(value: Json) -> Iterator[tuple[str, str, Json]]:
         yield "text", "abc", "abc"
         yield "huge", "10**30", str(_HUGE)
         yield "negative", "-1", "-1"
+        yield "zero", "0", "0"
     elif isinstance(value, str):
         yield "long", f"{_LONG:,} characters", "x" * _LONG
         yield "nul", "a text with a zero byte", "a\x00b"
@@ -266,6 +267,7 @@ def _json(value: Json) -> Iterator[tuple[str, str, Json]]:
         yield "string", "a string", "abc"
         yield "huge", "10**30", _HUGE
         yield "negative", "-1", -1
+        yield "zero", "0", 0
     else:
         yield "number", "a number", 7
         yield "true", "true", True

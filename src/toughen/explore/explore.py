@@ -270,6 +270,7 @@ class Explorer:
         found = {state.route.id: verified.get(state.route.id) or self._reason(session, state) for state in states.values()}
         journeys = {route: each for route, each in found.items() if isinstance(each, Journey)}
         target.learned.update(journeys)
+        target.memory.together = any(each.together for each in journeys.values())
         unreached = tuple(each for each in found.values() if isinstance(each, Unreached))
         return Explored(target, tuple(journeys.values()), unreached, tuple(self.notes), session.requests + target.trials)
 

@@ -46,7 +46,8 @@ def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | 
                 calls = tuple(call.by(None) for call in calls)
         assert again.last.status is not None
         sources = tuple((".".join(map(str, path)), candidate.source) for (_, path), candidate in variant.plan.values)
-        return Journey(state.route.id, calls, again.last.status, grants, state.shallow, anonymous, sources)
+        together = len(calls) > 1 and not _as_before(target.anew(Trial(calls, grants, isolated=True)), entry)
+        return Journey(state.route.id, calls, again.last.status, grants, state.shallow, anonymous, sources, together)
     reason = explain(last.last) if last is not None else "nothing to replay"
     return Unreached(state.route.id, f"reached once, but not again from the snapshot: {reason}", last.last.status if last else None)
 

@@ -91,6 +91,16 @@ class Child:
             raise LookupError(str(frame.get("failed")))
         return frame["returned"]
 
+    def tables(self, timeout: float = REQUEST_SECONDS) -> dict[str, list[dict[str, Any]]]:
+        """Rows of the databases in its memory, by table; nothing where there are none or it does not answer."""
+        try:
+            self.connection.send({"do": "rows"})
+            found = self.connection.receive(timeout).get("tables")
+        except (TimeoutError, AgentLostError):
+            self.kill()
+            return {}
+        return {str(name): [row for row in rows if isinstance(row, dict)] for name, rows in found.items() if isinstance(rows, list)} if isinstance(found, dict) else {}
+
     def kill(self) -> None:
         """End the process at once."""
         if self.open:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from toughen.model.blueprint import Json
+    from toughen.model.blueprint import Blueprint, Json
     from toughen.model.journey import Grant
 
 _MAGIC = b"SQLite format 3\x00"
@@ -254,6 +254,20 @@ class World:
                 if any(each.lower() == table.lower() for each, _ in self._tables_of(live)):
                     return live.execute(statement, values).rowcount > 0
         return False
+
+
+def keyed(tables: dict[str, list[Row]], blueprint: Blueprint) -> dict[str, Table]:
+    """Rows that came without their keys, by the primary key that the Blueprint knows, else by their first column, else by their place."""
+    found: dict[str, Table] = {}
+    for name, rows in tables.items():
+        known = blueprint.table(name)
+        keys = [each.name for each in known.columns if each.primary_key] if known else []
+        held: Table = {}
+        for place, row in enumerate(rows):
+            key = "|".join(str(row.get(each)) for each in keys or list(row)[:1])
+            held[key if key not in held else f"{key}#{place}"] = row
+        found[name] = held
+    return found
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:

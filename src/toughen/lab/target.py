@@ -13,6 +13,7 @@ from toughen.lab import schedule
 from toughen.lab.boot import Record
 from toughen.lab.credentials import FORGED, Jar, Wallet
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
+from toughen.lab.snapshot import keyed
 from toughen.model.trace import Exchange, Trace
 from toughen.model.trial import Trial
 from toughen.oracle import succeeded
@@ -41,6 +42,8 @@ class Memory:
     habits: frozenset[str] | None = None
     owners: dict[str, str | None] = field(default_factory=dict)
     refuses: dict[str, bool] = field(default_factory=dict)
+    together: bool = False
+    """True where some honest requests build on what earlier ones left in the memory of their process."""
 
 
 @dataclass(slots=True)
@@ -205,22 +208,27 @@ class LabTarget:
         resolver = Resolver(self.lab.world.rows)
         jar = Jar()
         exchanges: list[Exchange] = []
+        # A prototype that keeps its state in memory is one process wherever it runs.
+        isolated = trial.isolated and not self.memory.together and bool(self.lab.world.databases)
         before_last = base
         child: Child | None = None
         try:
             for index, call in enumerate(trial.calls):
-                if child is None or trial.isolated or not child.open:
+                if child is None or isolated or not child.open:
                     if child is not None:
                         child.close()
                     child = self.lab.child()
+                    if not index and (inside := self._inside(child)):
+                        base = before_last = {**base, **inside}
                 if index and trial.apart:
                     time.sleep(trial.apart)
                 if index:
                     self._granted(trial, index)
                 last = index == len(trial.calls) - 1 and trial.schedule is None
                 if last and index:
-                    before_last = self.lab.world.tables()
+                    before_last = {**self.lab.world.tables(), **self._inside(child)}
                 exchanges.append(self._send(child, call, resolver, exchanges, jar))
+            inside = self._inside(child) if child is not None else {}
         finally:
             if child is not None:
                 child.close()
@@ -230,10 +238,14 @@ class LabTarget:
                 self._granted(trial, len(trial.calls))
             before_last = self.lab.world.tables()
             log = self._race(trial, resolver, exchanges, jar)
-        after = self.lab.world.tables()
+        after = {**self.lab.world.tables(), **inside}
         changes = self.lab.world.changes(base, after)
         final = changes if before_last is base else self.lab.world.changes(before_last, after)
         return Trace(tuple(exchanges), changes, final, dict(resolver.markers), log)
+
+    def _inside(self, child: Child) -> dict[str, Table]:
+        """Rows of databases in the memory of a process; asked for where no database lies in a file."""
+        return keyed(child.tables(), self.blueprint) if child.open and self.lab.opened and not self.lab.world.databases else {}
 
     def _race(self, trial: Trial, resolver: Resolver, exchanges: list[Exchange], jar: Jar) -> tuple[str, ...]:
         assert trial.schedule is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from toughen.lab.boot import open_lab
 from toughen.lab.credentials import Wallet
-from toughen.lab.target import LabTarget
+from toughen.lab.target import LabTarget, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ def mended(tree: Path, first: LabTarget, snapshot: Snapshot) -> Iterator[LabTarg
         lab.redo(first.lab.steps)
         lab.world.load(snapshot)
         wallet = logged_in(lab, first.identities)
-        yield LabTarget(lab, first.blueprint, wallet, first.snapshot, dict(first.learned))
+        yield LabTarget(lab, first.blueprint, wallet, first.snapshot, dict(first.learned), memory=Memory(together=first.memory.together))
 
 
 def logged_in(lab: Lab, identities: Iterable[Identity]) -> Wallet:

@@ -119,6 +119,8 @@ class Journey:
     """The same calls succeed without any credential."""
     sources: tuple[tuple[str, str], ...] = ()
     """(argument, where its value came from), for the report."""
+    together: bool = False
+    """Its calls need the memory of one process: what they build on is not, or not only, in the database."""
 
     @property
     def call(self) -> Call:
