@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all lint docs requirements clean
+.PHONY: help demo test test-all bench lint docs requirements clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -19,7 +19,7 @@ demo: $(READY) ## Check a prototype, mend it, check it again
 	@bash tools/demo.sh $(BIN)/toughen
 
 lint: $(READY) ## ruff, mypy, import-linter
-	$(BIN)/ruff check src tests tools
+	$(BIN)/ruff check src tests tools bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -29,6 +29,9 @@ test: lint ## Lint, then every test but the long ones
 test-all: lint ## Lint, then every test, with branch coverage
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report
+
+bench: $(READY) ## Measure what toughen costs, as ratios within one run, against the bounds that it promises
+	$(BIN)/python -m bench
 
 docs: $(READY) ## Make docs/rules from the rules' own words
 	$(BIN)/python tools/rule_pages.py docs/rules

@@ -157,15 +157,7 @@ def _same(one: object, other: object) -> bool:
 
 def _values(session: Session, state: RouteState, plan: Plan, branch: Guarding) -> Iterator[Plan]:
     """Parameters compared with literals: all of them at once, then each, and numbers on either side of it."""
-    together: dict[Key, Candidate] = {}
-    for left, operator, right in _comparisons(branch):
-        if isinstance(operator, ast.Eq | ast.NotEq):
-            for side, other in ((left, right), (right, left)):
-                for key in _keys_named(state, plan, _tail(side))[:1]:
-                    for value in values_of(session, other, 1):
-                        together.setdefault(key, Candidate(value, "branch"))
-    if len(together) > 1 and not any(grants_power(str(key[1][-1])) for key in together):
-        yield plan.put(together, "branch")
+    yield from _equal(session, state, plan, branch)
     for left, operator, right in _comparisons(branch):
         for side, other in ((left, right), (right, left)):
             keys = _keys_named(state, plan, _tail(side))
@@ -179,6 +171,24 @@ def _values(session: Session, state: RouteState, plan: Plan, branch: Guarding) -
                     tries = ["x" * (value + 1), "x" * max(1, value)]
                 for each in tries:
                     yield plan.put(dict.fromkeys(keys, Candidate(each, "branch")), "branch")
+    yield from _patterns(session, state, plan, branch)
+
+
+def _equal(session: Session, state: RouteState, plan: Plan, branch: Guarding) -> Iterator[Plan]:
+    """Several parameters that are compared for equality, each with what it is compared with, all at once."""
+    together: dict[Key, Candidate] = {}
+    for left, operator, right in _comparisons(branch):
+        if isinstance(operator, ast.Eq | ast.NotEq):
+            for side, other in ((left, right), (right, left)):
+                for key in _keys_named(state, plan, _tail(side))[:1]:
+                    for value in values_of(session, other, 1):
+                        together.setdefault(key, Candidate(value, "branch"))
+    if len(together) > 1 and not any(grants_power(str(key[1][-1])) for key in together):
+        yield plan.put(together, "branch")
+
+
+def _patterns(session: Session, state: RouteState, plan: Plan, branch: Guarding) -> Iterator[Plan]:
+    """Parameters that a regular expression looks at: a text that it takes."""
     for node in ast.walk(branch.test):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"match", "fullmatch", "search"}:
             pattern = next((each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)), None)

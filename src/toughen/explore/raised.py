@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Json
     from toughen.model.trace import Exchange
 
-_DAY = datetime.datetime(2031, 2, 3, 10, 30)  # noqa: DTZ001 - formats without a zone are what prototypes parse
+_DAY = dt.datetime(2031, 2, 3, 10, 30)  # noqa: DTZ001 - formats without a zone are what prototypes parse
 _MOST = 4
 _WORDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
 _OF_TEXT = r"strip|lower|upper|split|startswith|endswith|encode|replace|title|isdigit|format"

@@ -8,6 +8,8 @@ from urllib.parse import unquote_to_bytes
 
 CLIENT = ("127.0.0.1", 50412)
 SERVER = ("127.0.0.1", 8000)
+_REMEMBERED = 500
+_HEADERS: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
 
 class Request:
@@ -22,12 +24,11 @@ class Request:
         raw_path, _, query = target.partition(b"?")
         self.raw_path = raw_path.partition(b"#")[0] or b"/"
         self.query = query.partition(b"#")[0]
-        self.path = unquote_to_bytes(self.raw_path)
+        self.path = unquote_to_bytes(self.raw_path) if b"%" in self.raw_path else self.raw_path
         encoded = message.get("body_b64")
         self.body = base64.b64decode(encoded) if encoded else b""
         self.headers: list[tuple[bytes, bytes]] = [
-            (str(name).lower().encode("latin-1", "replace"), str(value).encode("utf-8", "surrogateescape"))
-            for name, value in message.get("headers") or ()
+            _HEADERS.get((name, value)) or _header(name, value) for name, value in message.get("headers") or ()
         ]
         names = {name for name, _ in self.headers}
         if b"host" not in names:
@@ -35,6 +36,15 @@ class Request:
         framed = b"content-length" in names or b"transfer-encoding" in names
         if not framed and (self.body or self.method in ("POST", "PUT", "PATCH")):
             self.headers.append((b"content-length", str(len(self.body)).encode()))
+
+
+def _header(name: object, value: object) -> tuple[bytes, bytes]:
+    """Encode a header; the same ones come with every request."""
+    name, value = str(name), str(value)
+    encoded = name.lower().encode("latin-1", "replace"), value.encode("utf-8", "surrogateescape")
+    if len(_HEADERS) < _REMEMBERED:
+        _HEADERS[name, value] = encoded
+    return encoded
 
 
 class Answer:

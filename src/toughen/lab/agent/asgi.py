@@ -34,6 +34,19 @@ class AsgiCaller:
         asyncio.set_event_loop(self._loop)
         self._state: dict[str, Any] = {}
         self._messages: asyncio.Queue[Event]
+        self._born = 0
+        """Tasks that the loop was asked for."""
+        self._others: set[Any] = set()
+        """Tasks that were there before the request and go on beside it."""
+        self._counted = -1
+        create = self._loop.create_task
+
+        def create_task(*args: Any, **keywords: Any) -> Any:
+            self._born += 1
+            return create(*args, **keywords)
+
+        self._create = create
+        self._loop.create_task = create_task  # type: ignore[method-assign]
         self._lifespan: asyncio.Task[None] | None = None
 
     def live(self, life: Coroutine[Any, Any, None]) -> None:
@@ -79,6 +92,7 @@ class AsgiCaller:
         done: asyncio.Future[None] = self._loop.create_future()
         waiting = iter(requests)
         context = contextvars.copy_context()
+        RECORDER.tasks = self._tasks
 
         def following() -> None:
             message = next(waiting, None)
@@ -88,12 +102,14 @@ class AsgiCaller:
             call = _Call(self._app, Request(message), Answer(self._limit), self._loop)
             # A task for each, each started by the one before: context variables of one request must not
             # reach the next, and a loop that waits for tasks one by one would turn twice as often.
-            self._current = context.run(self._loop.create_task, one(call, call.scope(self._state)))
+            self._current = context.run(self._create, one(call, call.scope(self._state)))
 
         async def one(call: _Call, scope: dict[str, Any]) -> None:
             try:
-                others = asyncio.all_tasks() - {asyncio.current_task()}
-                RECORDER.tasks = lambda: [task for task in asyncio.all_tasks(self._loop) if task not in others]
+                if self._counted != self._born:
+                    # Listing tasks is dear, and only what was born meanwhile can have stayed.
+                    self._others = asyncio.all_tasks() - {asyncio.current_task()}
+                    self._counted = self._born
                 begin()
                 end(call.answer, await call.run(scope))
                 following()
@@ -102,6 +118,10 @@ class AsgiCaller:
 
         following()
         await done
+
+    def _tasks(self) -> list[Any]:
+        """Tasks of the running request."""
+        return [task for task in asyncio.all_tasks(self._loop) if task not in self._others]
 
     async def stop(self) -> None:
         """Run the lifespan's shut-down."""
@@ -170,8 +190,7 @@ class _Call:
             answer = self.answer
             answer.status = int(event["status"])
             answer.headers = [
-                (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
-                for name, value in event.get("headers") or ()
+                (str(name, "latin-1"), str(value, "latin-1")) for name, value in event.get("headers") or ()
             ]
         elif kind == "http.response.body":
             if self.answer.status is None:

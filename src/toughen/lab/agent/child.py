@@ -38,7 +38,7 @@ class Child:
         limit = int(config.get("body_limit") or 1 << 20)
         self._caller: AsgiCaller | WsgiCaller = (AsgiCaller if app.asgi else WsgiCaller)(app.target, limit)
         self._modules = len(sys.modules)
-        self._known = set(sys.modules)
+        self._came: set[str] = set()
         self._record: Message = {}
         self._started = 0.0
         canaries.install()
@@ -120,8 +120,9 @@ class Child:
 
     def _imported(self) -> list[str]:
         """Modules of others that came in since the last time; the server can import them before it forks again."""
-        names = [name for name in list(sys.modules) if name not in self._known]
-        self._known.update(names)
+        known, came = self._late.known, self._came
+        names = [name for name in list(sys.modules) if name not in known and name not in came]
+        came.update(names)
         self._modules = len(sys.modules)
         told = []
         for name in names:

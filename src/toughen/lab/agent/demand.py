@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import frames
@@ -23,6 +24,9 @@ _FRAMEWORKS = frozenset(
 )
 _OWN = __name__.rpartition(".")[0]
 _DEEP = 12
+_REMEMBERED = 2000
+_FOREIGN: dict[str, bool] = {}
+"""Modules that ask for the framework, by name."""
 _SUBCLASSES: dict[type, type] = {}
 _RECORDING: set[type] = set()
 
@@ -30,7 +34,12 @@ _RECORDING: set[type] = set()
 def _foreign_ask(depth: int) -> bool:
     """Tell whether the framework itself asks, not the project or a library that guards it."""
     name = _get_frame(depth).f_globals.get("__name__") or ""
-    return name.partition(".")[0] in _FRAMEWORKS or name.startswith(_OWN)
+    foreign = _FOREIGN.get(name)
+    if foreign is None:
+        foreign = name.partition(".")[0] in _FRAMEWORKS or name.startswith(_OWN)
+        if len(_FOREIGN) < _REMEMBERED:
+            _FOREIGN[name] = foreign
+    return foreign
 
 
 def note(place: str, key: Key, how: str, present: bool, default: object = None, kind: object = None) -> None:
@@ -151,8 +160,10 @@ def _recording(kind: Any) -> type:
     """Return a subclass of a framework's multi-dictionary or headers class that notes what it is asked for."""
 
     def ask(self: Any, key: object, how: str, default: object = None, asked: object = None) -> None:
+        if not RECORDER.demand or _foreign_ask(3):
+            return
         place = self.__dict__.get("_asked_place")
-        if place is None or not RECORDER.demand or not isinstance(key, str) or _foreign_ask(3):
+        if place is None or not isinstance(key, str):
             return
         try:
             present = bool(kind.__contains__(self, key))
@@ -176,7 +187,14 @@ def _recording(kind: Any) -> type:
         return kind.__getitem__(self, key, *more, **keywords)
 
     def get(self: Any, key: Any, default: Any = None, *args: Any, **keywords: Any) -> Any:
-        ask(self, key, "get", default, args[0] if args else keywords.get("type"))
+        if RECORDER.demand:
+            ask(self, key, "get", default, args[0] if args else keywords.get("type"))
+        if plain:
+            # What Mapping.get does, without asking anew by self[key].
+            try:
+                return kind.__getitem__(self, key)
+            except KeyError:
+                return default
         return kind.get(self, key, default, *args, **keywords)
 
     def __contains__(self: Any, key: Any) -> bool:
@@ -186,6 +204,8 @@ def _recording(kind: Any) -> type:
     def getlist(self: Any, key: Any, *args: Any, **keywords: Any) -> Any:
         ask(self, key, "get", None, list)
         return kind.getlist(self, key, *args, **keywords)
+
+    plain = kind.get is Mapping.get
 
     def walker(name: str) -> Callable[..., Any]:
         original = getattr(kind, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,9 +20,16 @@ class Late:
 
     def __init__(self) -> None:
         """Open the pipe; reading and writing never wait."""
+        self.known: frozenset[str] = frozenset()
+        """Modules that were there before the fork. A child that listed them itself would copy every page with a name."""
         self._out, self._in = os.pipe()
         os.set_blocking(self._out, False)
         os.set_blocking(self._in, False)
+
+    def look(self) -> None:
+        """Know the modules that are there now."""
+        if len(self.known) != len(sys.modules):
+            self.known = frozenset(sys.modules)
 
     def tell(self, names: Iterable[str]) -> None:
         """Tell the server; names that find no room are lost, which costs time only."""

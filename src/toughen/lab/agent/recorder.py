@@ -20,6 +20,7 @@ DEMANDS = 2000
 TEXT = 20000
 PARAMETER = 2000
 
+_NOBODY: frozenset[str] = frozenset()
 _SIMPLE: frozenset[type] = frozenset((int, bool, type(None)))
 
 
@@ -60,7 +61,7 @@ class Recorder:
         self.demand = False
         self.lines = False
         self.markers: tuple[str, ...] = ()
-        self.refused: frozenset[str] = frozenset()
+        self.refused = _NOBODY
         self.gate: Gate | None = None
         self.databases: dict[tuple[str, str], None] = {}
         """(driver, path) of every database that was opened, in order."""
@@ -84,8 +85,9 @@ class Recorder:
     def begin(self, record: dict[str, Any]) -> None:
         """Start to record a request as the RECORD says."""
         self._clear()
-        self.markers = tuple(each for each in record.get("markers") or () if each)
-        self.refused = frozenset(str(each).lower() for each in record.get("refuse") or ())
+        markers, refused = record.get("markers"), record.get("refuse")
+        self.markers = tuple(each for each in markers if each) if markers else ()
+        self.refused = frozenset(str(each).lower() for each in refused) if refused else _NOBODY
         self.demand = bool(record.get("demand"))
         self.lines = bool(record.get("lines"))
         self.sql = int(record.get("sql") or 0)
@@ -101,7 +103,7 @@ class Recorder:
         self.demand = False
         self.lines = False
         self.markers = ()
-        self.refused = frozenset()
+        self.refused = _NOBODY
         found: dict[str, Any] = {
             "statements": self.statements,
             "demands": list(self.demands.values()),

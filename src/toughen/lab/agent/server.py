@@ -99,6 +99,7 @@ class Server:
         if self._config.get("mode") == "whole":
             self._live(order)
         self._late.bring_in()
+        self._late.look()
         for stream in (sys.stdout, sys.stderr):
             _flush(stream)
         # The kernel reaps children that nobody waits for.
@@ -130,6 +131,7 @@ class Server:
             if self._app is None:
                 message = "no entry was loaded"
                 raise RuntimeError(message)
+            self._late.look()
             wire = Wire(self._config["socket"]) if first is None else self._wire
             Child(self._app, self._config, order, wire, self._late).run(first)
         except OSError:

@@ -41,7 +41,7 @@ _connections: weakref.WeakSet[Any] = weakref.WeakSet()
 _classes: dict[tuple[type, type], type] = {}
 _names: dict[str, list[str]] = {}
 _seen: set[Any] = set()
-"""Absolute names of databases that are noted already."""
+"""Names of databases that are noted already, and the directories that they were opened from."""
 
 
 def _bound(text: str, parameters: Any) -> tuple[list[Any], list[str] | None]:
@@ -61,7 +61,9 @@ def _bound(text: str, parameters: Any) -> tuple[list[Any], list[str] | None]:
         return [], None
 
 
-def _run(text: Any, bound: list[Any], names: list[str] | None, call: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
+def _run(
+    text: Any, bound: list[Any], names: list[str] | None, call: Callable[..., Any], *arguments: Any
+) -> tuple[Any, dict[str, Any]]:
     """Record one statement, pass the gate, run it; where it is locked out, let the lab decide."""
     index, note = RECORDER.statement(text if isinstance(text, str) else str(text), bound)
     if names is not None:
@@ -71,7 +73,7 @@ def _run(text: Any, bound: list[Any], names: list[str] | None, call: Callable[[]
         gate.wait(index, note)
     while True:
         try:
-            return call(), note
+            return call(*arguments), note
         except sqlite3.OperationalError as error:
             if gate is not None and "is locked" in str(error) and gate.blocked(index, str(error)):
                 continue
@@ -90,9 +92,10 @@ class TracedCursor(_Cursor):
     def execute(self, sql: Any, *parameters: Any) -> Any:
         if not RECORDER.sql:
             self._toughen = None
-            return _execute(self, _obeyed(sql), *parameters)
+            return _execute(self, sql if RECORDER.gate is None else _obeyed(sql), *parameters)
         bound, names = _bound(sql, parameters[0]) if parameters else ([], None)
-        result, note = _run(sql, bound, names, lambda: _execute(self, _obeyed(sql), *parameters))
+        obeyed = sql if RECORDER.gate is None else _obeyed(sql)
+        result, note = _run(sql, bound, names, _execute, self, obeyed, *parameters)
         self._settle(note)
         return result
 
@@ -102,7 +105,7 @@ class TracedCursor(_Cursor):
             return _executemany(self, sql, seq_of_parameters)
         rows = list(seq_of_parameters)
         bound = [_bound(sql, row)[0] for row in rows[:MANY]]
-        result, note = _run(sql, bound, None, lambda: _executemany(self, sql, rows))
+        result, note = _run(sql, bound, None, _executemany, self, sql, rows)
         note["many"] = len(rows)
         self._settle(note)
         return result
@@ -114,7 +117,7 @@ class TracedCursor(_Cursor):
         if connection.in_transaction and getattr(connection, "autocommit", -1) == -1:
             # What the C code does first, made visible.
             connection.commit()
-        result, _ = _run(sql_script, [], None, lambda: _executescript(self, sql_script))
+        result, _ = _run(sql_script, [], None, _executescript, self, sql_script)
         self._toughen = None
         return result
 
@@ -184,13 +187,13 @@ class TracedConnection(_Connection):
 
     def commit(self) -> None:
         if RECORDER.sql and self.in_transaction:
-            _run("COMMIT", [], None, lambda: _Connection.commit(self))
+            _run("COMMIT", [], None, _Connection.commit, self)
         else:
             _Connection.commit(self)
 
     def rollback(self) -> None:
         if RECORDER.sql and self.in_transaction:
-            _run("ROLLBACK", [], None, lambda: _Connection.rollback(self))
+            _run("ROLLBACK", [], None, _Connection.rollback, self)
         else:
             _Connection.rollback(self)
 
@@ -201,7 +204,7 @@ class TracedConnection(_Connection):
             pending = False
         if pending:
             # An open transaction is lost when its connection closes.
-            _run("ROLLBACK", [], None, lambda: _Connection.close(self))
+            _run("ROLLBACK", [], None, _Connection.close, self)
         else:
             _Connection.close(self)
 
@@ -246,7 +249,7 @@ def _row(row: Any, description: Any) -> dict[str, Any] | None:
 
 def _obeyed(sql: Any) -> Any:
     """Return the statement that really runs: in a gated child nobody waits for a lock but the lab."""
-    if RECORDER.gate is not None and isinstance(sql, str):
+    if isinstance(sql, str):
         asked = _BUSY_TIMEOUT.match(sql)
         if asked:
             return "SELECT " + asked.group(1) + " AS timeout"
@@ -279,13 +282,15 @@ def connect(database: Any, *args: Any, **keywords: Any) -> Any:
             keywords["timeout"] = 0
     connection = _real_connect(database, *positional, **keywords)
     _connections.add(connection)
-    if database not in _seen:
-        try:
+    try:
+        # A relative name means another file in another directory.
+        known = (database, uri, os.getcwd())
+        if known not in _seen:
             RECORDER.databases.setdefault(("sqlite", _path(database, uri)))
-            if len(_seen) < 1000 and os.path.isabs(database):
-                _seen.add(database)
-        except (TypeError, ValueError):
-            return connection
+            if len(_seen) < 1000:
+                _seen.add(known)
+    except (OSError, TypeError, ValueError):
+        return connection
     return connection
 
 

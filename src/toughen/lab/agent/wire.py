@@ -8,7 +8,7 @@ import struct
 # The C class: the outbound hooks replace methods of socket.socket and must never reach this connection.
 from _socket import AF_UNIX, SOCK_STREAM
 from _socket import socket as raw_socket
-from typing import Any
+from typing import Any, Callable
 
 Message = dict[str, Any]
 
@@ -16,7 +16,27 @@ LIMIT = 256 * 1024 * 1024
 """Longest frame, in bytes; a longer one means that the stream is out of step."""
 
 # What is sent was made here, as a tree: no need to look for circles.
-_encode = json.JSONEncoder(separators=(",", ":"), default=str, check_circular=False).encode
+_slow = json.JSONEncoder(separators=(",", ":"), default=str, check_circular=False).encode
+
+
+def _fast() -> Callable[[Message], str]:
+    """Return an encoder that is made once: JSONEncoder makes its C part anew for every message."""
+    try:
+        made = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            None, str, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True  # type: ignore[attr-defined]
+        )
+        if "".join(made({"a": [1, None, "\u00e9"]}, 0)) != _slow({"a": [1, None, "\u00e9"]}):
+            return _slow
+    except Exception:
+        return _slow
+
+    def encode(message: Message) -> str:
+        return "".join(made(message, 0))
+
+    return encode
+
+
+_encode = _fast()
 
 
 class Wire:

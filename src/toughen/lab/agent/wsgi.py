@@ -70,36 +70,49 @@ class WsgiCaller:
         return None
 
 
+_SAME: dict[str, Any] = {
+    "SCRIPT_NAME": "",
+    "SERVER_NAME": SERVER[0],
+    "SERVER_PORT": str(SERVER[1]),
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": CLIENT[0],
+    "REMOTE_PORT": str(CLIENT[1]),
+    "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "http",
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+    "wsgi.input_terminated": True,
+}
+"""What every request has in common."""
+_REMEMBERED = 500
+_KEYS: dict[bytes, str] = {}
+"""Keys of headers by their names."""
+
+
 def _environ(request: Request) -> dict[str, Any]:
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": request.path.decode("latin-1"),
-        "QUERY_STRING": request.query.decode("latin-1"),
-        "REQUEST_URI": request.raw_path.decode("latin-1")
-        + ("?" + request.query.decode("latin-1") if request.query else ""),
-        "RAW_URI": request.raw_path.decode("latin-1")
-        + ("?" + request.query.decode("latin-1") if request.query else ""),
-        "SERVER_NAME": SERVER[0],
-        "SERVER_PORT": str(SERVER[1]),
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": CLIENT[0],
-        "REMOTE_PORT": str(CLIENT[1]),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(request.body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        "wsgi.input_terminated": True,
-    }
-    for raw_name, raw_value in request.headers:
-        name = raw_name.decode("latin-1").upper().replace("-", "_")
+    query = request.query.decode("latin-1")
+    uri = request.raw_path.decode("latin-1")
+    uri = uri + "?" + query if query else uri
+    environ = _SAME.copy()
+    environ["REQUEST_METHOD"] = request.method
+    environ["PATH_INFO"] = request.path.decode("latin-1")
+    environ["QUERY_STRING"] = query
+    environ["REQUEST_URI"] = environ["RAW_URI"] = uri
+    environ["wsgi.input"] = io.BytesIO(request.body)
+    environ["wsgi.errors"] = sys.stderr
+    for name, raw_value in request.headers:
+        key = _KEYS.get(name) or _key(name)
         value = raw_value.decode("latin-1")
-        if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            environ[name] = value
-        else:
-            key = "HTTP_" + name
-            environ[key] = environ[key] + ("; " if name == "COOKIE" else ",") + value if key in environ else value
+        if key in environ and key[:5] == "HTTP_":
+            value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
+        environ[key] = value
     return environ
+
+
+def _key(name: bytes) -> str:
+    key = name.decode("latin-1").upper().replace("-", "_")
+    key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
+    if len(_KEYS) < _REMEMBERED:
+        _KEYS[name] = key
+    return key
