@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toughen.lab.environment import Environment, existing, extend, missing, needs
+from toughen.lab import interpreters
+from toughen.lab.environment import Environment, _unbuilt, existing, extend, missing, needs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,12 +87,59 @@ def test_a_pin_of_the_project_wins(tmp_path: Path) -> None:
         ('Form data requires "python-multipart" to be installed. \nYou can install it with: \n\npip install python-multipart', "python-multipart"),
         ("email-validator is not installed, run `pip install 'pydantic[email]'`", "pydantic[email]"),
         ("cannot import name 'x' from 'y'", None),
+        ("cannot import name 'db' from 'app' (/w/world/app/__init__.py)", None),
+        ("cannot import name 'escape' from 'jinja2' (/e/lib/python3.11/site-packages/jinja2/__init__.py)", "jinja2<"),
+        ("cannot import name 'Mapping' from 'collections' (/usr/lib/python3.11/collections/__init__.py)", "python<"),
+        ("module 'inspect' has no attribute 'getargspec'", "python<"),
+        ("No module named 'imp'", "python<"),
+        ("AttributeError: 'Flask' object has no attribute 'before_first_request'", "Flask<"),
+        ("pydantic.errors.PydanticImportError: `BaseSettings` has been moved to the `pydantic-settings` package.", "pydantic<"),
         ("", None),
     ],
 )
 def test_an_import_error_names_its_package(said: str, package: str | None) -> None:
     """The package is the one that the error says to install, else the module that was not found."""
     assert missing(said) == package
+
+
+def test_requirements_in_two_bytes_a_letter_are_read(tmp_path: Path) -> None:
+    """A requirements file that PowerShell wrote (UTF-16 with a mark) is read like any other."""
+    (tmp_path / "requirements.txt").write_text("passlib==1.7.4\n", encoding="utf-16")
+    assert needs(tmp_path, {}, "flask").constraints == (PASSLIB_HOLD,)
+
+
+@pytest.mark.parametrize(
+    ("failed", "found"),
+    [
+        ("  x Failed to build `markupsafe==0.23`\n  ├─▶ The build backend returned an error", ("markupsafe", "0.23")),
+        ("error: Failed to download and build `cffi==1.9.1`", ("cffi", "1.9.1")),
+        ("  x No solution found when resolving dependencies:", None),
+    ],
+)
+def test_uv_says_what_it_could_not_build(failed: str, found: tuple[str, str] | None) -> None:
+    """The package that could not be compiled is read off uv's words, to be replaced by a release that comes ready-made."""
+    assert _unbuilt(failed) == found
+
+
+def test_a_project_gets_the_python_of_its_day(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who names a version gets it where it is there; a project older than our own Python gets the newest of its day that is there."""
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    for variable in ("ASDF_DATA_DIR", "MISE_DATA_DIR", "PATH"):
+        monkeypatch.setenv(variable, str(tmp_path / "nothing"))
+    bin_folder = tmp_path / "versions" / "3.9.1" / "bin"
+    bin_folder.mkdir(parents=True)
+    (bin_folder / "python").write_text("#!/bin/sh\necho 3.9\n")
+    (bin_folder / "python").chmod(0o700)
+    interpreters.find.cache_clear()
+    try:
+        assert interpreters.choose("3.9", None) == ("3.9", None)
+        assert interpreters.choose(None, "2020-12-01")[0] == "3.9"
+        assert interpreters.choose(None, "2100-01-01") == (interpreters.OWN, None)
+        assert interpreters.choose("3.10" if interpreters.OWN != "3.10" else "3.12", None)[0] == interpreters.OWN
+        assert interpreters.older("3.11") == "3.9"
+        assert interpreters.older("3.9") is None
+    finally:
+        interpreters.find.cache_clear()
 
 
 def test_the_users_own_environment_is_never_installed_into(tmp_path: Path) -> None:
@@ -103,7 +151,7 @@ def test_the_users_own_environment_is_never_installed_into(tmp_path: Path) -> No
 def test_only_a_plain_name_is_installed(tmp_path: Path) -> None:
     """A hostile import error cannot smuggle an option or an address into the installer."""
     built = Environment(tmp_path / "bin/python", "3.11", "built", cached=True)
-    for package in ("--index-url=evil", "https://evil", "a b", "a;b", "../x", ""):
+    for package in ("--index-url=evil", "a<=1; os", "https://evil", "a b", "a;b", "../x", ""):
         assert extend(built, package) is None
 
 

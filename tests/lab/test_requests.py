@@ -7,7 +7,17 @@ import json
 
 import pytest
 
-from toughen.lab.requests import Resolver, UnresolvedError, assemble, build, cookies, flatten, pick, text_of
+from toughen.lab.requests import (
+    Resolver,
+    UnresolvedError,
+    assemble,
+    build,
+    cookies,
+    flatten,
+    hidden_fields,
+    pick,
+    text_of,
+)
 from toughen.model.blueprint import Place
 from toughen.model.identity import Credential
 from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored
@@ -126,3 +136,13 @@ def test_text_and_cookies() -> None:
     """JSON values have one way to stand in a URL; the last Set-Cookie of a name wins."""
     assert [text_of(each) for each in (None, True, 3, 1.5, "x", [1])] == ["", "true", "3", "1.5", "x", "[1]"]
     assert cookies((("Set-Cookie", "a=1"), ("set-cookie", "a=2; HttpOnly"), ("X", "b=3"))) == {"a": "2"}
+
+
+def test_a_field_of_a_page_is_taken_along() -> None:
+    """The token that a page hides in a form or a meta element is found, its entities read; what is typed in is no such thing."""
+    page = """<meta name="csrf-token" content="m1"><form><INPUT value='a&amp;b' type="hidden" name="csrf_token"><input name="shown" value="x" type="text"></form>"""
+    assert hidden_fields(page) == {"csrf-token": "m1", "csrf_token": "a&b"}
+    seen = Exchange("GET", "/", "", Response(200, (("Content-Type", "text/html"),), page))
+    assert pick([seen], 0, ("#field", "csrf_token")) == "a&b"
+    with pytest.raises(UnresolvedError, match="no field other"):
+        pick([seen], 0, ("#field", "other"))

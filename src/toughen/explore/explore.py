@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toughen.errors import AgentLostError
-from toughen.explore.identify import Registrar, tokens
+from toughen.explore.door import tokens
+from toughen.explore.identify import Registrar
 from toughen.explore.literals import records
-from toughen.explore.outcomes import Depth, depth, explain, wants_identity
+from toughen.explore.live import completed
+from toughen.explore.outcomes import Depth, depth, explain, wants_identity, wants_token
 from toughen.explore.prepare import prepare
 from toughen.explore.search import attempt, new_state
 from toughen.explore.session import RouteState, Session
+from toughen.explore.sowing import barren, sow
 from toughen.explore.values import Candidate, carries_credential
 from toughen.explore.verify import verify
 from toughen.lab.credentials import Wallet, renewed
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 _ORDER = {"GET": 0, "HEAD": 0, "POST": 1, "PUT": 2, "PATCH": 2, "DELETE": 3}
 _ROUNDS = 3
+_TELLING = re.compile(r"token|jwt|key|session|secret", re.IGNORECASE)
+_MOST_TOKENS = 16
 
 
 @dataclass(slots=True)
@@ -78,9 +83,11 @@ class Explorer:
         done = prepare(session)
         if done:
             self.notes.append("prepared the database: " + "; ".join(done))
+        self.blueprint = session.blueprint = completed(self.blueprint, self.lab.world)
         prepared = self.lab.world.checkpoint()
         empty = not any(self.lab.world.tables().values())
         self.tell("looking around")
+        session.own_only = True
         self._round(session, states, [None])
         if self._prepared_again(session, states):
             prepared = self.lab.world.checkpoint()
@@ -105,6 +112,17 @@ class Explorer:
         target = LabTarget(self.lab, self.blueprint, session.wallet, snapshot.digest)
         minted = tuple(session.wallet.identities.values())
         self._rounds(session, states)
+        if self._sown(session, states):
+            reached = sum(state.reached is not None for state in states.values())
+            bare, snapshot = snapshot, self.lab.world.take()
+            self._rounds(session, states)
+            if sum(state.reached is not None for state in states.values()) == reached:
+                # The rows helped nobody, and may be in somebody's way.
+                session.reset()
+                self.notes.pop()
+                self.lab.world.load(bare)
+                snapshot = bare
+            target.snapshot = snapshot.digest
         session.reset()
         for identity in minted:
             # Credentials that were renewed on the way have their rows in the session's database, not in the snapshot.
@@ -119,10 +137,26 @@ class Explorer:
         self._sought |= wanted
         done = prepare(session, missing=True)
         self.notes.extend(f"prepared the database: {each}" for each in done)
+        self.blueprint = session.blueprint = completed(self.blueprint, self.lab.world)
         for state in states.values():
             if state.reached is None:
                 state.tried.clear()
         return bool(done)
+
+    def _sown(self, session: Session, states: dict[str, RouteState]) -> bool:
+        """Where routes look for rows that no route makes: some, written into the snapshot; True where that was done."""
+        tables = barren(session, states) if self.lab.world.databases and time.monotonic() < self._deadline else []
+        if not tables:
+            return False
+        session.reset()
+        self.lab.restore()
+        sown = sow(session, tables)
+        if sown:
+            self.notes.append(f"wrote rows of {', '.join(sown)}, which no route that works makes")
+            for state in states.values():
+                if state.reached is None:
+                    state.tried.clear()
+        return bool(sown)
 
     def _back_to(self, session: Session, prepared: dict[str, sqlite3.Connection]) -> None:
         """Forget what looking around did: a snapshot in which the last ticket is sold lets nobody buy one."""
@@ -151,12 +185,14 @@ class Explorer:
     def _rounds(self, session: Session, states: dict[str, RouteState]) -> None:
         for number in range(_ROUNDS):
             progress = 0
+            session.own_only, session.withheld = number == 0, False
             for name in [*self._names(session), None]:
                 progress += self._round(session, states, [name], keep=number > 0)
             progress += self._read_mail(session)
             progress += self._second_realm(session, states)
-            if not progress or time.monotonic() > self._deadline:
+            if not (progress or session.withheld) or time.monotonic() > self._deadline:
                 break
+        session.own_only = False
 
     def _names(self, session: Session) -> list[str]:
         """Identities, the least powerful first; the first of each role, then the second."""
@@ -233,14 +269,20 @@ class Explorer:
         reached = 0
         for state in self._ordered(states):
             refused = state.deepest
-            if refused is None or not wants_identity(refused) or refused.response is None or time.monotonic() > self._deadline:
+            if refused is None or not wants_token(refused) or refused.response is None or time.monotonic() > self._deadline:
                 continue
             headers = re.findall(r"\b(X-[A-Za-z\-]+|[A-Za-z]+-(?:Key|Token))\b", refused.response.body) or list(session.asked_headers)
             seen = [each for entry in session.history if entry.exchange.response for each in tokens(entry.exchange.response.json)]
             known = next((each.header for each in session.wallet.identities.values() if each.header), None)
             carriers = [*((name, "") for name in headers[:3] if name.lower() != "authorization"), *([known] if known else [])]
+            tried: set[tuple[str, str]] = set()
+            newest = list(reversed(seen))
+            newest.sort(key=lambda each: not _TELLING.search(str(each[0][-1:])))
             for header, prefix in dict.fromkeys(carriers):
-                for token in dict.fromkeys(token for _, token in reversed(seen[-12:])):
+                for token in dict.fromkeys(token for _, token in newest):
+                    if len(tried) == _MOST_TOKENS or (token, header) in tried:
+                        continue
+                    tried.add((token, header))
                     name = f"realm_{header.lower()}"
                     held = Credential(((header, prefix + token),))
                     session.wallet.add(Identity(name, None, held, "token seen in an answer"))

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toughen import sql
+from toughen.explore import forms
+from toughen.explore.handshake import fetched_token, tokens_of_own
 from toughen.explore.outcomes import Depth, depth, message
-from toughen.explore.values import Candidate, Origin, carries_credential, grants_power, normal, words
+from toughen.explore.values import Candidate, carries_credential, grants_power, normal, words
 from toughen.lab.requests import text_of
 from toughen.model.blueprint import Parameter, Place
 
@@ -43,7 +45,7 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
             normal(name) in _CREDENTIAL or not demand.required or carries_credential(Parameter(Place.HEADER, (name,)))
         ):
             continue
-        if place is Place.COOKIE or (csrf and not _tokens_of_own(session)):
+        if place is Place.COOKIE or (csrf and not tokens_of_own(session)):
             continue
         if plan.get(key) is not None or (grants_power(name) and name != absent):
             continue
@@ -56,49 +58,30 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
         missing[key] = first(session, state, parameter)
     if not missing and not any(key[0] in {Place.JSON, Place.FORM} for key, _ in plan.values):
         missing = _any_fields(state, exchange, session)
+    if not missing and state.route.method == "POST":
+        missing = _form_fields(state, plan, exchange, session)
     return plan.put(missing, "demanded") if missing else None
 
 
-def _tokens_of_own(session: Session) -> list[Candidate]:
-    """Tokens against request forgery that this identity was given, newest first; one is fetched where there is none."""
-    found = [each for index in range(len(session.history) - 1, -1, -1) if session.history[index].call.identity == session.current for each in _forgery_tokens(session, index)]
-    return found or fetched_token(session)
-
-
-def _forgery_tokens(session: Session, index: int) -> list[Candidate]:
-    answer = session.history[index].exchange.response
-    body = answer.json if answer is not None else None
-    if not isinstance(body, dict):
-        return []
-    return [
-        Candidate(value, "pool", Origin(index, (name,))) for name, value in body.items()
-        if re.search(r"csrf|xsrf", name, re.IGNORECASE) and isinstance(value, str)
-    ]
-
-
-def fetched_token(session: Session) -> list[Candidate]:
-    """A token against request forgery, fetched now by the identity that is trying."""
-    from toughen.explore.session import Entry
-
-    for index in range(len(session.history) - 1, -1, -1):
-        entry = session.history[index]
-        if not entry.route.startswith("GET ") or not _forgery_tokens(session, index):
-            continue
-        call = entry.call.by(session.current)
-        answer = session.send(call)
-        if depth(answer) is Depth.SUCCESS:
-            session.history.append(Entry(entry.route, call, answer, entry.plan, kept=True))
-            return _forgery_tokens(session, len(session.history) - 1)
-    return []
-
-
-def forgery(session: Session, plan: Plan, exchange: Exchange) -> Plan | None:
-    """Where the answer says that the token against request forgery is not the one: a new one."""
-    if not re.search(r"csrf|xsrf|forgery", message(exchange), re.IGNORECASE) or plan.why == "forgery":
-        return None
-    keys = [key for key, _ in plan.values if re.search(r"csrf|xsrf", str(key[1][-1]), re.IGNORECASE)]
-    token = fetched_token(session) if keys else []
-    return plan.put(dict.fromkeys(keys, token[0]), "forgery") if token else None
+def _form_fields(state: RouteState, plan: Plan, exchange: Exchange, session: Session) -> dict[Key, Candidate]:
+    """Fields of the form that came back instead of what was asked for, with its token."""
+    if state.body not in {None, "form"}:
+        return {}
+    missing: dict[Key, Candidate] = {}
+    for parameter in forms.fields(exchange, exchange.target.partition("?")[0]):
+        key: Key = (parameter.place, parameter.path)
+        if plan.get(key) is None and not grants_power(parameter.name) and parameter.required:
+            known = state.parameters.setdefault(key, parameter)
+            missing[key] = first(session, state, known)
+    if missing:
+        state.body = "form"
+    for name, _ in forms.tokens(exchange):
+        key = (Place.FORM, (name,))
+        if plan.get(key) is None and (token := fetched_token(session)):
+            state.body = "form"
+            state.parameters.setdefault(key, Parameter(Place.FORM, (name,), "string", required=True, declared=False))
+            missing[key] = token[0]
+    return missing
 
 
 def _any_fields(state: RouteState, exchange: Exchange, session: Session) -> dict[Key, Candidate]:
@@ -158,7 +141,7 @@ def candidates(session: Session, state: RouteState, parameter: Parameter) -> Ite
     """Values for a parameter, the most honest first: its schema, answers seen, rows, its name and type."""
     name = parameter.name
     if re.search(r"csrf|xsrf", normal(name)):
-        yield from _tokens_of_own(session)[:1]
+        yield from tokens_of_own(session)[:1]
     own = session.wallet.identities.get(session.current or "")
     if own is not None and "token" in words(name) and own.credential.headers and parameter.place not in {Place.HEADER, Place.COOKIE}:
         yield Candidate(own.credential.headers[0][1].rpartition(" ")[2], "identity")
@@ -174,9 +157,14 @@ def candidates(session: Session, state: RouteState, parameter: Parameter) -> Ite
     wanted = f"{_single(_holder(state, parameter))}_id" if normal(name) in {"id", "pk"} else normal(name)
     refers = parameter.place is Place.PATH or wanted.endswith(("_id", "_number"))
     if refers:
-        seen = [each for each in session.pool.find(wanted) if _fits(parameter, each.value)]
-        yield from seen[:3]
-        yield from [each for each in _from_rows(session, state, parameter, wanted) if each.value not in {one.value for one in seen}][:3]
+        named = [wanted]
+        if parameter.place is Place.PATH and normal(name).endswith(("id", "pk", "uuid")):
+            # Whatever it is called, it stands for one of those that the path names before it.
+            named.append(f"{_single(_holder(state, parameter))}_id")
+        for each_name in dict.fromkeys(named):
+            seen = [each for each in session.pool.find(each_name) if _fits(parameter, each.value)]
+            yield from seen[:3]
+            yield from [each for each in _from_rows(session, state, parameter, each_name) if each.value not in {one.value for one in seen}][:3]
     if parameter.default is not None and not isinstance(parameter.default, dict | list) and parameter.default != "":
         yield Candidate(parameter.default, "default")
     if key in state.bound and not refers:
@@ -249,8 +237,10 @@ def invalid_fields(state: RouteState, plan: Plan, exchange: Exchange, session: S
         if key[0] is Place.HEADER and carries_credential(Parameter(key[0], key[1])):
             continue
         parameter = state.parameters.get(key) or Parameter(key[0], key[1], required=True, declared=False)
-        corrected = _corrected(parameter, text)
         sent = plan.get(key)
+        if "none_required" in text and sent is not None and not parameter.required:
+            return plan.drop({key}, "422")
+        corrected = _corrected(parameter, text)
         if corrected == parameter and sent is not None:
             # The complaint does not say what is wrong with what was sent: the next kind of value.
             corrected = replace(parameter, type=_NEXT.get(type(sent.value), "string"))
@@ -329,7 +319,7 @@ def bind(state: RouteState, plan: Plan, exchange: Exchange) -> list[tuple[Key, s
                 if column and operator in {"eq", "in", "is", "like"} and text_of(bound) == sent and sent:
                     found.append((key, table or statement.reads[0], column, statement))
                     state.bound.setdefault(key, (table or statement.reads[0], column))
-            if len(sent) > 2 and (match := re.search(rf"(\w+)\s*(?:=|LIKE)\s*'%?{re.escape(sent)}%?'", statement.text, re.IGNORECASE)):  # noqa: PLR2004
+            if len(sent) > 2 and (match := re.search(rf"(\w+)\s*(?:=|LIKE)\s*(?:['\"]%?{re.escape(sent)}%?['\"]|{re.escape(sent)}\b)", statement.text, re.IGNORECASE)):  # noqa: PLR2004
                 found.append((key, statement.reads[0], match.group(1), statement))
                 state.bound.setdefault(key, (statement.reads[0], match.group(1)))
     return found
@@ -339,7 +329,7 @@ def wanted_rows(session: Session, state: RouteState, plan: Plan, exchange: Excha
     """Where a statement looked for a row by our value and found none: the values of rows that exist, one row for all."""
     empty: dict[str, dict[str, list[Key]]] = {}
     for key, table, column, statement in bind(state, plan, exchange):
-        if statement.rows == 0:
+        if statement.rows == 0 or statement.error:
             empty.setdefault(table, {}).setdefault(column, []).append(key)
     for table, columns in empty.items():
         taken = {(state.bound.get(key), repr(candidate.value)) for key, candidate in plan.values if key not in {each for keys in columns.values() for each in keys}}

@@ -45,9 +45,11 @@ def depth(exchange: Exchange, *, identified: bool = False) -> Depth:
     if status < 400:  # noqa: PLR2004
         if 300 <= status < 400 and status != 304:  # noqa: PLR2004
             target = response.header("Location") or ""
-            to_login = bool(_LOGIN_PAGE.search(target.partition("?")[0])) and not exchange.target.startswith(target)
+            to_login = bool(_LOGIN_PAGE.search(target.partition("?")[0]) or "next=" in target) and not exchange.target.startswith(target)
             # Log-out and sign-up send everybody to the log-in page; a guard sends those who are not logged in.
             wrote = any(each.writes and each.rows != 0 for each in exchange.statements)
+            if exchange.method == "POST" and exchange.statements and not wrote and target.partition("?")[0] == exchange.target.partition("?")[0] and not to_login:
+                return Depth.INVALID
             return Depth.REFUSED if to_login and ("next=" in target or not (identified or wrote)) else Depth.SUCCESS
         if _form_again(exchange):
             return Depth.INVALID
@@ -116,6 +118,11 @@ def message(exchange: Exchange) -> str:
 def wants_identity(exchange: Exchange) -> bool:
     """Refused for want of a credential."""
     return depth(exchange) is Depth.REFUSED and (exchange.status in {401, 422, 500, 302, 303, 307} or not _AUTHORITY.search(message(exchange)))
+
+
+def wants_token(exchange: Exchange) -> bool:
+    """Refused for want of a credential, or of one of another kind (`only refresh tokens`)."""
+    return wants_identity(exchange) or (exchange.status in {401, 403, 422} and bool(re.search(r"\btokens?\b", message(exchange), re.IGNORECASE)))
 
 
 def explain(exchange: Exchange) -> str:

@@ -47,6 +47,11 @@ def _formats(plan: Plan, text: str) -> Iterator[Plan]:
         keys = _holding(plan, match.group(1))
         if keys:
             yield plan.put(dict.fromkeys(keys, Candidate(value, "raised")), "raised")
+    elif match := re.search(r"unconverted data remains: (.+)", text):
+        tail = match.group(1)
+        for key, candidate in plan.values:
+            if isinstance(candidate.value, str) and candidate.value.endswith(tail) and len(candidate.value) > len(tail):
+                yield plan.put({key: Candidate(candidate.value[: -len(tail)], "raised")}, "raised")
     elif match := re.search(r"Invalid isoformat string: '(.*?)'", text):
         keys = _holding(plan, match.group(1))
         for value in ("2031-02-03T10:30:00", "2031-02-03", "10:30:00"):

@@ -116,3 +116,28 @@ def _strings(suite: list[ast.stmt]) -> str:
     return " ".join(
         node.value for statement in suite for node in ast.walk(statement) if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )[:300]
+
+
+def comparisons(branch: Guarding) -> Iterator[tuple[ast.expr, ast.cmpop, ast.expr]]:
+    """(left, operator, right) of each comparison in its test."""
+    for node in ast.walk(branch.test):
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            yield node.left, node.ops[0], node.comparators[0]
+
+
+def tail(node: ast.expr) -> str:
+    """The last name of `user.balance`, `card["is_frozen"]`, `data.get("pin")`, `amount`."""
+    match node:
+        case ast.Attribute(attr=attr):
+            return attr
+        case ast.Subscript(slice=ast.Constant(value=str() as key)):
+            return key
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str() as key), *_]):
+            return key
+        case ast.Call(args=[inner, *_]):
+            return tail(inner)
+        case ast.Name(id=name):
+            return name
+        case ast.BinOp(left=left):
+            return tail(left)
+    return ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from toughen.explore import learn
+from toughen.explore import handshake, learn
 from toughen.explore.branching import branch_plans
 from toughen.explore.outcomes import Depth, depth, message, wants_identity
+from toughen.explore.people import password_column, password_parameter
 from toughen.explore.raised import raised_plans
 from toughen.explore.session import Entry, Plan, RouteState, Session
 from toughen.explore.values import Candidate, Origin, required
@@ -51,6 +52,7 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
     if state.route.id in session.hung:
         return False
     session.current = identity
+    session.forget()
     queue: deque[Plan] = deque([first_plan(session, state)])
     seen: set[str] = set()
     answers: Counter[tuple[int | None, str]] = Counter()
@@ -77,16 +79,19 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         if checkpoint:
             session.lab.world.rollback(checkpoint)
         _remember(state, exchange, identity)
-        if exchange.status == _UNSUPPORTED and state.body is None:
-            # It wants JSON and was sent nothing: an empty object tells which keys it asks for.
-            state.body = "json"
-            queue.appendleft(plan)
-            continue
-        again = learn.forgery(session, plan, exchange)
+        again = _sent_otherwise(session, state, plan, exchange)
         if again is not None:
             queue.appendleft(again)
             continue
-        if deep is Depth.DEAD or (deep is Depth.REFUSED and wants_identity(exchange)):
+        if deep is Depth.REFUSED and wants_identity(exchange):
+            if spent == 1 and (identity is not None or _gives_password(plan)):
+                # A log-in that knows nobody yet, or somebody whom it knows and who may not: perhaps the source says why.
+                queue.clear()
+                queue.extend(each for each in branch_plans(session, state, plan, exchange, identity) if each.grants or each.why in {"branch", "literal", "own"})
+            if queue:
+                continue
+            return False
+        if deep is Depth.DEAD:
             return False
         answers[exchange.status, message(exchange)] += 1
         heard = answers[exchange.status, message(exchange)]
@@ -97,6 +102,19 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
             varied += 1
             queue.extend(_coordinates(session, state, plan))
     return False
+
+
+def _sent_otherwise(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
+    """The same request in the form that the answer asks for: as JSON, with a new token, on the state that it saw."""
+    if exchange.status == _UNSUPPORTED and state.body is None:
+        # It wants JSON and was sent nothing: an empty object tells which keys it asks for.
+        state.body = "json"
+        return plan
+    return handshake.forgery(session, plan, exchange) or handshake.precondition(session, state, plan, exchange)
+
+
+def _gives_password(plan: Plan) -> bool:
+    return any(password_parameter(str(key[1][-1])) for key, _ in plan.values)
 
 
 def first_plan(session: Session, state: RouteState, *, every: bool = False) -> Plan:
@@ -233,8 +251,6 @@ def _spoils(session: Session, exchange: Exchange) -> bool:
 
 def users_table(session: Session) -> str | None:
     """The table that holds a password column, lower case."""
-    from toughen.explore.people import password_column
-
     for table in session.blueprint.tables:
         if password_column(table) is not None:
             return table.name.lower()

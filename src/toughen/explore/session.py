@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from toughen.lab.boot import Child, Lab
     from toughen.model.blueprint import Blueprint, Json
+
+_REMEMBERED = 12
+"""Requests that a process which traces lines does first, so that its memory is like the session's."""
 
 Key = tuple[Place, tuple[str | int, ...]]
 
@@ -124,11 +128,21 @@ class Session:
     """Routes that never ended or took their process with them: they are not tried again."""
     current: str | None = None
     """The identity that is trying."""
+    own_only: bool = False
+    """Whether somebody else's row may not become the asker's yet: first everybody has his turn with what is his own."""
+    withheld: bool = False
+    """Whether that kept a plan back."""
+    founders: dict[str, Call] = field(default_factory=dict)
+    """Sign-ups of identities that live in memory: every new process needs them again."""
+    founded: dict[str, int] = field(default_factory=dict)
+    """Where in the history they were signed up last."""
     written: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     """Records that the source itself holds, with the name of their collection."""
     jar: Jar = field(default_factory=Jar)
     _child: Child | None = None
     _lines: Child | None = None
+    _since: int = 0
+    """Where in the history the memory of the present process begins."""
     _served: str | None = None
     """The route that the session's process served last."""
 
@@ -145,7 +159,7 @@ class Session:
         self._note(exchange)
         if exchange.ended in {"timeout", "died"}:
             self.hung[call.route] = exchange
-        if not lines and call.identity in self.wallet.identities:
+        if not lines and (call.identity is None or call.identity in self.wallet.identities):
             self.jar.take(call.identity, exchange.response)
         return exchange
 
@@ -169,12 +183,25 @@ class Session:
         if self._child is None or not self._child.open:
             self._child = self.lab.child()
             self._served = None
+            for name, call in self.founders.items():
+                answer = self._child.serve(assemble(call, Resolver(self.lab.world.rows), (), None), Record(sql=2))
+                self.history.append(Entry(call.route, call, answer, Plan(_values(call), why="sign up"), kept=True))
+                self.founded[name] = len(self.history) - 1
         return self._child
 
     def _tracer(self) -> Child:
         if self._lines is None or not self._lines.open:
             self._lines = self.lab.child(lines=True)
+            if not self.lab.world.databases:
+                self._remember_into(self._lines)
         return self._lines
+
+    def _remember_into(self, child: Child) -> None:
+        """Have a process do what was done before, where the state lies in memory."""
+        made = [entry.call for entry in self.history[self._since :] if entry.kept and not entry.route.startswith("GET ")]
+        for call in made[-_REMEMBERED:]:
+            with contextlib.suppress(UnresolvedError, KeyError):
+                child.serve(assemble(call, Resolver(self.lab.world.rows), (), self.wallet.get(call.identity)), Record(sql=0))
 
     def _note(self, exchange: Exchange) -> None:
         for each in exchange.outgoing:
@@ -189,7 +216,14 @@ class Session:
         said = [statement.error for statement in exchange.statements if statement.error]
         for text in (*said, exchange.failure.message if exchange.failure else ""):
             if match := re.search(r"no such (?:table: ([\w.\"]+)|column: ([\w.\"]+))|has no column named (\w+)|relation (\S+) does not exist", text):
-                self.missing_tables.add(next(each for each in match.groups() if each).strip('"'))
+                named = next(each for each in match.groups() if each).strip('"')
+                # A column that we named ourselves was text in the statement.
+                if "column" not in match.group(0) or (named not in exchange.target and named not in exchange.request_body):
+                    self.missing_tables.add(named)
+
+    def forget(self) -> None:
+        """Anonymous is somebody new: what answers gave it to keep is thrown away."""
+        self.jar.held.pop(None, None)
 
     def reset(self) -> None:
         """End the session's processes; the next request starts with fresh memory."""
@@ -197,6 +231,7 @@ class Session:
             if child is not None:
                 child.close()
         self._child = self._lines = None
+        self._since = len(self.history)
         self.jar = Jar()
 
     def call_function(self, function: str, arguments: list[object]) -> object:
@@ -209,3 +244,7 @@ class Session:
     def rows(self, table: str) -> list[dict[str, object]]:
         """Rows of a table as they are now."""
         return self.lab.world.rows(table)  # type: ignore[return-value]
+
+
+def _values(call: Call) -> tuple[tuple[Key, Candidate], ...]:
+    return tuple(((each.place, each.path), Candidate(each.value.value, "fresh")) for each in call.arguments if isinstance(each.value, Literal))

@@ -28,7 +28,7 @@ def grants_power(name: str) -> bool:
     return bool(_POWER.search(name))
 
 
-_CREDENTIAL = re.compile(r"(^|_)(authorization|auth|token|api_?key|apikey|jwt|session|secret|bearer)(_|$)")
+_CREDENTIAL = re.compile(r"(^|_)(authorization|auth|token|api_?key|apikey|jwt|session|secret|bearer)(_|$)|_key$")
 
 
 def carries_credential(parameter: Parameter) -> bool:
@@ -85,13 +85,13 @@ class Pool:
 
     def learn(self, body: Json, entry: int, resource: str) -> None:
         """Take every leaf of an answer's body."""
-        for key, pointer, value in _leaves(body, ()):
+        for key, pointer, value, inner in _leaves(body, ()):
             if value is None or value == "" or (isinstance(value, str) and len(value) > 2000):  # noqa: PLR2004
                 continue
             parent = next((singular(str(each)) for each in reversed(pointer[:-1]) if isinstance(each, str)), "")
             names = {normal(key)}
             if normal(key) in {"id", "uuid", "_id"}:
-                names |= {f"{singular(normal(resource))}_id", f"{normal(parent)}_id" if parent else ""}
+                names |= {"" if inner else f"{singular(normal(resource))}_id", f"{normal(parent)}_id" if parent else ""}
             for name in names - {""}:
                 self._add(name, Candidate(value, "pool", Origin(entry, pointer)))
 
@@ -114,17 +114,19 @@ class Pool:
         return found
 
 
-def _leaves(value: Json, pointer: tuple[str | int, ...]) -> Iterator[tuple[str, tuple[str | int, ...], Json]]:
+def _leaves(value: Json, pointer: tuple[str | int, ...], *, inner: bool = False) -> Iterator[tuple[str, tuple[str | int, ...], Json, bool]]:
+    """(key, pointer, value, whether it lies inside something that has an id of its own)."""
     if isinstance(value, dict):
+        own = inner or "id" in value
         for key, each in list(value.items())[:60]:
-            yield from _leaves(each, (*pointer, key))
+            yield from _leaves(each, (*pointer, key), inner=own if isinstance(each, dict | list) else inner)
     elif isinstance(value, list):
         for index, each in enumerate(value[:3]):
-            yield from _leaves(each, (*pointer, index))
+            yield from _leaves(each, (*pointer, index), inner=inner)
     else:
         key = next((each for each in reversed(pointer) if isinstance(each, str)), "")
         if key:
-            yield key, pointer, value
+            yield key, pointer, value, inner
 
 
 @dataclass(slots=True)
@@ -166,7 +168,7 @@ class Maker:
             return f"2031-01-{number % 27 + 1:02d}T10:00:00"
         if form == "date" or parts & {"date", "day", "birthday", "dob", "expiry", "until"}:
             return f"2031-02-{number % 27 + 1:02d}"
-        if form == "time" or parts == {"time"}:
+        if form == "time" or words(name)[-1:] == ["time"]:
             return f"{number % 12 + 8:02d}:30"
         if form == "uuid" or parts & {"uuid", "guid"}:
             return f"00000000-0000-4000-8000-{number:012d}"

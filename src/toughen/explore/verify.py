@@ -28,11 +28,20 @@ def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | 
     last: Trace | None = None
     for variant, indexes in _variants(session, state, entry):
         calls = _calls(session, variant, indexes)
-        trace = target.run(Trial(calls, variant.plan.grants))
+        grants = _granted(session, target, variant, indexes)
+        trace = target.run(Trial(calls, grants))
         if not _as_before(trace, entry):
-            last = trace
-            continue
-        calls, grants = _smallest(target, calls, variant.plan.grants, entry)
+            # Steps that are refused when they are sent again (what they make is there already) are no prerequisites.
+            fewer = _without_refused(calls, trace)
+            if len(fewer) == len(calls):
+                last = trace
+                continue
+            grants = tuple(replace(each, after=min(each.after, len(fewer) - 1)) for each in grants)
+            calls, trace = fewer, target.run(Trial(fewer, grants))
+            if not _as_before(trace, entry):
+                last = trace
+                continue
+        calls, grants = _smallest(target, calls, grants, entry)
         calls = _by_one(target, calls, grants, entry)
         again = target.anew(Trial(calls, grants))
         if not _as_before(again, entry):
@@ -52,6 +61,25 @@ def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | 
     return Unreached(state.route.id, f"reached once, but not again from the snapshot: {reason}", last.last.status if last else None)
 
 
+def _granted(session: Session, target: LabTarget, variant: Entry, indexes: list[int]) -> tuple[Grant, ...]:
+    """Grants of the steps and of the last call, each written once its row is there: before all, or after the steps that make it."""
+    found = []
+    for number, entry in enumerate([*(session.history[index] for index in indexes), variant]):
+        for grant in entry.plan.grants:
+            there = any(all(row.get(column) == value for column, value in grant.where) for row in target.rows(grant.table))
+            found.append(grant if there else replace(grant, after=number))
+    return tuple(found)
+
+
+def _without_refused(calls: tuple[Call, ...], trace: Trace) -> tuple[Call, ...]:
+    """The calls without the steps that were refused, as far as no later one takes a value from them."""
+    for index in range(len(calls) - 2, -1, -1):
+        answer = trace.exchanges[index].response if index < len(trace.exchanges) else None
+        if answer is None or answer.status >= 400:  # noqa: PLR2004
+            calls = _without(calls, index) or calls
+    return calls
+
+
 def _as_before(trace: Trace, entry: Entry) -> bool:
     """Every step answered, the last with the status that it had, and it wrote where it wrote."""
     if any(exchange.response is None or exchange.response.status >= 400 for exchange in trace.exchanges[:-1]):  # noqa: PLR2004
@@ -65,7 +93,8 @@ def _as_before(trace: Trace, entry: Entry) -> bool:
 def _variants(session: Session, state: RouteState, entry: Entry) -> Iterator[tuple[Entry, list[int]]]:
     """What to replay, the smallest first: alone; with fresh names; with the steps that its values came from; with more."""
     place = next((index for index, each in enumerate(session.history) if each is entry), len(session.history))
-    origins = _origins(session, entry.plan, place)
+    founded = session.founded.get(entry.call.identity or "")
+    origins = sorted({*_origins(session, entry.plan, place), *([founded] if founded is not None and founded < place else [])})
     touched = {table for statement in entry.exchange.statements for table in (*statement.reads, *statement.writes)}
     writers = [
         index for index, each in enumerate(session.history[:place])
@@ -142,8 +171,9 @@ def _smallest(
     index = len(calls) - 2
     while index >= 0:
         fewer = _without(calls, index)
-        if fewer is not None and _as_before(target.run(Trial(fewer, grants)), entry):
-            calls = fewer
+        sooner = tuple(replace(each, after=each.after - 1) if each.after > index else each for each in grants)
+        if fewer is not None and _as_before(target.run(Trial(fewer, sooner)), entry):
+            calls, grants = fewer, sooner
         index -= 1
     for grant in grants:
         fewer_grants = tuple(each for each in grants if each is not grant)

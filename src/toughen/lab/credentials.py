@@ -84,8 +84,8 @@ class Wallet:
         """A credential of the right form whose secret part is garbage."""
         model = next((each.credential for each in self.identities.values() if each.credential != Credential()), Credential())
         return Credential(
-            tuple((name, _garbled(value)) for name, value in model.headers),
-            tuple((name, _garbled(value)) for name, value in model.cookies),
+            tuple((name, garbled(value)) for name, value in model.headers),
+            tuple((name, garbled(value)) for name, value in model.cookies),
         )
 
     def renew(self, lab: Lab, identity: Identity) -> bool:
@@ -130,7 +130,8 @@ def renewed(child: Child, identity: Identity) -> Credential | None:
     return Credential(headers, tuple(given.items()) if given and identity.credential.cookies else identity.credential.cookies)
 
 
-def _garbled(value: str) -> str:
+def garbled(value: str) -> str:
+    """A value of the same form whose secret part is garbage."""
     prefix, _, secret = value.rpartition(" ")
     half = max(1, len(secret) // 2)
     garbage = secret[:half] + "".join("Q" if each != "Q" else "Z" for each in secret[half:])

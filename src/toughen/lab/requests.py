@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import secrets
@@ -85,6 +86,12 @@ def pick(exchanges: Sequence[Exchange], step: int, pointer: tuple[str | int, ...
             message = f"step {step} has no header {pointer[1]}"
             raise UnresolvedError(message)
         return found
+    if pointer and pointer[0] == "#field":
+        held = hidden_fields(response.body).get(str(pointer[1]))
+        if held is None:
+            message = f"step {step} has no field {pointer[1]}"
+            raise UnresolvedError(message)
+        return held
     if pointer and pointer[0] == "#cookie":
         return cookies(response.headers).get(str(pointer[1]), "")
     value: Json = response.json
@@ -97,6 +104,16 @@ def pick(exchanges: Sequence[Exchange], step: int, pointer: tuple[str | int, ...
             message = f"step {step} has no {'.'.join(map(str, pointer))}"
             raise UnresolvedError(message)
     return value
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """Values that a page holds ready to be sent back: hidden inputs and named meta elements."""
+    found: dict[str, str] = {}
+    for tag in re.findall(r"<(?:input|meta)\b[^>]{1,4000}>", page, re.IGNORECASE):
+        given = {name.lower(): value for name, _, value in re.findall(r"""([\w-]+)\s*=\s*(["'])(.*?)\2""", tag)}
+        if "name" in given and (given.get("type", "hidden").lower() == "hidden"):
+            found.setdefault(given["name"], html.unescape(given.get("value", given.get("content", ""))))
+    return found
 
 
 def cookies(headers: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -236,7 +236,9 @@ class _Joined:
                 symbol, line = self.symbol({**each, "function": str(each.get("name") or "").removesuffix(".__call__")})
                 if symbol is None:
                     symbol, line = self.symbol({**each, "function": "__call__"})
-                asked = [*(each.get("scopes") or ()), *(each.get("values") or ())]
+                # A scheme's own values are its name and address: no role of anybody's.
+                values = () if each.get("kind") == "scheme" else each.get("values") or ()
+                asked = [*(each.get("scopes") or ()), *values]
                 where = Location(symbol.file, line, symbol.name) if symbol else Location("", 0)
                 fronts.append((str(each.get("name")), where, tuple(map(str, asked)), str(each.get("kind"))))
             framework = guarding.fact_guards(self.project, fronts)

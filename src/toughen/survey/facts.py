@@ -155,3 +155,25 @@ def dotted(node: ast.expr | None) -> str:
 def masked(value: str) -> str:
     """The first three characters and the length: a secret is never shown whole."""
     return f"{value[:3]}... ({len(value)} characters)"
+
+
+def target_name(target: ast.expr) -> str:
+    """The last name of what is assigned to."""
+    match target:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case ast.Subscript(slice=ast.Constant(value=str() as name)):
+            return name
+    return ""
+
+
+def default_of(node: ast.Call) -> tuple[str | None, bool]:
+    """(the default that a call gives, whether it gives one); `?` where it is computed."""
+    value = node.args[1] if len(node.args) > 1 else None
+    if value is None:
+        value = next((each.value for each in node.keywords if each.arg == "default"), None)
+    if value is None:
+        return None, False
+    if isinstance(value, ast.Constant):
+        return (None if value.value is None else str(value.value)), True
+    return "?", True

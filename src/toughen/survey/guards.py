@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from toughen.model.blueprint import Guard
 from toughen.model.source import Location
+from toughen.survey.asked import roles_in, roles_of, unique
 from toughen.survey.facts import HOOK_DECORATORS, ROUTE_DECORATORS, dotted
 from toughen.survey.fastapi import dependency_function, target_of
 from toughen.survey.project import Function, Project, Symbol, source
@@ -34,8 +35,6 @@ _NO_IDENTITY: Final = re.compile(r"csrf|captcha|state$|nonce|otp|cart|lang", re.
 _MAKES: Final = re.compile(
     r"(?:create|generate|make|issue|encode|new|sign)_?\w*(?:token|jwt)|jwt\.encode", re.IGNORECASE
 )
-_POWER: Final = re.compile(r"^(?:is_?)?(admin|superuser|staff|moderator|manager|owner|superadmin)$", re.IGNORECASE)
-_ROLE: Final = re.compile(r"roles?$|account_type$|user_type$|permissions?$|scopes?$", re.IGNORECASE)
 _DEEPEST: Final = 6
 
 
@@ -65,7 +64,7 @@ def dependency_guards(project: Project, dependencies: Iterable[tuple[str, ast.ex
             asked = roles_in(project, symbol.file, function)
             if denials(function.body) or _security(function) or _calls_guard(project, symbol, function):
                 name = dotted(node.func if isinstance(node, ast.Call) else node) or source(node)
-                found.append(Guard("dependency", name, place(project, symbol), _unique((*roles, *asked))))
+                found.append(Guard("dependency", name, place(project, symbol), unique((*roles, *asked))))
         elif scheme := scheme_of(project, file, node):
             schemes.append(scheme)
         elif _library_user(project, file, node):
@@ -138,7 +137,7 @@ def fact_guards(project: Project, dependencies: list[tuple[str, Location, tuple[
         if denials(function.body) or _security(function) or _calls_guard(project, symbol, function):
             asked = roles_in(project, symbol.file, function)
             shown = name.partition(".<locals>")[0].removesuffix(".__call__")
-            found.append(Guard("dependency", shown, place(project, symbol), _unique((*roles, *asked))))
+            found.append(Guard("dependency", shown, place(project, symbol), unique((*roles, *asked))))
     return _distinct(found or schemes)
 
 
@@ -172,7 +171,7 @@ def decorator_guards(project: Project, file: str, scope: str, nodes: Iterable[as
         literals = _literals(project, file, call) if call else ()
         if function is not None and symbol is not None:
             if denials(function.body) or _calls_guard(project, symbol, function):
-                roles = _unique((*literals, *roles_in(project, symbol.file, function)))
+                roles = unique((*literals, *roles_in(project, symbol.file, function)))
                 found.append(Guard("decorator", name, place(project, symbol), roles))
         elif _KNOWN.search(name.rpartition(".")[2]) and not _optional(call):
             shown = name
@@ -198,7 +197,7 @@ def _literals(project: Project, file: str, call: ast.Call) -> tuple[str, ...]:
     ):
         value = project.fold(node, file)
         found.extend(each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str))
-    return _unique(found)
+    return unique(found)
 
 
 # -- inline --------------------------------------------------------------------------------------------------
@@ -254,7 +253,7 @@ class _Inline:
                     denied = self.denied(inner)
                     otherwise = self.denied(orelse)
                     if (denied or otherwise) and self.asks(test) and not _NO_IDENTITY.search(ast.unparse(test)):
-                        roles = _roles_of(self.project, self.symbol.file, [test])
+                        roles = roles_of(self.project, self.symbol.file, [test])
                         where = Location(self.symbol.file, node.lineno, self.symbol.name)
                         yield Guard("inline", source(test), where, roles)
                     yield from self.block(inner, depth + 1)
@@ -295,7 +294,7 @@ class _Inline:
             if raised and (self.asks(node) or _asks_itself(function)):
                 yield Guard(
                     "inline", name, Location(self.symbol.file, node.lineno, self.symbol.name),
-                    _unique((*_literals(self.project, self.symbol.file, node),
+                    unique((*_literals(self.project, self.symbol.file, node),
                              *roles_in(self.project, found.file, function))),
                 )  # fmt: skip
 
@@ -343,64 +342,6 @@ def _expressions(body: list[ast.stmt]) -> Iterator[ast.expr]:
         for node in ast.iter_child_nodes(statement):
             if isinstance(node, ast.expr):
                 yield node
-
-
-# -- roles ---------------------------------------------------------------------------------------------------
-
-
-def roles_in(project: Project, file: str, function: Function) -> tuple[str, ...]:
-    """Role literals that a function compares the caller with."""
-    tests = [
-        each.test
-        for each in ast.walk(function)
-        if isinstance(each, ast.If | ast.IfExp | ast.Assert) and (isinstance(each, ast.IfExp) or _denying(each))
-    ]
-    return _roles_of(project, file, tests)
-
-
-def _denying(node: ast.If | ast.Assert) -> bool:
-    return isinstance(node, ast.Assert) or bool(denials(node.body)) or bool(denials(node.orelse))
-
-
-def _roles_of(project: Project, file: str, tests: list[ast.expr]) -> tuple[str, ...]:
-    found: list[str] = []
-    for test in tests:
-        compared: set[int] = set()
-        for node in ast.walk(test):
-            if isinstance(node, ast.Compare):
-                sides = (node.left, *node.comparators)
-                if any(_names_role(each) for each in sides):
-                    for each in sides:
-                        value = project.fold(each, file)
-                        found += [
-                            one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)
-                        ]
-                compared.update(id(each) for each in ast.walk(node))
-            elif isinstance(node, ast.Attribute) and (power := _POWER.match(node.attr)) and id(node) not in compared:
-                found.append(power[1].lower())
-            elif (
-                isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in compared
-                and (power := _POWER.match(node.value))
-            ):  # fmt: skip
-                found.append(power[1].lower())
-    return _unique(found)
-
-
-def _names_role(node: ast.expr) -> bool:
-    match node:
-        case ast.Attribute(attr="value" | "name", value=inner):
-            return _names_role(inner)
-        case ast.Attribute(attr=name) | ast.Name(id=name) | ast.Subscript(slice=ast.Constant(value=str() as name)):
-            return bool(_ROLE.search(name))
-        case ast.Call(func=ast.Attribute(attr="get", value=_), args=[ast.Constant(value=str() as name), *_]):
-            return bool(_ROLE.search(name))
-        case ast.Call(func=ast.Attribute(attr="lower" | "upper", value=inner)):
-            return _names_role(inner)
-    return False
-
-
-def _unique(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))
 
 
 def _distinct(guards: list[Guard]) -> list[Guard]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from toughen.model.blueprint import Guard, Parameter, Place, Route
 from toughen.model.source import Location
 from toughen.survey import guards as guarding
+from toughen.survey.asked import roles_in
 from toughen.survey.bodies import read_body
 from toughen.survey.facts import dotted
 from toughen.survey.fastapi import Signature, depends, signature
@@ -153,7 +154,7 @@ class Handlers:
             listed += guarding.inline_guards(self.project, symbol, identities)
         for hook, mounted, node in self.hooks:
             if self.fronts(hook, mounted, found) and not _exempt(node, found):
-                asked = guarding.roles_in(self.project, hook.file, node)
+                asked = roles_in(self.project, hook.file, node)
                 listed.append(Guard("inline", hook.name, guarding.place(self.project, hook), asked))
         if not listed and found.secured:
             listed += [Guard("scheme", name, self.place(symbol)) for name in found.secured]

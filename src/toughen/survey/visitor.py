@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import ast
-from bisect import bisect_right
 from typing import Any, Final
 
 from toughen.survey.facts import (
     CLIENTS,
     LINK_CALLS,
     ROUTER_CALLS,
-    Definition,
     FileFacts,
     Sighting,
     Span,
+    default_of,
     dotted,
     masked,
+    target_name,
 )
 from toughen.survey.literals import DATABASE, PROVIDER, PROVIDERS, SECRET_NAME, STRONG_NAME, is_ddl, looks_secret
+from toughen.survey.scopes import Defined, is_main, nested, runs_what
 
 _HTTP_VERBS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "request", "stream"})
 _CLIENT_NAMES: Final = _HTTP_VERBS | frozenset(
@@ -79,7 +80,7 @@ class _Visitor:
         self.imports: dict[str, str] = {}
         self.imported: list[str] = []
         self.stars: list[str] = []
-        self.definitions: list[tuple[str, str, int, int, int, tuple[str, ...], tuple[str, ...]]] = []
+        self.definitions: list[Defined] = []
         self.returned: list[tuple[int, str]] = []
         self.sightings: list[Sighting] = []
         self.calls: list[ast.Call] = []
@@ -132,7 +133,7 @@ class _Visitor:
                     push(value)
         self.resolve_calls()
         self.resolve_subscripts()
-        definitions = self.nested()
+        definitions = nested(self.definitions, self.returned)
         self.sightings.sort(key=lambda each: (each.line, each.end, each.kind, each.text))
         tests = sum(1 for each in definitions if each.kind == "def" and each.name.rpartition(".")[2].startswith("test"))
         lines = self.text.count("\n") + (not self.text.endswith("\n") and bool(self.text))
@@ -152,9 +153,9 @@ class _Visitor:
                 case ast.AnnAssign(target=ast.Name(id=name)) if node.value is not None:
                     assigned[name] = (node.lineno, node.end_lineno or node.lineno)
                 case ast.If(test=test):
-                    if _is_main(test):
+                    if is_main(test):
                         end = node.end_lineno or node.lineno
-                        base, named = _runs(node)
+                        base, named = runs_what(node)
                         runs = base is not None
                         self.sightings.append(Sighting("main", node.lineno, end, base or "", named, flag=runs))
                         continue
@@ -228,7 +229,7 @@ class _Visitor:
                 self.see("table", node)
         elif self.has_secret and isinstance(value, ast.Constant) and isinstance(value.value, str):
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                self.secret(_target_name(target), value.value, node)
+                self.secret(target_name(target), value.value, node)
 
     def secret(self, name: str, value: str, node: ast.AST) -> None:
         if name and SECRET_NAME.search(name) and looks_secret(name, value):
@@ -341,7 +342,7 @@ class _Visitor:
         if not node.args:
             return
         first = node.args[0]
-        default, has_default = _default(node)
+        default, has_default = default_of(node)
         if default is None and id(node) in self.fallbacks:
             default, has_default = self.fallbacks[id(node)], True
         required = full.startswith("decouple.") and not has_default
@@ -358,7 +359,7 @@ class _Visitor:
         if not (isinstance(base, ast.Name) and base.id in {"env", "ENV"}):
             return
         if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-            default, has_default = _default(node)
+            default, has_default = default_of(node)
             self.see("environment", node, node.args[0].value, default, flag=not has_default)
 
     def resolve_subscripts(self) -> None:
@@ -370,84 +371,13 @@ class _Visitor:
                 elif isinstance(key, ast.Name):
                     self.see("wrapper", node, key.id, flag=True)
 
-    def nested(self) -> tuple[Definition, ...]:
-        """Qualify names by the definitions around them, in source order."""
-        self.definitions.sort(key=lambda each: (each[2], -each[4]))
-        self.returned.sort()
-        spans = [(each[3], each[4]) for each in self.definitions if each[0] == "def"]
-        results: dict[int, list[str]] = {}
-        for line, name in self.returned:
-            inner = (
-                max((span for span in spans if span[0] <= line <= span[1]), default=None)
-                if len(spans) < _FEW
-                else _innermost(spans, line)
-            )
-            if inner is not None:
-                results.setdefault(inner[0], []).append(name)
-        found: list[Definition] = []
-        stack: list[Definition] = []
-        for kind, name, first, line, end, heads, bases in self.definitions:
-            while stack and stack[-1].end < first:
-                stack.pop()
-            qualified = f"{stack[-1].name}.{name}" if stack else name
-            returns = tuple(results.get(line, ())[:8]) if kind == "def" else ()
-            definition = Definition(kind, qualified, first, line, end, heads, bases, returns)
-            found.append(definition)
-            stack.append(definition)
-        return tuple(found)
 
-
-_FEW: Final = 16
 _ENVIRONMENT: Final = frozenset({"os.getenv", "getenv", "os.environ.get", "os.environ.pop", "environ.get"})
 _ENVIRONS: Final = frozenset({"str", "int", "bool", "float", "list", "url", "env"})
 _CALLED: Final = (
     LINK_CALLS | _CLIENT_NAMES | _ENVIRONS | frozenset({"getenv", "pop", "setdefault", "config", "encode", "decode"})
     | frozenset({"create_table"})
 )  # fmt: skip
-
-
-def _innermost(spans: list[Span], line: int) -> Span | None:
-    index = bisect_right(spans, (line, 1 << 30))
-    while index:
-        index -= 1
-        if spans[index][1] >= line:
-            return spans[index]
-    return None
-
-
-def _is_main(test: ast.expr) -> bool:
-    return (
-        isinstance(test, ast.Compare)
-        and isinstance(test.left, ast.Name)
-        and test.left.id == "__name__"
-        and isinstance(test.comparators[0], ast.Constant)
-        and test.comparators[0].value == "__main__"
-    )
-
-
-def _runs(node: ast.If) -> tuple[str | None, str | None]:
-    """What a `__main__` block calls `.run(` on, and the string it gives first."""
-    for each in ast.walk(node):
-        if (
-            isinstance(each, ast.Call)
-            and isinstance(each.func, ast.Attribute)
-            and each.func.attr in {"run", "serve", "serve_forever"}
-        ):
-            first = each.args[0] if each.args else None
-            if isinstance(first, ast.Name):
-                return first.id, None
-            named = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
-            return dotted(each.func.value), named
-    return None, None
-
-
-def _target_name(target: ast.expr) -> str:
-    match target:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case ast.Subscript(slice=ast.Constant(value=str() as name)):
-            return name
-    return ""
 
 
 def _role_name(node: ast.expr) -> bool:
@@ -461,14 +391,3 @@ def _role_name(node: ast.expr) -> bool:
                 return args[0].value.lower() in _ROLE_NAMES
             return _role_name(inner)
     return False
-
-
-def _default(node: ast.Call) -> tuple[str | None, bool]:
-    value = node.args[1] if len(node.args) > 1 else None
-    if value is None:
-        value = next((each.value for each in node.keywords if each.arg == "default"), None)
-    if value is None:
-        return None, False
-    if isinstance(value, ast.Constant):
-        return (None if value.value is None else str(value.value)), True
-    return "?", True

@@ -23,7 +23,7 @@ def _fast() -> Callable[[Message], str]:
     """Return an encoder that is made once: JSONEncoder makes its C part anew for every message."""
     try:
         made = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-            None, str, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True  # type: ignore[attr-defined]
+            None, str, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
         )
         if "".join(made({"a": [1, None, "\u00e9"]}, 0)) != _slow({"a": [1, None, "\u00e9"]}):
             return _slow
