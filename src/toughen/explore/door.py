@@ -1,0 +1,267 @@
+"""Owns how one logs in here: the door that a person's password, token or key opens, believed only where it changes a refused probe."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import itertools
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from toughen.explore import handshake
+from toughen.explore.forge import forgeries
+from toughen.explore.forms import FORGERY
+from toughen.explore.literals import values_of
+from toughen.explore.outcomes import Depth, depth
+from toughen.explore.people import password_parameter
+from toughen.explore.refusing import refusals
+from toughen.explore.search import first_plan
+from toughen.explore.values import Candidate, normal
+from toughen.lab.credentials import garbled
+from toughen.lab.requests import cookies
+from toughen.model.blueprint import Place
+from toughen.model.identity import Credential, Identity
+from toughen.model.journey import Argument, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toughen.explore.newcomers import Person
+    from toughen.explore.session import Plan, RouteState, Session
+    from toughen.model.blueprint import Json
+    from toughen.model.journey import Call
+    from toughen.model.trace import Exchange
+
+_SCHEMES = (("Authorization", "Bearer "), ("Authorization", ""), ("Authorization", "Token "), ("Authorization", "JWT "), ("X-Access-Token", ""), ("X-Auth-Token", ""), ("X-API-Key", ""), ("x-token", ""), ("token", ""))
+_TOKEN = re.compile(r"^[\w\-.=+/~|:]{12,4096}$")
+_PROBES = 3
+_OK = 200
+_GARBAGE = "tg-no-such-credential"
+
+
+@dataclass(slots=True)
+class Door:
+    """How one logs in here, once it is known."""
+
+    login: Call | None = None
+    names: tuple[tuple[Place, tuple[str | int, ...], str], ...] = ()
+    """(place, path, column) of log-in's parameters that name the user."""
+    secrets: tuple[tuple[Place, tuple[str | int, ...]], ...] = ()
+    token: tuple[str | int, ...] = ()
+    header: tuple[str, str] | None = None
+    cookie: bool = False
+    basic: str | None = None
+    """Column of the user name where requests carry HTTP Basic; None elsewhere."""
+    forge: tuple[str, str] | None = None
+    """(function, column) of the project's own token function and what it is given."""
+    basic_login: bool = False
+
+
+@dataclass(slots=True)
+class Doors:
+    """Finds the door of a session's prototype."""
+
+    session: Session
+    states: dict[str, RouteState]
+    signup: RouteState | None
+
+    def find(self, person: Person) -> Door | None:
+        """The door that this person opens, None where none is found."""
+        probes = self.probes()
+        if person.password is not None:
+            for door in itertools.chain(self._logins(person, probes), self._basic(person, probes)):
+                return door
+        return self._forged(person, probes)
+
+    def _logins(self, person: Person, probes: list[RouteState]) -> Iterator[Door]:
+        """Routes that take a password: whichever answers with a token or cookie that changes a refused probe."""
+        signup = self.signup
+        takers = [
+            state for state in self.states.values()
+            if state.route.method in {"POST", "GET", "PUT"} and any(password_parameter(each.name) for each in state.parameters.values())
+            and "reset" not in state.route.path and state is not signup
+        ]
+        takers.sort(key=lambda state: (not re.search(r"log-?in|token|auth|sign-?in|session", state.route.path, re.IGNORECASE), len(state.parameters), len(state.route.path)))
+        if signup is not None:
+            takers.append(signup)
+        for state in takers[:6]:
+            for plan, names in self._introductions(state, person):
+                call = plan.call(state.route, None, state.body)
+                exchange = self.session.send(call)
+                self.session.forget()
+                if depth(exchange) is not Depth.SUCCESS and not (depth(exchange) is Depth.INVALID and exchange.status == _OK):
+                    continue
+                secrets = tuple(key for key, _ in plan.values if password_parameter(str(key[1][-1])))
+                door = self._opened(exchange, probes)
+                if door is not None:
+                    yield replace(door, login=call, names=names, secrets=secrets)
+
+    def _introductions(self, state: RouteState, person: Person) -> Iterator[tuple[Plan, tuple[tuple[Place, tuple[str | int, ...], str], ...]]]:
+        """Log-in's parameters filled with the user's own columns: by name, else each column that can name a user."""
+        base = first_plan(self.session, state)
+        for key, parameter in state.parameters.items():
+            if base.get(key) is None and (
+                password_parameter(parameter.name) or normal(parameter.name) in {"username", "email", "login"} or FORGERY.search(parameter.name)
+            ):
+                base = base.put({key: Candidate("", "name")}, "log in")
+        naming = [name for name, value in person.row.items() if isinstance(value, str) and re.search(r"user|mail|login|name|phone|account", name, re.IGNORECASE) and value]
+        for fallback in [*dict.fromkeys(["username", "email", *naming])]:
+            if fallback not in person.row:
+                continue
+            values: dict[tuple[Place, tuple[str | int, ...]], Candidate] = {}
+            names = []
+            for key, candidate in base.values:
+                name = normal(str(key[1][-1]))
+                column = next((each for each in person.row if normal(each) == name and person.row[each] not in {None, ""}), None)
+                if password_parameter(name):
+                    values[key] = Candidate(person.password, "identity")
+                elif column is not None and isinstance(person.row[column], str):
+                    values[key] = Candidate(person.row[column], "identity")
+                    names.append((key[0], key[1], column))
+                elif re.search(r"user|mail|login|identif|name|account", name) and candidate.source != "schema":
+                    values[key] = Candidate(person.row[fallback], "identity")
+                    names.append((key[0], key[1], fallback))
+            yield handshake.with_new_token(self.session, base.put(values, "log in")), tuple(names)
+
+    def _opened(self, exchange: Exchange, probes: list[RouteState]) -> Door | None:
+        """What of log-in's answer changes a refused probe: a cookie, or a token in some header."""
+        if exchange.response is None:
+            return None
+        given = cookies(exchange.response.headers)
+        if given and self._changes(probes, Credential(cookies=tuple(given.items()))):
+            return Door(cookie=True)
+        for pointer, token in tokens(exchange.response.json):
+            for header in self._headers():
+                if self._changes(probes, Credential(((header[0], header[1] + token),))):
+                    return Door(token=pointer, header=header)
+        if not probes and (found := next(tokens(exchange.response.json), None)):
+            return Door(token=found[0], header=_SCHEMES[0])
+        return Door(cookie=True) if given and not probes else None
+
+    def _headers(self) -> list[tuple[str, str]]:
+        asked = [(name, "") for name in self.session.asked_headers if name.lower() != "authorization"]
+        return [*asked, *_SCHEMES]
+
+    def _changes(self, probes: list[RouteState], credential: Credential) -> bool:
+        """Whether a credential changes the answer to a refused probe (first three probes)."""
+        session = self.session
+        session.wallet.identities["#probe"] = Identity("#probe", None, credential, "probe")
+        try:
+            for state in probes[:_PROBES]:
+                refused = state.tried[None]
+                checkpoint = session.lab.world.checkpoint()
+                plan = first_plan(session, state)
+                exchange = session.send(plan.call(state.route, "#probe", state.body))
+                session.lab.world.rollback(checkpoint)
+                told = depth(exchange)
+                if told > Depth.REFUSED and told is not Depth.CRASHED and exchange.status not in {401, refused.status}:
+                    return True
+                if depth(exchange) is Depth.SUCCESS:
+                    return True
+                if told is Depth.CRASHED and _within(state, exchange) and not self._crashes_alike(state, plan, exchange, credential):
+                    return True
+        finally:
+            del session.wallet.identities["#probe"]
+        return False
+
+    def _crashes_alike(self, state: RouteState, plan: Plan, crash: Exchange, credential: Credential) -> bool:
+        """Whether a credential that means nothing meets the same crash: then it says nothing that a page crashed."""
+        session = self.session
+        nothing = Credential(tuple((name, garbled(value)) for name, value in credential.headers), tuple((name, garbled(value)) for name, value in credential.cookies))
+        session.wallet.identities["#probe"] = Identity("#probe", None, nothing, "probe")
+        checkpoint = session.lab.world.checkpoint()
+        other = session.send(plan.call(state.route, "#probe", state.body))
+        session.lab.world.rollback(checkpoint)
+        return depth(other) is Depth.CRASHED and (crash.failure and crash.failure.type) == (other.failure and other.failure.type)
+
+    def keys(self) -> Iterator[Credential]:
+        """Keys that the source compares with a header (`if key != API_KEY`): values beside it in the branch that refused one that means nothing."""
+        session, probes = self.session, self.probes()
+        names = list(session.asked_headers) or ["X-API-Key"]
+        for state in probes[:_PROBES]:
+            plan = first_plan(session, state)
+            for header, prefix in [*((name, "") for name in names), ("Authorization", "Bearer ")]:
+                session.wallet.identities["#probe"] = Identity("#probe", None, Credential(((header, prefix + _GARBAGE),)), "probe")
+                checkpoint = session.lab.world.checkpoint()
+                traced = session.send(plan.call(state.route, "#probe", state.body), lines=True)
+                session.lab.world.rollback(checkpoint)
+                del session.wallet.identities["#probe"]
+                found = [value for value in self._compared(traced) if self._changes([state], Credential(((header, prefix + value),)))]
+                if found:
+                    yield from [Credential(((header, prefix + value),)) for value in found[:2]]
+                    return
+
+    def _compared(self, traced: Exchange) -> list[str]:
+        found: list[str] = []
+        for branch in refusals(self.session.sources, traced):
+            for node in ast.walk(branch.test):
+                if isinstance(node, ast.Compare):
+                    for side in (node.left, *node.comparators):
+                        found += [value for value in values_of(self.session, side, _PROBES) if isinstance(value, str)]
+                elif isinstance(node, ast.Call):
+                    # hmac.compare_digest(key, API_KEY) and the like
+                    found += [value for each in node.args for value in values_of(self.session, each, _PROBES) if isinstance(value, str)]
+        return list(dict.fromkeys(found))[:6]
+
+    def _basic(self, person: Person, probes: list[RouteState]) -> Iterator[Door]:
+        """HTTP Basic: on every request, or only at the route that hands out tokens."""
+        for column in [name for name, value in person.row.items() if isinstance(value, str) and re.search(r"user|mail|login|name", name, re.IGNORECASE) and value][:3]:
+            credential = basic(str(person.row[column]), str(person.password))
+            session = self.session
+            for state in probes:
+                if state.route.method == "POST" and re.search(r"token|login|auth|session", state.route.path, re.IGNORECASE):
+                    session.wallet.identities["#basic"] = Identity("#basic", None, credential, "probe")
+                    call = first_plan(session, state).call(state.route, "#basic", state.body)
+                    exchange = session.send(call)
+                    del session.wallet.identities["#basic"]
+                    if depth(exchange) is Depth.SUCCESS:
+                        door = self._opened(exchange, [each for each in probes if each is not state])
+                        if door is not None:
+                            header = next(value for _, value in credential.headers)
+                            login = replace(call, identity=None, arguments=(*call.arguments, Argument(Place.HEADER, ("Authorization",), Literal(header))))
+                            yield replace(door, login=login, basic=column, basic_login=True)
+            if self._changes(probes, credential):
+                yield Door(basic=column)
+
+    def _forged(self, person: Person, probes: list[RouteState]) -> Door | None:
+        """A token by the project's own function, believed only where it changes a refused probe."""
+        for function, column, token in forgeries(self.session, person.row):
+            for header in self._headers():
+                if self._changes(probes, Credential(((header[0], header[1] + token),))):
+                    return Door(header=header, forge=(function, column))
+        return None
+
+    def probes(self) -> list[RouteState]:
+        """Routes that refused an anonymous request for want of a credential, those without parameters first."""
+        found = [
+            state for state in self.states.values()
+            if state.reached is None and None in state.tried and depth(state.tried[None]) is Depth.REFUSED
+        ]
+        return sorted(found, key=lambda state: (state.route.method != "GET", state.route.path.count("{"), len(state.parameters)))
+
+
+def _within(state: RouteState, exchange: Exchange) -> bool:
+    """Whether the route's own handler crashed: whoever came so far was let in."""
+    place, own = exchange.failure.location if exchange.failure else None, state.route.handler
+    return place is not None and place.file == own.file and place.function == own.function
+
+
+def basic(user: str, password: str) -> Credential:
+    """HTTP Basic (RFC 7617)."""
+    return Credential((("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()),))
+
+
+def tokens(body: Json, pointer: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Strings of an answer that look like tokens, those under a telling name first."""
+    found = list(_strings(body, pointer))
+    found.sort(key=lambda each: (not re.search(r"access|auth", str(each[0][-1:]), re.IGNORECASE), not re.search(r"token|jwt|key|session", str(each[0][-1:]), re.IGNORECASE)))
+    yield from found[:6]
+
+
+def _strings(body: Json, pointer: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(body, dict):
+        for key, value in list(body.items())[:40]:
+            yield from _strings(value, (*pointer, key))
+    elif isinstance(body, str) and _TOKEN.match(body) and not re.search(r"[@ ]", body):
+        yield pointer, body

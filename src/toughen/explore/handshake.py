@@ -1,0 +1,84 @@
+"""Owns what is fetched before a request is sent: a token against request forgery, the tag of what it changes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from toughen.explore import forms
+from toughen.explore.outcomes import Depth, depth, message
+from toughen.explore.session import Entry, Plan
+from toughen.explore.values import Candidate, Origin
+from toughen.model.blueprint import Parameter, Place
+
+if TYPE_CHECKING:
+    from toughen.explore.session import Key, RouteState, Session
+    from toughen.model.trace import Exchange
+
+
+def tokens_of_own(session: Session) -> list[Candidate]:
+    """Tokens against request forgery that this identity was given, newest first; one is fetched where there is none."""
+    found = [each for index in range(len(session.history) - 1, -1, -1) if session.history[index].call.identity == session.current for each in _forgery_tokens(session, index)]
+    # A page's token belongs to the cookie that came with it, so it is asked for anew.
+    kept = [each for each in found if each.origin is None or each.origin.pointer[0] != "#field"]
+    return kept or fetched_token(session)
+
+
+def _forgery_tokens(session: Session, index: int) -> list[Candidate]:
+    answer = session.history[index].exchange.response
+    body = answer.json if answer is not None else None
+    if not isinstance(body, dict):
+        return [Candidate(value, "pool", Origin(index, ("#field", name))) for name, value in forms.tokens(session.history[index].exchange)]
+    return [
+        Candidate(value, "pool", Origin(index, (name,))) for name, value in body.items()
+        if re.search(r"csrf|xsrf", name, re.IGNORECASE) and isinstance(value, str)
+    ]
+
+
+def with_new_token(session: Session, plan: Plan) -> Plan:
+    """The plan with a token against request forgery that was fetched now, where it sends one."""
+    keys = [key for key, _ in plan.values if forms.FORGERY.search(str(key[1][-1]))]
+    token = fetched_token(session) if keys else []
+    return plan.put(dict.fromkeys(keys, token[0]), plan.why) if token else plan
+
+
+def fetched_token(session: Session) -> list[Candidate]:
+    """A token against request forgery, fetched now by the identity that is trying."""
+    for index in range(len(session.history) - 1, -1, -1):
+        entry = session.history[index]
+        if not entry.route.startswith("GET ") or not _forgery_tokens(session, index):
+            continue
+        call = entry.call.by(session.current)
+        answer = session.send(call)
+        if depth(answer) is Depth.SUCCESS:
+            session.history.append(Entry(entry.route, call, answer, entry.plan, kept=True))
+            return _forgery_tokens(session, len(session.history) - 1)
+    return []
+
+
+def forgery(session: Session, plan: Plan, exchange: Exchange) -> Plan | None:
+    """Where the answer says that the token against request forgery is not the one: a new one."""
+    if not re.search(r"csrf|xsrf|forgery", message(exchange), re.IGNORECASE) or plan.why == "forgery":
+        return None
+    keys = [key for key, _ in plan.values if re.search(r"csrf|xsrf", str(key[1][-1]), re.IGNORECASE)]
+    token = fetched_token(session) if keys else []
+    return plan.put(dict.fromkeys(keys, token[0]), "forgery") if token else None
+
+
+def precondition(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
+    """Where a change wants the tag of what it changes (428, RFC 6585): that of the same resource, fetched now."""
+    key: Key = (Place.HEADER, ("If-Match",))
+    if exchange.status not in {412, 428} or plan.why == "precondition":
+        return None
+    look = Plan(tuple(item for item in plan.values if item[0][0] is Place.PATH), plan.grants, "look")
+    read = session.blueprint.route(f"GET {state.route.path}")
+    if read is None:
+        return None
+    call = look.call(read, session.current, None)
+    answer = session.send(call)
+    tag = answer.response.header("ETag") if answer.response is not None else None
+    if tag is None or depth(answer) is not Depth.SUCCESS:
+        return None
+    session.history.append(Entry(read.id, call, answer, look, kept=True))
+    state.parameters.setdefault(key, Parameter(*key, "string", required=True, declared=False))
+    return plan.put({key: Candidate(tag, "pool", Origin(len(session.history) - 1, ("#header", "ETag")))}, "precondition")
