@@ -156,6 +156,56 @@ def test_a_repair_is_a_commit_and_the_proof_is_gone(prototype: Write) -> None:
         assert "gone" in again.stdout
 
 
+SERVER = """
+    import os
+    from fastapi import FastAPI, HTTPException
+    from sqlalchemy import Column, Integer, create_engine
+    from sqlalchemy.orm import declarative_base, sessionmaker
+
+    engine = create_engine(os.environ["DATABASE_URL"])
+    Session = sessionmaker(bind=engine)
+    Base = declarative_base()
+
+
+    class Item(Base):
+        __tablename__ = "items"
+        id = Column(Integer, primary_key=True)
+        stock = Column(Integer, nullable=False)
+
+
+    Base.metadata.create_all(engine)
+    with Session() as first:
+        if first.get(Item, 1) is None:
+            first.add(Item(id=1, stock=5))
+            first.commit()
+    app = FastAPI()
+
+
+    @app.post("/items/{item_id}/take")
+    def take(item_id: int):
+        with Session() as session:
+            item = session.query(Item).filter(Item.id == item_id).with_for_update().first()
+            if item is None or item.stock < 1:
+                raise HTTPException(409, "sold out")
+            item.stock = item.stock - 1
+            session.commit()
+            return {"stock": item.stock}
+    """
+
+
+def test_another_database_is_no_witness_of_a_race(prototype: Write) -> None:
+    """A row lock that PostgreSQL takes and SQLite has not: nothing is proven of races where SQLite stands in, and the report says so."""
+    project = prototype({"main.py": SERVER, ".env": "DATABASE_URL=postgresql://shop:secret@db.internal/shop\n"})
+    done = project.toughen("check", project.root.name, "--only", "race", "--format", "json")
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    report = json.loads(done.stdout)
+    assert report["coverage"]["reached"] == 1, report["coverage"]
+    assert {each["break"] for each in report["inconclusive"] if "stands in" in each["reason"]} == {"race/lost-update", "race/check-then-act"}
+    alone = prototype({"main.py": SERVER, ".env": "DATABASE_URL=sqlite:///./shop.db\n"})
+    done = alone.toughen("check", alone.root.name, "--only", "race", "--format", "json")
+    assert not [each for each in json.loads(done.stdout)["inconclusive"] if "stands in" in each["reason"]], done.stdout
+
+
 def test_explain_is_the_rules_page(prototype: Write) -> None:
     """`explain` prints a rule's own words with its numbers."""
     done = prototype({}).toughen("explain", "race/lost-update")

@@ -12,7 +12,7 @@ from toughen.handling import sought
 from toughen.touches import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from toughen.handling import Handler, Place
     from toughen.model.blueprint import Blueprint, Table
@@ -38,22 +38,19 @@ class Step:
 
 def lost(break_id: str, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
     """Numbers computed in Python from what was read; the first of each route."""
-
-    def look(handler: Handler) -> Iterator[Suspicion]:
-        for step in (each for each in _steps(handler) if each.computed):
-            yield handler.suspicion(break_id, step.line, f"{step.text}: of two requests at once, one change may be lost", step.place)
-            return
-
-    return sought(blueprint, sources, look)
+    return _first(break_id, blueprint, sources, lambda step: step.computed, ": of two requests at once, one change may be lost")
 
 
 def raced(break_id: str, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
     """Changes behind a check of what was read; the first of each route."""
+    return _first(break_id, blueprint, sources, lambda step: step.checked, ", after a check: two requests at once may both pass it")
 
+
+def _first(break_id: str, blueprint: Blueprint, sources: Mapping[str, str], fits: Callable[[Step], bool], what: str) -> Iterator[Suspicion]:
     def look(handler: Handler) -> Iterator[Suspicion]:
-        for step in (each for each in _steps(handler) if each.checked):
-            yield handler.suspicion(break_id, step.line, f"{step.text}, after a check: two requests at once may both pass it", step.place)
-            return
+        step = next(filter(fits, _steps(handler)), None)
+        if step is not None:
+            yield handler.suspicion(break_id, step.line, step.text + what, step.place)
 
     return sought(blueprint, sources, look)
 

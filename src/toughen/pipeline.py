@@ -112,7 +112,7 @@ class Run:
         suspected = tuple(each for each in suspicions() if (each.break_id, each.route) not in proving.settled)
         findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
         timings["total_s"] = time.monotonic() - began
-        return verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, notes_of(lab, self.config)), explored.target
+        return verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, notes_of(lab, self.config, blueprint.stand_in)), explored.target
 
     def _survey(self) -> tuple[Sources, Blueprint]:
         self.tell(Stage("survey", str(self.root.name)))
@@ -125,10 +125,12 @@ class Run:
         self.tell(Stage("environment", f"for {blueprint.entry.target}"))
         framework = blueprint.entry.framework
         built = environment.existing(self.root, framework) or environment.build(environment.needs(self.root, sources.texts, framework))
-        variables = {**dummies(blueprint, self.root), **dict(self.config.environment)}
+        made_up = dummies(blueprint, self.root, sources.texts.values())
+        variables = {**made_up.values, **dict(self.config.environment)}
+        stand_in = tuple(each for each in made_up.stood_in if variables[each] == made_up.values[each])
         self.tell(Stage("boot", f"{blueprint.entry.target} on Python {built.version} ({built.origin})"))
         with open_lab(self.root, blueprint.entry, built, variables) as lab:
-            yield lab, join(blueprint, lab.facts, sources)
+            yield lab, replace(join(blueprint, lab.facts, sources), stand_in=stand_in)
 
     def _explore(self, lab: Lab, blueprint: Blueprint, sources: Sources, timings: dict[str, float], crew: Crew) -> Explored:
         from toughen.explore.explore import Explorer

@@ -144,7 +144,7 @@ def _body(edge: Boundary, entries: list[dict[str, Any]], *, modelled: bool) -> l
 
 
 def _bounds(edge: Boundary, entry: dict[str, Any], *, typed: bool) -> Bounds:
-    """What refuses the kinds of wrong values that crash, and no more."""
+    """What refuses the kinds of wrong values that crash, and no more; a zero that crashes goes with all that lies below it."""
     kinds = set(entry["kinds"])
     if entry["type"] == "string":
         return Bounds(

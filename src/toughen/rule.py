@@ -150,6 +150,8 @@ class Rule(ABC):
     """Mends are applied in this order (low first): bind, guard, scope, allow, bounds, locks, answers."""
     single: ClassVar[bool] = False
     """True where one proof for a route says all: the remaining experiments are not run."""
+    waits: ClassVar[bool] = False
+    """True where the verdict hangs on who waits for whom in the database: another one that stands in for it says nothing."""
     closes: ClassVar[bool] = False
     """True where an honest Journey may do itself what the mend turns away: the proof's control then stands for it."""
 
@@ -177,6 +179,9 @@ class Rule(ABC):
         journey = target.journey(route.id)
         if journey is None:
             yield Inconclusive("no honest journey reaches this route")
+            return
+        if self.waits and target.blueprint.stand_in:
+            yield Inconclusive("SQLite stands in for the prototype's database server, and requests wait for each other otherwise there")
             return
         proven: set[str] = set()
         unclear: list[str] = []

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
 _VERBS = {
     "select": "select", "with": "select", "values": "select", "insert": "insert", "replace": "insert", "update": "update",
     "delete": "delete", "begin": "begin", "start": "begin", "commit": "commit", "end": "commit", "rollback": "rollback",
@@ -29,16 +30,10 @@ class Reading:
     writes: tuple[str, ...] = ()
 
 
-@cache
-def _quiet() -> None:
-    logging.getLogger("sqlglot").setLevel(logging.ERROR)
-
-
 def _parsed(text: str) -> exp.Expr | None:
     """The statement's tree; None where the parser gives up. The parser is imported here: half a second that a boot covers."""
     import sqlglot
 
-    _quiet()
     try:
         return sqlglot.parse_one(text, dialect="sqlite")
     except (sqlglot.errors.SqlglotError, RecursionError, ValueError):

@@ -112,14 +112,16 @@ class Explorer:
         target = LabTarget(self.lab, self.blueprint, session.wallet, snapshot.digest)
         minted = tuple(session.wallet.identities.values())
         self._rounds(session, states)
-        if self._sown(session, states):
+        sown = self._sown(session, states)
+        if sown:
+            self.notes.append(sown)
             reached = sum(state.reached is not None for state in states.values())
             bare, snapshot = snapshot, self.lab.world.take()
             self._rounds(session, states)
             if sum(state.reached is not None for state in states.values()) == reached:
                 # The rows helped nobody, and may be in somebody's way.
                 session.reset()
-                self.notes.pop()
+                self.notes.remove(sown)
                 self.lab.world.load(bare)
                 snapshot = bare
             target.snapshot = snapshot.digest
@@ -143,20 +145,18 @@ class Explorer:
                 state.tried.clear()
         return bool(done)
 
-    def _sown(self, session: Session, states: dict[str, RouteState]) -> bool:
-        """Where routes look for rows that no route makes: some, written into the snapshot; True where that was done."""
+    def _sown(self, session: Session, states: dict[str, RouteState]) -> str:
+        """Where routes look for rows that no route makes: some, written into the snapshot; what was done, in words."""
         tables = barren(session, states) if self.lab.world.databases and time.monotonic() < self._deadline else []
         if not tables:
-            return False
+            return ""
         session.reset()
         self.lab.restore()
         sown = sow(session, tables)
-        if sown:
-            self.notes.append(f"wrote rows of {', '.join(sown)}, which no route that works makes")
-            for state in states.values():
-                if state.reached is None:
-                    state.tried.clear()
-        return bool(sown)
+        for state in states.values() if sown else ():
+            if state.reached is None:
+                state.tried.clear()
+        return f"wrote rows of {', '.join(sown)}, which no route that works makes" if sown else ""
 
     def _back_to(self, session: Session, prepared: dict[str, sqlite3.Connection]) -> None:
         """Forget what looking around did: a snapshot in which the last ticket is sold lets nobody buy one."""

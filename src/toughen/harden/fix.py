@@ -14,7 +14,7 @@ from toughen.harden.sameness import Behaviour, behaviour, differences, entered
 from toughen.harden.suite import Running, SuiteResult, baseline, running
 from toughen.harden.tree import commit as commit_patch
 from toughen.harden.tree import put, undo
-from toughen.lab.boot import copy_project
+from toughen.lab.copying import copy_project
 from toughen.lab.twin import mended
 from toughen.model.blueprint import Suite
 from toughen.model.finding import Finding, Inconclusive, Proof, Proven, Refuted, Status
@@ -230,11 +230,16 @@ class Hardening:
         return None
 
     def _unsteady(self, target: LabTarget, journey: Journey) -> bool:
-        """Whether a Journey that answers differently now does so by chance: as before when it is asked again, or differently without any mend."""
+        """Whether a Journey that answers differently now does so by chance.
+
+        By chance means: as before, twice, when it is asked again; or both as before and as now without any mend.
+        """
         before = self._before[journey.route]
-        steady = behaviour(target, journey)
-        chance = steady == before and behaviour(target, journey) == before
-        chance = chance or any(behaviour(self.target, journey) != before for _ in range(_RUNS))
+        now = behaviour(target, journey)
+        chance = now == before and behaviour(target, journey) == before
+        if not chance:
+            unmended = [behaviour(self.target, journey) for _ in range(_RUNS)]
+            chance = before in unmended and now in unmended
         if chance:
             del self._before[journey.route]
             self.tell(Step(f"{journey.route} answers differently from run to run: no mend is judged by it"))

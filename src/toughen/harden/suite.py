@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toughen.lab import environment
-from toughen.lab.boot import copy_project
+from toughen.lab.copying import copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from toughen.errors import AgentLostError, BootError
 from toughen.lab import environment as environments
 from toughen.lab import observe, sandbox
+from toughen.lab.copying import copy_project, roomy, sweep
 from toughen.lab.snapshot import World
 from toughen.lab.wire import Connection, Listener
 
@@ -33,11 +34,8 @@ REQUEST_SECONDS = 10.0
 FORK_SECONDS = 20.0
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are kept."""
-COPY_LIMIT = 1 << 30
-"""Bytes of a project that are copied."""
 _MOST_MISSING = 6
 _AGENT = Path(__file__).with_name("agent")
-_SKIPPED = {".git", ".hg", ".venv", "venv", "env", "node_modules", "__pycache__", ".toughen", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +105,7 @@ class Child:
             self.open = False
             self.connection.kill()
 
-    def close(self) -> None:
-        """Let the process end by itself: quit, then make sure."""
-        if self.open:
-            self.open = False
-            self.connection.kill()
+    close = kill
 
 
 @dataclass(slots=True)
@@ -225,7 +219,7 @@ class Lab:
                 failure = frame["failed"].get("failure") or {}
                 where = observe.place(failure.get("place"))
                 message = f"the prototype did not boot: {failure.get('type')}: {failure.get('message')}"
-                raise BootError(message + (f" ({where})" if where else ""), subject=failure, hint=_told(str(failure.get("traceback") or ""), self.project))
+                raise BootError(message + (f" ({where})" if where else ""), subject=failure, hint=observe.own_frames(str(failure.get("traceback") or ""), self.project))
             if "ready" in frame:
                 return dict(frame["ready"] or {})
 
@@ -351,8 +345,8 @@ def open_lab(
 
     Raises BootError. The world lies in memory-backed storage where there is room.
     """
-    _sweep(_roomy())
-    work = Path(tempfile.mkdtemp(prefix=f"toughen-{os.getpid()}-", dir=_roomy()))
+    sweep(roomy())
+    work = Path(tempfile.mkdtemp(prefix=f"toughen-{os.getpid()}-", dir=roomy()))
     listener: Listener | None = None
     lab: Lab | None = None
     try:
@@ -375,15 +369,6 @@ def open_lab(
         if listener is not None:
             listener.close()
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _told(traceback: str, project: Path) -> str:
-    """What a reader of a failed boot needs: the project's own frames and the last line, without the throw-away paths."""
-    lines = traceback.splitlines()
-    own = [index for index, line in enumerate(lines) if f'File "{project}/' in line]
-    shown = [lines[at] for index in own[-3:] for at in (index, index + 1) if at < len(lines)]
-    last = next((line for line in reversed(lines) if line and not line.startswith(" ")), "")
-    return "\n".join([*shown, last]).replace(f"{project}/", "")[:1200]
 
 
 def _read_schema(lab: Lab) -> None:
@@ -413,45 +398,3 @@ def _boot_with_what_is_missing(lab: Lab) -> None:
                 raise
             lab.environment = extended
     return lab.boot()
-
-
-def copy_project(root: Path, destination: Path) -> None:
-    """Copy the project without its history and environments. Raises BootError when it is larger than COPY_LIMIT."""
-    total = 0
-
-    def ignored(folder: str, names: list[str]) -> list[str]:
-        nonlocal total
-        left_out = []
-        for name in names:
-            path = os.path.join(folder, name)
-            outside = os.path.islink(path) and not os.path.realpath(path).startswith(str(root.resolve()) + os.sep)
-            if outside or (name in _SKIPPED and os.path.isdir(path)):
-                left_out.append(name)
-            elif os.path.isfile(path):
-                total += os.path.getsize(path)
-            elif not os.path.isdir(path) and not os.path.islink(path):
-                left_out.append(name)
-        if total > COPY_LIMIT:
-            raise BootError(f"the project is larger than {COPY_LIMIT >> 20} MiB", subject=root, hint="run toughen in the folder of the backend")
-        return left_out
-
-    shutil.copytree(root, destination, ignore=ignored, symlinks=True)
-
-
-def _sweep(folder: str | None) -> None:
-    """Remove worlds of ours whose owner was killed: it could not do it itself."""
-    place = Path(folder or tempfile.gettempdir())
-    for world in place.glob("toughen-*-*"):
-        owner = world.name.split("-")[1]
-        with contextlib.suppress(OSError):
-            if owner.isdigit() and world.stat().st_uid == os.getuid() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
-                shutil.rmtree(world, ignore_errors=True)
-
-
-def _roomy() -> str | None:
-    shared = "/dev/shm"  # noqa: S108
-    with contextlib.suppress(OSError):
-        found = os.statvfs(shared)
-        if found.f_bavail * found.f_frsize > 2 << 30 and os.access(shared, os.W_OK):
-            return shared
-    return None

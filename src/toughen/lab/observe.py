@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toughen import sql
 from toughen.model.source import Location
 from toughen.model.trace import Demand, Exchange, Failure, Outgoing, Response, Sighting, Statement
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SHOWN = 4_000
 
@@ -113,3 +116,12 @@ def _text(frame: dict[str, Any], name: str) -> str:
 def _number(frame: dict[str, Any], name: str) -> int:
     value = frame.get(name)
     return value if isinstance(value, int) else 0
+
+
+def own_frames(traceback: str, project: Path) -> str:
+    """What a reader of a failed boot needs: the project's own frames and the last line, without the throw-away paths."""
+    lines = traceback.splitlines()
+    own = [index for index, line in enumerate(lines) if f'File "{project}/' in line]
+    shown = [lines[at] for index in own[-3:] for at in (index, index + 1) if at < len(lines)]
+    last = next((line for line in reversed(lines) if line and not line.startswith(" ")), "")
+    return "\n".join([*shown, last]).replace(f"{project}/", "")[:1200]

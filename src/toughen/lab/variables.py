@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from toughen.model.blueprint import Blueprint
@@ -29,10 +30,18 @@ _DATABASE = re.compile(r"(DATABASE|DB|SQLALCHEMY|SQL|POSTGRES|POSTGRESQL|PG|MYSQ
 _SERVER = re.compile(r"postgres|mysql|mariadb|mssql|oracle|cockroach", re.IGNORECASE)
 _ASYNC = re.compile(r"\+(asyncpg|aiomysql|asyncmy|psycopg_async)")
 _SAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
-_MOST_FILES = 400
 
 
-def dummies(blueprint: Blueprint, root: Path) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Dummies:
+    """Values that the lab makes up."""
+
+    values: dict[str, str]
+    stood_in: tuple[str, ...] = ()
+    """Variables that name a database server, for which SQLite stands in."""
+
+
+def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
     """Values for the required variables that neither a default nor the project's own .env supplies.
 
     The address of a database server, which the lab does not start, is replaced by SQLite's where the project speaks to
@@ -42,19 +51,23 @@ def dummies(blueprint: Blueprint, root: Path) -> dict[str, str]:
     sample: dict[str, str] = {}
     for name in _SAMPLES:
         sample = {**_dotenv(root / name), **sample}
-    speaks = _speaks(root)
-    found = {}
+    speaks = _speaks(texts)
+    found: dict[str, str] = {}
+    stood_in: list[str] = []
     for each in blueprint.environment:
         if each.name in {"PATH", "HOME", "USER", "TMPDIR", "LANG"}:
             continue
         stated = supplied.get(each.name) or each.default or ""
         if speaks and _DATABASE.search(each.name) and (not stated or _SERVER.search(stated)):
-            waits = _ASYNC.search(stated or sample.get(each.name, "")) or speaks == "async"
+            named = stated or sample.get(each.name, "")
+            waits = _ASYNC.search(named) or speaks == "async"
+            if _SERVER.search(named) or _SERVER.search(blueprint.database or ""):
+                stood_in.append(each.name)
             found[each.name] = "sqlite+aiosqlite:///./toughen-lab.db" if waits else "sqlite:///./toughen-lab.db"
         elif each.required and each.name not in supplied:
             usable = sample.get(each.name, "")
             found[each.name] = usable if usable and not _SERVER.search(usable) else _dummy(each.name)
-    return found
+    return Dummies(found, tuple(stood_in))
 
 
 def _dotenv(file: Path) -> dict[str, str]:
@@ -64,12 +77,10 @@ def _dotenv(file: Path) -> dict[str, str]:
     return {name: value.strip("'\"") for name, value in pairs}
 
 
-def _speaks(root: Path) -> str:
+def _speaks(texts: Iterable[str]) -> str:
     """`sync` or `async` where the source makes SQLAlchemy engines, empty where it does not."""
     found = ""
-    files = (file for file in root.rglob("*.py") if not {"site-packages", "node_modules"} & set(file.parts))
-    for file in itertools.islice(files, _MOST_FILES):
-        text = file.read_text(errors="replace")
+    for text in texts:
         if "create_async_engine" in text:
             return "async"
         if re.search(r"\bcreate_engine\(|SQLALCHEMY_DATABASE_URI", text):

@@ -212,6 +212,8 @@ class Blueprint:
     suite: Suite = field(default_factory=Suite)
     database: str | None = None
     """sqlite, postgresql, mysql, memory, or None."""
+    stand_in: tuple[str, ...] = ()
+    """Environment variables that name a database server, where the lab's SQLite stands in for it."""
     unparsed: tuple[Unparsed, ...] = ()
     lines: int = 0
     """Lines of Python surveyed."""

@@ -47,6 +47,7 @@ class CheckThenAct(Rule):
     cwe = (367, 362)
     order = 61
     single = True
+    waits = True
 
     def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
         """Handlers that act behind a check of what they read, with neither a lock nor a unique key."""

@@ -40,6 +40,7 @@ class LostUpdate(Rule):
     cwe = (362, 367)
     order = 60
     single = True
+    waits = True
 
     def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
         """Handlers that compute a number from a row that they read, and write it back without a lock."""
