@@ -24,7 +24,7 @@ POWER = re.compile(
     re.IGNORECASE,
 )
 """Columns whose value gives power or money."""
-SECRET = re.compile(r"password|passwd|pwd|hash|secret|token|api_?key|ssn|otp|reset_?code|pin$", re.IGNORECASE)
+SECRET = re.compile(r"password|passwd|pwd|senha|contrase|passwort|mot_?de_?passe|hash|secret|token|api_?key|ssn|otp|reset_?code|pin$", re.IGNORECASE)
 """Columns that no other user may see."""
 QUANTITY = re.compile(
     r"(^|_)(quantity|qty|amount|price|stock|count|seats|units|total|cost|fee|salary|age|stars|rating|limit|deposit|withdrawal|sum|balance)(_|$)",
@@ -130,7 +130,7 @@ def raw_json(call: Call, value: object) -> Call:
 
 def users(blueprint: Blueprint) -> Table | None:
     """The table with a password column."""
-    return next((table for table in blueprint.tables if any(re.search(r"password|passwd|pwd", column.name, re.IGNORECASE) for column in table.columns)), None)
+    return next((table for table in blueprint.tables if any(re.search(r"password|passwd|pwd|senha|contrase|passwort|mot_?de_?passe", column.name, re.IGNORECASE) for column in table.columns)), None)
 
 
 def key_of(row: dict[str, Json]) -> tuple[tuple[str, Json], ...]:

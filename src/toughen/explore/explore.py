@@ -14,6 +14,7 @@ from toughen.explore.identify import Registrar
 from toughen.explore.literals import records
 from toughen.explore.live import completed
 from toughen.explore.outcomes import Depth, depth, explain, wants_identity, wants_token
+from toughen.explore.pages import hand_cookies
 from toughen.explore.prepare import prepare
 from toughen.explore.search import attempt, new_state
 from toughen.explore.session import RouteState, Session
@@ -101,6 +102,8 @@ class Explorer:
         if self._prepared_again(session, states):
             # Behind the log-in lay tables that no page before it had asked for.
             self._mint(session, states)
+        if cookie := hand_cookies(session, states):
+            self.notes.append(f"pages take the token in the cookie {cookie}")
         session.reset()
         snapshot = self.lab.world.take()
         # Nothing that was tried while looking around is in the snapshot; what minting needed is.
@@ -320,10 +323,9 @@ class Explorer:
         """The deepest attempt of the least refused identity."""
         if state.route.id in session.hung:
             return Unreached(state.route.id, explain(session.hung[state.route.id]))
-        if not state.tried:
+        if state.deepest is None:
             return Unreached(state.route.id, "not tried: the time budget was used up")
-        name, exchange = max(state.tried.items(), key=lambda item: depth(item[1]))
-        return Unreached(state.route.id, f"{explain(exchange)} (as {name or 'anonymous'})", exchange.status)
+        return Unreached(state.route.id, f"{explain(state.deepest)} (as {state.deepest_by or 'anonymous'})", state.deepest.status)
 
 
 def _probe(reached: list[RouteState]) -> Probe | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,31 +15,74 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Json
 
 _TOKEN_MAKER = r"^(create|generate|make|encode|issue|sign|get|new|build)_?\w*(token|jwt)\w*$|^encode_auth\w*$"
+_HASHER = r"hash|encrypt_password|set_password|make_password|bcrypt"
+_HASHES = {"CryptContext": "hash", "PasswordHasher": "hash", "PasswordHash": "hash", "Bcrypt": "generate_password_hash"}
+"""Classes of the libraries that hash passwords (passlib, argon2-cffi, pwdlib, Flask-Bcrypt) -> their method."""
 _UNFIT = re.compile(r"refresh|reset|verify|verif|decode|check|csrf|confirm|email|current|from|revoke", re.IGNORECASE)
 
 
 def functions(session: Session, pattern: str) -> list[str]:
-    """Module-level functions of the project whose name fits, as `module:name`."""
+    """Functions of the project whose name fits and that need no more than their arguments, as `module:name`.
+
+    Beside module-level functions: static methods (`module:Class.name`), and methods of an object that its module makes
+    (`module:object.name`).
+    """
+    found: list[str] = []
+    modules = list(_modules(session))
+    methods = {each.name: _methods(each, pattern) for _, tree in modules for each in tree.body if isinstance(each, ast.ClassDef)}
+    for module, tree in modules:
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and _fits(node.name, pattern):
+                found.append(f"{module}:{node.name}")
+            elif isinstance(node, ast.ClassDef):
+                found += [f"{module}:{node.name}.{name}" for name, static in methods[node.name].items() if static]
+            elif made := _made(node):
+                name, maker = made
+                found += [f"{module}:{name}.{each}" for each in methods.get(maker, ())]
+    return found
+
+
+def hashers(session: Session) -> list[str]:
+    """What hashes passwords here: functions named for it, then the library's objects that modules make."""
+    found = functions(session, _HASHER)
+    for module, tree in _modules(session):
+        found += [f"{module}:{made[0]}.{_HASHES[made[1]]}" for node in tree.body if (made := _made(node)) and made[1] in _HASHES]
+    if any("werkzeug.security" in text for text in session.sources.values()):
+        found.append("werkzeug.security:generate_password_hash")
+    return found
+
+
+def _modules(session: Session) -> Iterator[tuple[str, ast.Module]]:
     entry = session.blueprint.entry
     root = entry.import_root if entry else "."
-    found = []
+    prefix = f"{entry.package}." if entry and entry.package else ""
     for file, text in session.sources.items():
-        if "def " not in text or re.search(r"(^|/)tests?(/|_)|test_", file):
+        if re.search(r"(^|/)tests?(/|_)|test_", file):
             continue
-        try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError):
-            continue
-        try:
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError):
             relative = Path(file).relative_to(root)
-        except ValueError:
-            continue
-        module = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
-        found += [
-            f"{module}:{node.name}" for node in tree.body
-            if isinstance(node, ast.FunctionDef) and re.search(pattern, node.name, re.IGNORECASE) and not _UNFIT.search(node.name)
-        ]
-    return found
+            yield prefix + ".".join(relative.with_suffix("").parts).removesuffix(".__init__"), ast.parse(text)
+
+
+def _methods(node: ast.ClassDef, pattern: str) -> dict[str, bool]:
+    """Methods whose name fits -> whether the class alone can be asked."""
+    return {
+        each.name: not (each.args.args and each.args.args[0].arg == "self")
+        for each in node.body
+        if isinstance(each, ast.FunctionDef) and _fits(each.name, pattern)
+    }
+
+
+def _made(node: ast.stmt) -> tuple[str, str] | None:
+    """(name, class) of `name = Class(...)` and `name = Class.maker(...)`."""
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call) or not isinstance(node.targets[0], ast.Name):
+        return None
+    parts = [part for part in ast.unparse(node.value.func).split(".") if part[:1].isupper()]
+    return (node.targets[0].id, parts[-1]) if parts else None
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return bool(re.search(pattern, name, re.IGNORECASE)) and not _UNFIT.search(name)
 
 
 def arguments(shape: str, row: dict[str, Json]) -> list[Json]:
@@ -81,14 +125,14 @@ def forgeries(session: Session, row: dict[str, Json]) -> Iterator[tuple[str, str
 
 def _others(session: Session, function: str, row: dict[str, Json]) -> list[str] | None:
     """Columns for the required parameters behind the first, by name; None where one has no column."""
-    module, _, name = function.partition(":")
-    tail = module.replace(".", "/")
-    for file, text in session.sources.items():
-        if not file.removesuffix(".py").removesuffix("/__init__").endswith(tail):
+    module, _, path = function.partition(":")
+    name = path.rpartition(".")[2]
+    for found, tree in _modules(session):
+        node = next((each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef) and each.name == name), None)
+        if node is None or (found != module and "." not in path):
             continue
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.FunctionDef) and node.name == name:
-                required = node.args.args[: len(node.args.args) - len(node.args.defaults)][1:]
-                found = [next((column for column in row if column.lower() in {each.arg.lower(), f"user_{each.arg.lower()}"}), None) for each in required]
-                return None if None in found else [each for each in found if each is not None]
+        named = [each for each in node.args.args if each.arg not in {"self", "cls"}]
+        required = named[: len(named) - len(node.args.defaults)][1:]
+        columns = [next((column for column in row if column.lower() in {each.arg.lower(), f"user_{each.arg.lower()}"}), None) for each in required]
+        return None if None in columns else [each for each in columns if each is not None]
     return []

@@ -11,6 +11,7 @@ from toughen.explore import forms
 from toughen.explore.handshake import fetched_token, tokens_of_own
 from toughen.explore.outcomes import Depth, depth, message
 from toughen.explore.values import Candidate, carries_credential, grants_power, normal, words
+from toughen.lab import uploads
 from toughen.lab.requests import text_of
 from toughen.model.blueprint import Parameter, Place
 
@@ -140,6 +141,9 @@ def first(session: Session, state: RouteState, parameter: Parameter) -> Candidat
 def candidates(session: Session, state: RouteState, parameter: Parameter) -> Iterator[Candidate]:
     """Values for a parameter, the most honest first: its schema, answers seen, rows, its name and type."""
     name = parameter.name
+    if parameter.place is Place.FILE:
+        yield Candidate(uploads.DEFAULT, "type")
+        return
     if re.search(r"csrf|xsrf", normal(name)):
         yield from tokens_of_own(session)[:1]
     own = session.wallet.identities.get(session.current or "")

@@ -161,7 +161,7 @@ def _variable(session: Session, node: ast.expr) -> str | None:
 
 
 def _dotenv(session: Session, name: str) -> str | None:
-    for folder in (session.lab.project / session.lab.entry.import_root, session.lab.project):
+    for folder in (session.lab.imports, session.lab.project):
         file = folder / ".env"
         if file.is_file() and (match := re.search(rf"^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=[ \t]*(.*?)[ \t]*$", file.read_text(errors="replace"), re.MULTILINE)):
             return match.group(1).strip("'\"")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toughen.explore import handshake
-from toughen.explore.forge import functions
+from toughen.explore.forge import hashers
 from toughen.explore.literals import KEY, VALUE
 from toughen.explore.outcomes import Depth, depth
 from toughen.explore.people import HASHED, password_column, password_parameter, role_column
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Json, Table
     from toughen.model.journey import Call
 
-_NAMING = ("username", "email", "login", "name", "user", "user_name", "phone", "phone_number")
+_NAMING = ("username", "email", "login", "name", "user", "user_name", "phone", "phone_number", "usuario", "nome", "nombre", "correo")
 _MADE = {"name", "type", "422", "fresh", "demanded", "raised"}
 _MOST = 6
 
@@ -108,7 +108,8 @@ class Newcomers:
         role = role_column(self.table)
         rows = sorted(rows, key=lambda row: "admin" in str(row.get(role or "", "")).lower() or str(row.get(role or "")) == "1")
         plain = [row for row in rows if isinstance(row.get(column), str) and len(str(row[column])) < 30 and not str(row[column]).startswith("$")]  # noqa: PLR2004
-        if plain:
+        # Beside hashes, a plain password is a row that nobody can log in with any more.
+        if plain and not any(HASHED.match(str(row[column])) for row in rows):
             return [Person(row, str(row[column]), "row") for row in plain[:6]]  # type: ignore[arg-type]
         hashed = self._hash()
         if rows and hashed:
@@ -126,21 +127,13 @@ class Newcomers:
 
     def _hash(self) -> str | None:
         """The project's own hash of the common password."""
-        for function in functions(self.session, r"hash|encrypt_password|set_password|make_password"):
+        for function in hashers(self.session):
             try:
                 value = self.session.call_function(function, [PASSWORD])
             except LookupError:
                 continue
             if isinstance(value, str) and value != PASSWORD and len(value) > 20:  # noqa: PLR2004
                 return value
-        for function in ("werkzeug.security:generate_password_hash",):
-            if any("werkzeug.security" in text for text in self.session.sources.values()):
-                try:
-                    value = self.session.call_function(function, [PASSWORD])
-                except LookupError:
-                    continue
-                if isinstance(value, str):
-                    return value
         return None
 
     def _insert(self, password: str) -> list[dict[str, object]]:

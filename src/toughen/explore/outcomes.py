@@ -50,7 +50,9 @@ def depth(exchange: Exchange, *, identified: bool = False) -> Depth:
             wrote = any(each.writes and each.rows != 0 for each in exchange.statements)
             if exchange.method == "POST" and exchange.statements and not wrote and target.partition("?")[0] == exchange.target.partition("?")[0] and not to_login:
                 return Depth.INVALID
-            return Depth.REFUSED if to_login and ("next=" in target or not (identified or wrote)) else Depth.SUCCESS
+            # Nor is one known who was asked for a cookie that he did not send.
+            known = identified and not any(each.place == "cookie" and not each.present for each in exchange.demands)
+            return Depth.REFUSED if to_login and ("next=" in target or not (known or wrote)) else Depth.SUCCESS
         if _form_again(exchange):
             return Depth.INVALID
         if not soft_failure(exchange):

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint, Json, Table
 
 _PASSWORD = re.compile(
-    r"^(hashed_?|encrypted_?|user_?)?(password|passwd|psswd|pwd|psw|passphrase|passcode)(_?(hash|hashed|digest|salt))?\d?$"
+    r"^(hashed_?|encrypted_?|user_?)?(password|passwd|psswd|pwd|psw|passphrase|passcode|senha|contrase(n|ñ)a|contrasenia|clave|mot_?de_?passe|passwort|kennwort|wachtwoord|sifre|parola|haslo|heslo)(_?(hash|hashed|digest|salt))?\d?$"
     r"|^hash(ed)?(_(password|pwd|pass))?$|^(pw|pass)(_?hash)?$",
     re.IGNORECASE,
 )
 HASHED = re.compile(r"^\$2[abxy]\$|^\$argon2|^pbkdf2:|^scrypt:|^\$pbkdf2|^\$5\$|^\$6\$|^[0-9a-f]{64}$|^[0-9a-f]{128}$")
 """How stored passwords look."""
-_ROLE = re.compile(r"^(user_?)?role$|^user_?type$|^account_?type$|^is_?(admin|superuser|staff|manager|vendor|seller)$|^admin$|^superuser$|^access_?level$", re.IGNORECASE)
+_ROLE = re.compile(r"^(user_?)?role$|^user_?type$|^account_?type$|^(papel|perfil|rol|cargo|rolle|tipo_usuario)$|^is_?(admin|superuser|staff|manager|vendor|seller)$|^admin$|^superuser$|^access_?level$", re.IGNORECASE)
 
 
 def password_column(table: Table) -> str | None:
@@ -30,7 +30,7 @@ def password_column(table: Table) -> str | None:
 def users_table(blueprint: Blueprint) -> Table | None:
     """The table of users: it has a password column; one named for users wins over others."""
     found = [table for table in blueprint.tables if password_column(table)]
-    found.sort(key=lambda table: 0 if re.search(r"user|account|member|customer", table.name, re.IGNORECASE) else 1)
+    found.sort(key=lambda table: 0 if re.search(r"user|account|member|customer|usuario|cliente|utilisateur|benutzer|kullanici", table.name, re.IGNORECASE) else 1)
     return found[0] if found else None
 
 

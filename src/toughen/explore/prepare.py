@@ -26,7 +26,7 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
     """
     done: list[str] = []
     lab = session.lab
-    root = lab.project / lab.entry.import_root
+    root = lab.imports
     steps = [("main_block", None), ("migrations", None), ("create_all", None), *(("script", each) for each in _scripts(session))]
     for step, script in steps:
         if not (missing or _missing(session)) and not (step == "main_block" and session.crashing):

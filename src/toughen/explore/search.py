@@ -11,6 +11,7 @@ from toughen.explore.outcomes import Depth, depth, message, wants_identity
 from toughen.explore.people import password_column, password_parameter
 from toughen.explore.raised import raised_plans
 from toughen.explore.session import Entry, Plan, RouteState, Session
+from toughen.explore.uploading import file_plans
 from toughen.explore.values import Candidate, Origin, required
 from toughen.lab.requests import UnresolvedError, pick
 from toughen.model.blueprint import Place
@@ -78,7 +79,7 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
             return True
         if checkpoint:
             session.lab.world.rollback(checkpoint)
-        _remember(state, exchange, identity)
+        _remember(state, plan, exchange, identity)
         again = _sent_otherwise(session, state, plan, exchange)
         if again is not None:
             queue.appendleft(again)
@@ -140,8 +141,34 @@ def _next(session: Session, state: RouteState, plan: Plan, exchange: Exchange, i
     fresh = learn.fresh_values(session, state, plan, exchange)
     if fresh is not None:
         yield fresh
+    yield from file_plans(session, plan, exchange)
     yield from raised_plans(session, state, plan, exchange)
     yield from branch_plans(session, state, plan, exchange, identity)
+    unused = _unused_row(session, state, plan, exchange)
+    if unused is not None:
+        yield unused
+
+
+def _unused_row(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
+    """Where a row that others refer to is refused: one more like it, made by the route that makes them, to which nothing refers yet."""
+    if depth(exchange) not in {Depth.INVALID, Depth.CONFLICT} or plan.why == "unused":
+        return None
+    for key, table, column, statement in learn.bind(state, plan, exchange):
+        makers = [
+            entry for entry in session.history
+            if entry.route != state.route.id and any(each.verb == "insert" and table in each.writes for each in entry.exchange.statements)
+        ]
+        if not statement.rows or not makers:
+            continue
+        maker = makers[-1]
+        before = {repr(row) for row in session.rows(table)}
+        answer = session.send(maker.call)
+        new = [row for row in session.rows(table) if repr(row) not in before]
+        value = next((each for name, each in (new[-1] if new else {}).items() if name.lower() == column.lower()), None)
+        if depth(answer) is Depth.SUCCESS and value is not None:
+            session.history.append(Entry(maker.route, maker.call, answer, maker.plan, kept=True))
+            return plan.put({key: Candidate(value, "sqltrace", stored=(table, column))}, "unused")  # type: ignore[arg-type]
+    return None
 
 
 def _made_again(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
@@ -257,7 +284,10 @@ def users_table(session: Session) -> str | None:
     return None
 
 
-def _remember(state: RouteState, exchange: Exchange, identity: str | None) -> None:
+def _remember(state: RouteState, plan: Plan, exchange: Exchange, identity: str | None) -> None:
     state.tried[identity] = exchange
-    if state.deepest is None or depth(exchange) >= depth(state.deepest):
+    deep = depth(exchange)
+    # A value that nobody asked for may crash a route that answers valid ones.
+    guessed = plan.why.startswith("coordinate") and deep is Depth.CRASHED
+    if state.deepest is None or (deep >= depth(state.deepest) and not guessed):
         state.deepest, state.deepest_by = exchange, identity

@@ -94,5 +94,7 @@ def _value(session: Session, column: Column) -> Json:
         return f"{session.maker.counter:032x}"
     if column.type in {"blob", "json"}:
         return "{}" if column.type == "json" and not column.nullable else None
+    if normal(column.name).endswith("json"):
+        return "{}"
     made = session.maker.make(Parameter(Place.JSON, (column.name,), _KINDS.get(column.type, column.type), max_length=column.max_length))
     return None if isinstance(made, list | dict) else made

@@ -18,6 +18,7 @@ from toughen.lab import environment as environments
 from toughen.lab import observe, sandbox
 from toughen.lab.copying import copy_project, roomy, sweep
 from toughen.lab.snapshot import World
+from toughen.lab.variables import asked_for
 from toughen.lab.wire import Connection, Listener
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ class Lab:
     _number: int = 0
     _port: int = 0
 
+    @property
+    def imports(self) -> Path:
+        """The folder that imports start from, and the working directory."""
+        return self.project.parent if self.entry.package else self.project / self.entry.import_root
+
     def note(self, frame: dict[str, Any]) -> None:
         """Remember which files and databases a request touched."""
         self.written.update(str(each) for each in frame.get("written_files") or ())
@@ -183,7 +189,7 @@ class Lab:
 
     def _start(self, name: str, *, mode: str) -> sandbox.Box:
         config = self.work / f"{name}.json"
-        root = self.project / self.entry.import_root
+        root = self.imports
         config.write_text(
             json.dumps(
                 {
@@ -351,7 +357,7 @@ def open_lab(
     lab: Lab | None = None
     try:
         # The folder keeps its name: where it is a package, its modules are imported by that name.
-        project = work / "world" / (root.name if root.name.isidentifier() else "project")
+        project = work / "world" / (entry.package or (root.name if root.name.isidentifier() else "project"))
         copy_project(root, project)
         shutil.copytree(_AGENT, work / "agent" / "toughen_agent", ignore=shutil.ignore_patterns("__pycache__"))
         listener = Listener(work / "agent.sock")
@@ -387,14 +393,17 @@ def _read_schema(lab: Lab) -> None:
 
 
 def _boot_with_what_is_missing(lab: Lab) -> None:
-    """Boot; where a package is missing that the project forgot to name, add it and boot again."""
+    """Boot; where a package is missing that the project forgot to name, or a variable that nothing told of, add it and boot again."""
     for _ in range(_MOST_MISSING):
         try:
             return lab.boot()
         except BootError as error:
-            package = environments.missing(f"{error.message} {error.hint}")
+            said = f"{error.message} {error.hint}"
+            package = environments.missing(said)
             extended = environments.extend(lab.environment, package) if package else None
-            if extended is None:
+            wanted = {name: value for name, value in asked_for(said).items() if name not in lab.variables}
+            if extended is None and not wanted:
                 raise
-            lab.environment = extended
+            lab.environment = extended or lab.environment
+            lab.variables.update(wanted)
     return lab.boot()

@@ -112,22 +112,30 @@ def renewed(child: Child, identity: Identity) -> Credential | None:
             token = child.call(function, list(arguments))
         except (LookupError, AgentLostError):
             return None
-        return Credential(((identity.header[0], identity.header[1] + str(token)),), identity.credential.cookies)
+        return carrying(identity, str(token), identity.credential.cookies)
     if identity.login is None:
         return None
     resolver = Resolver(child.lab.world.rows)
     exchange = child.serve(assemble(identity.login, resolver, (), None), Record(sql=1))
     if exchange.response is None or exchange.response.status >= 400:  # noqa: PLR2004
         return None
-    headers = identity.credential.headers
-    if identity.header is not None and identity.token:
-        try:
-            token = pick([exchange], 0, identity.token)
-        except UnresolvedError:
-            return None
-        headers = ((identity.header[0], identity.header[1] + str(token)),)
-    given = cookies(exchange.response.headers)
-    return Credential(headers, tuple(given.items()) if given and identity.credential.cookies else identity.credential.cookies)
+    given = tuple(cookies(exchange.response.headers).items()) if identity.credential.cookies else ()
+    if identity.header is None or not identity.token:
+        return Credential(identity.credential.headers, given or identity.credential.cookies)
+    try:
+        token = pick([exchange], 0, identity.token)
+    except UnresolvedError:
+        return None
+    return carrying(identity, str(token), given or identity.credential.cookies)
+
+
+def carrying(identity: Identity, token: str, held: tuple[tuple[str, str], ...] = ()) -> Credential:
+    """The credential that carries this token as the identity does, beside the cookies that it holds."""
+    header, cookie = identity.header, identity.cookie
+    kept = tuple(each for each in held if cookie is None or each[0] != cookie[0])
+    return Credential(
+        ((header[0], header[1] + token),) if header else identity.credential.headers, (*kept, (cookie[0], cookie[1] + token)) if cookie else kept
+    )
 
 
 def garbled(value: str) -> str:

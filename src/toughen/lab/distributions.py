@@ -14,7 +14,21 @@ _DISTRIBUTIONS = {
     "psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "pydantic_settings": "pydantic-settings", "serial": "pyserial",
     "sklearn": "scikit-learn", "slugify": "python-slugify", "socketio": "python-socketio", "telegram": "python-telegram-bot",
     "uvicorn": "uvicorn", "yaml": "PyYAML", "zmq": "pyzmq", "connexion": "connexion[flask,swagger-ui,uvicorn]", "pkg_resources": "setuptools<81",
-    "ulid": "python-ulid", "Crypto": "pycryptodome", "werkzeug": "Werkzeug", "flask": "Flask",
+    "ulid": "python-ulid", "Crypto": "pycryptodome", "Cryptodome": "pycryptodomex", "werkzeug": "Werkzeug", "flask": "Flask",
+    "pdfminer": "pdfminer.six", "pptx": "python-pptx", "skimage": "scikit-image", "ldap": "python-ldap", "gi": "PyGObject",
+    "github": "PyGithub", "gitlab": "python-gitlab", "git": "GitPython", "discord": "discord.py", "barcode": "python-barcode",
+    "flask_security": "Flask-Security-Too",
+    "apscheduler": "APScheduler<4",
+    "bson": "pymongo", "gridfs": "pymongo",
+    "stdnum": "python-stdnum", "usb": "pyusb", "win32com": "pywin32", "Levenshtein": "python-Levenshtein",
+    "dns": "dnspython", "whois": "python-whois", "nmap": "python-nmap", "speech_recognition": "SpeechRecognition",
+    "umap": "umap-learn",
+    "faiss": "faiss-cpu", "tavily": "tavily-python", "qrcode": "qrcode[pil]",
+    "onelogin": "python3-saml", "saml2": "pysaml2", "rest_framework": "djangorestframework", "corsheaders": "django-cors-headers",
+    "environ": "django-environ", "allauth": "django-allauth", "import_export": "django-import-export",
+    "memcache": "python-memcached", "snappy": "python-snappy", "lzo": "python-lzo",
+    "engineio": "python-engineio", "socks": "PySocks", "websocket": "websocket-client",
+    "dotenv_vault": "python-dotenv-vault",
 }
 """Imports whose distribution has another name."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from toughen.lab import uploads
 from toughen.model.blueprint import Place
 from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored
 
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange
 
 _BOUNDARY = "toughen-7d1f0a"
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
-"""A one-pixel picture: what an honest client uploads."""
 
 
 class UnresolvedError(LookupError):
@@ -135,7 +132,7 @@ def assemble(  # noqa: C901 - one case for each place
     given = dict(credential.cookies) if credential else {}
     query: list[tuple[str, str]] = []
     fields: list[tuple[str, str]] = []
-    files: list[tuple[str, str, bytes]] = []
+    files: list[tuple[str, str]] = []
     tree: list[tuple[tuple[str | int, ...], Json]] = []
     for argument in call.arguments:
         value = resolver.resolve(argument.value, exchanges)
@@ -153,7 +150,7 @@ def assemble(  # noqa: C901 - one case for each place
             case Place.FORM:
                 fields.extend((name, text_of(each)) for each in (value if isinstance(value, list) else [value]))
             case Place.FILE:
-                files.append((name, value if isinstance(value, str) and value else "picture.png", PNG))
+                files.append((name, value if isinstance(value, str) and value else uploads.DEFAULT))
             case Place.JSON:
                 tree.append((argument.path, value))
     body = b""
@@ -234,15 +231,16 @@ def text_of(value: Json) -> str:
     return str(value)
 
 
-def _multipart(fields: Sequence[tuple[str, str]], files: Sequence[tuple[str, str, bytes]]) -> bytes:
+def _multipart(fields: Sequence[tuple[str, str]], files: Sequence[tuple[str, str]]) -> bytes:
     parts = [
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields
     ]
-    parts += [
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
-        f"Content-Type: image/png\r\n\r\n".encode() + content + b"\r\n"
-        for name, filename, content in files
-    ]
+    for name, filename in files:
+        kind, content = uploads.content(filename)
+        parts.append(
+            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
+            f"Content-Type: {kind}\r\n\r\n".encode() + content + b"\r\n"
+        )
     return b"".join(parts) + f"--{_BOUNDARY}--\r\n".encode()
 
 

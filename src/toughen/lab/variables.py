@@ -26,6 +26,15 @@ _SHAPES = (
 )
 
 
+_ASKED = (
+    r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b[^.\n]{0,80}\benv(?:ironment)?[ -]?var",
+    r"\benv(?:ironment)?[ -]?var(?:iable)?s?\b[^\w\n]{0,4}([A-Z][A-Z0-9_]{2,})\b",
+    r"\b([A-Z][A-Z0-9_]{2,}) not found\. Declare it as envvar",
+    r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b[\w '\"]{0,20} (?:must be set|is not set|not set|is required|is missing)",
+)
+"""How libraries and projects say at their import which variable they want."""
+_UNSET = re.compile(r"KeyError: ['\"]([A-Z][A-Z0-9_]{2,})['\"]")
+_FIELD = re.compile(r"^(\w+)\n[ \t]+(?:Field required|field required)", re.MULTILINE)
 _DATABASE = re.compile(r"(DATABASE|DB|SQLALCHEMY|SQL|POSTGRES|POSTGRESQL|PG|MYSQL).*(URL|URI|DSN)$", re.IGNORECASE)
 _SERVER = re.compile(r"postgres|mysql|mariadb|mssql|oracle|cockroach", re.IGNORECASE)
 _ASYNC = re.compile(r"\+(asyncpg|aiomysql|asyncmy|psycopg_async)")
@@ -68,6 +77,16 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
             usable = sample.get(each.name, "")
             found[each.name] = usable if usable and not _SERVER.search(usable) else _dummy(each.name)
     return Dummies(found, tuple(stood_in))
+
+
+def asked_for(said: str) -> dict[str, str]:
+    """Values for the variables that a failed import says it wants (what the source does not tell: a library's own, a prefix)."""
+    names = [name for pattern in _ASKED for name in re.findall(pattern, said)]
+    if "environ" in said:
+        names += _UNSET.findall(said)
+    if "Settings" in said or "BaseSettings" in said:
+        names += [name.upper() for name in _FIELD.findall(said)]
+    return {name: _dummy(name) for name in dict.fromkeys(names)}
 
 
 def _dotenv(file: Path) -> dict[str, str]:

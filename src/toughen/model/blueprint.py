@@ -143,6 +143,8 @@ class Entry:
     """Other candidates, best first."""
     tied: bool = False
     """True when another candidate scored the same."""
+    package: str = ""
+    """Name under which the root itself is imported, where it is a package: imports then start from the folder above."""
 
 
 @dataclass(frozen=True, slots=True)

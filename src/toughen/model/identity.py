@@ -38,3 +38,5 @@ class Identity:
     """(header name, prefix) that carries the token: `("Authorization", "Bearer ")`."""
     forge: tuple[str, tuple[Json, ...]] | None = None
     """(module:function, arguments) of the project's own token function that made the token."""
+    cookie: tuple[str, str] | None = None
+    """(cookie name, prefix) that carries the token as well, where pages ask for it there."""

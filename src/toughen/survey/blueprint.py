@@ -26,6 +26,7 @@ from toughen.survey.tables import tables
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from toughen.model.blueprint import Entry
     from toughen.survey.routers import Key
     from toughen.survey.sources import Sources
 
@@ -44,7 +45,7 @@ def survey(sources: Sources, *, app: str | None = None) -> Blueprint:
     Raises SurveyError where no application is found, ConfigurationError where `app` names nothing.
     """
     entry, root = entry_points.choose(sources, app)
-    handlers = _handlers(sources, entry.import_root, root, entry.framework)
+    handlers = _handlers(sources, entry, root)
     project = handlers.project
     known = tables(project)
     routes = tuple(each for found_route in handlers.found for each in handlers.routes(found_route))
@@ -65,10 +66,10 @@ def survey(sources: Sources, *, app: str | None = None) -> Blueprint:
     )
 
 
-def _handlers(sources: Sources, import_root: str, root: Key | None, framework: str) -> Handlers:
-    graph = Graph(Project(sources, import_root))
+def _handlers(sources: Sources, entry: Entry | None, root: Key | None, framework: str = "") -> Handlers:
+    graph = Graph(Project(sources, entry.import_root, entry.package) if entry else Project(sources))
     graph.choose(root)
-    return Handlers(graph, framework)
+    return Handlers(graph, framework or (entry.framework if entry else ""))
 
 
 def _name(sources: Sources) -> str:
@@ -90,7 +91,7 @@ def join(blueprint: Blueprint, facts: dict[str, Any], sources: Sources) -> Bluep
     entry = blueprint.entry
     framework = str(facts.get("framework") or blueprint.framework)
     root = entry_points.rooted(sources, entry) if entry else None
-    handlers = _handlers(sources, entry.import_root if entry else ".", root, framework)
+    handlers = _handlers(sources, entry, root, framework)
     joined = _Joined(handlers, facts, sources)
     told = tuple(
         table

@@ -1,4 +1,4 @@
-"""Owns the search for the application object: candidates, their scores with reasons, and the folder that imports start from."""
+"""Owns the search for the application object: candidates, and their scores with reasons."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from toughen.errors import ConfigurationError, SurveyError
 from toughen.model.blueprint import Entry
 from toughen.survey.facts import dotted
 from toughen.survey.project import Project, Symbol
+from toughen.survey.roots import import_root, module_of, package_of
 from toughen.survey.routers import APPLICATIONS, Graph, Key
 
 if TYPE_CHECKING:
@@ -54,14 +55,6 @@ class Candidate:
         return f"{module_of(self.file, import_root)}:{self.attribute}{'()' if self.factory else ''}"
 
 
-def module_of(file: str, import_root: str) -> str:
-    """The dotted module of a file, seen from the folder that imports start from."""
-    if import_root not in {".", ""}:
-        file = file.removeprefix(f"{import_root}/")
-    name = file.removesuffix(".py").removesuffix("/__init__")
-    return name.replace("/", ".")
-
-
 def entries(sources: Sources) -> tuple[Entry, ...]:
     """Candidates, best first, with the reason for each; raises SurveyError where there is none."""
     found = _some(sources, candidates(Graph(Project(sources))))
@@ -83,7 +76,8 @@ def choose(sources: Sources, app: str | None) -> tuple[Entry, Key | None]:
 def rooted(sources: Sources, entry: Entry) -> Key | None:
     """The application that an entry holds."""
     for each in candidates(graph := Graph(Project(sources))):
-        if each.file == entry.file and each.target(entry.import_root) == entry.target:
+        prefix = f"{entry.package}." if entry.package else ""
+        if each.file == entry.file and prefix + each.target(entry.import_root) == entry.target:
             return each.root
     attribute = entry.target.rpartition(":")[2]
     if attribute.endswith("()"):
@@ -273,63 +267,6 @@ def _named(sources: Sources) -> dict[tuple[str, str], str]:
     return found
 
 
-def import_root(sources: Sources, file: str) -> str:
-    """The ancestor of the entry's file under which most absolute imports of the project resolve."""
-    folder = file.rpartition("/")[0]
-    ancestors = [folder]
-    while folder:
-        folder = folder.rpartition("/")[0]
-        ancestors.append(folder)
-    top = ancestors[-2] if len(ancestors) > 1 else ""
-    wanted = {
-        module
-        for path, facts in sources.facts.items()
-        if not top or path.startswith(f"{top}/") or "/" not in path
-        for module in facts.imported
-    }
-    modules = set(sources.facts)
-    scores: dict[str, int] = {}
-    for ancestor in ancestors:
-        prefix = f"{ancestor}/" if ancestor else ""
-        scores[ancestor] = sum(
-            any(
-                f"{prefix}{'/'.join(parts[:count])}{end}" in modules
-                for parts in [module.split(".")]
-                for count in {len(parts), max(1, len(parts) - 1)}
-                for end in (".py", "/__init__.py")
-            )
-            for module in wanted
-        )
-    if not any(scores.values()):
-        # Relative imports need the package's parent; without packages the file's own folder will do.
-        plain = next((each for each in ancestors if f"{each}/__init__.py".lstrip("/") not in modules), "")
-        relative = (
-            any(target.startswith(".") for target in sources.facts[file].imports.values())
-            if file in sources.facts
-            else False
-        )
-        if relative and plain == ancestors[0]:
-            plain = ancestors[1] if len(ancestors) > 1 else plain
-        return plain or "."
-    best = max(scores.values())
-    chosen = next(each for each in ancestors if scores[each] == best)
-    if (
-        f"{chosen}/__init__.py".lstrip("/") in modules
-        and any(target.startswith(".") for target in sources.facts.get(file, _NO_FACTS).imports.values())
-        and chosen
-    ):
-        tied = [each for each in ancestors if scores[each] == best and each != chosen]
-        chosen = tied[0] if tied else chosen
-    return chosen or "."
-
-
-class _NoFacts:
-    imports: Final[dict[str, str]] = {}
-
-
-_NO_FACTS: Final = _NoFacts()
-
-
 def _file_of(sources: Sources, place: str) -> str | None:
     path = place.strip().removeprefix("./")
     if path.endswith(".py"):
@@ -349,15 +286,18 @@ def _only_framework(sources: Sources) -> str:
 
 
 def _entry(sources: Sources, chosen: Candidate, found: list[Candidate]) -> Entry:
-    root = import_root(sources, chosen.file)
+    package = package_of(sources, chosen.file)
+    root = "." if package else import_root(sources, chosen.file)
+    target = chosen.target(root)
     others = [each for each in found if (each.file, each.attribute) != (chosen.file, chosen.attribute)]
     same = any(each.score == chosen.score and each.root != chosen.root for each in others)
     return Entry(
-        target=chosen.target(root),
+        target=f"{package}.{target}" if package else target,
         file=chosen.file,
         reason="; ".join(chosen.reasons) or "the only candidate",
         framework=chosen.framework,
         import_root=root,
+        package=package,
         alternatives=tuple(each.target(import_root(sources, each.file)) for each in others),
         tied=same and chosen.reasons != ["named by --app"],
     )

@@ -44,6 +44,8 @@ class Project:
 
     sources: Sources
     import_root: str = "."
+    package: str = ""
+    """Name under which the root itself is imported (see `Entry.package`)."""
     _nodes: dict[tuple[str, int, int], list[ast.stmt]] = field(default_factory=dict)
     _lines: dict[str, list[str]] = field(default_factory=dict)
     _resolved: dict[tuple[str, str], Symbol | str] = field(default_factory=dict)
@@ -123,6 +125,8 @@ class Project:
                 folder = folder.rpartition("/")[0]
             found = self._module(folder, parts, depth, relative=True)
             return found if found is not None else ".".join(parts)
+        if self.package and parts[:1] == [self.package] and (found := self._module("", parts[1:], depth, relative=True)) is not None:
+            return found
         for root in self._roots(folder):
             if (found := self._module(root, parts, depth)) is not None:
                 return found
