@@ -13,7 +13,7 @@ from toughen.explore import handshake
 from toughen.explore.forge import forgeries
 from toughen.explore.forms import FORGERY
 from toughen.explore.literals import values_of
-from toughen.explore.outcomes import Depth, depth
+from toughen.explore.outcomes import Depth, depth, message
 from toughen.explore.people import password_parameter
 from toughen.explore.refusing import refusals
 from toughen.explore.search import first_plan
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _SCHEMES = (("Authorization", "Bearer "), ("Authorization", ""), ("Authorization", "Token "), ("Authorization", "JWT "), ("X-Access-Token", ""), ("X-Auth-Token", ""), ("X-API-Key", ""), ("x-token", ""), ("token", ""))
 _TOKEN = re.compile(r"^[\w\-.=+/~|:]{12,4096}$")
+_NAMES_USER = re.compile(r"user|mail|login|identif|name|account")
+_NEVER_NAMES = re.compile(r"role|url|hash|password|date|_at$|status|type", re.IGNORECASE)
+_MOST_NAMES = 6
 _PROBES = 3
 _OK = 200
 _GARBAGE = "tg-no-such-credential"
@@ -105,24 +108,25 @@ class Doors:
                 password_parameter(parameter.name) or normal(parameter.name) in {"username", "email", "login"} or FORGERY.search(parameter.name)
             ):
                 base = base.put({key: Candidate("", "name")}, "log in")
-        naming = [name for name, value in person.row.items() if isinstance(value, str) and re.search(r"user|mail|login|name|phone|account", name, re.IGNORECASE) and value]
-        for fallback in [*dict.fromkeys(["username", "email", *naming])]:
+        texts = [name for name, value in person.row.items() if isinstance(value, str) and value and not password_parameter(name) and not _NEVER_NAMES.search(name)]
+        naming = sorted(texts, key=lambda name: not re.search(r"user|mail|login|name|phone|account", name, re.IGNORECASE))[:_MOST_NAMES]
+        asked = [key for key, candidate in base.values if _NAMES_USER.search(normal(str(key[1][-1]))) and candidate.source != "schema" and not password_parameter(str(key[1][-1]))]
+        own = {key: column for key in asked if (column := _column_of(person.row, str(key[1][-1]))) is not None}
+        seen: set[str] = set()
+        # By name first. What OAuth2 calls `username` may be looked up in any column that names somebody.
+        for fallback, named in [*((each, own) for each in dict.fromkeys(["username", "email", *naming])), *((each, {}) for each in naming if len(asked) == 1)]:
             if fallback not in person.row:
                 continue
-            values: dict[tuple[Place, tuple[str | int, ...]], Candidate] = {}
-            names = []
-            for key, candidate in base.values:
-                name = normal(str(key[1][-1]))
-                column = next((each for each in person.row if normal(each) == name and person.row[each] not in {None, ""}), None)
-                if password_parameter(name):
-                    values[key] = Candidate(person.password, "identity")
-                elif column is not None and isinstance(person.row[column], str):
-                    values[key] = Candidate(person.row[column], "identity")
-                    names.append((key[0], key[1], column))
-                elif re.search(r"user|mail|login|identif|name|account", name) and candidate.source != "schema":
-                    values[key] = Candidate(person.row[fallback], "identity")
-                    names.append((key[0], key[1], fallback))
-            yield handshake.with_new_token(self.session, base.put(values, "log in")), tuple(names)
+            names = tuple((key[0], key[1], named.get(key, fallback)) for key in asked)
+            values = {key: Candidate(person.row[column], "identity") for key, (_, _, column) in zip(asked, names, strict=True)}
+            values |= {key: Candidate(person.password, "identity") for key, _ in base.values if password_parameter(str(key[1][-1]))}
+            values |= {
+                key: Candidate(person.row[column], "identity") for key, _ in base.values
+                if key not in values and (column := _column_of(person.row, str(key[1][-1]))) is not None
+            }
+            if repr(values) not in seen:
+                seen.add(repr(values))
+                yield handshake.with_new_token(self.session, base.put(values, "log in")), names
 
     def _opened(self, exchange: Exchange, probes: list[RouteState]) -> Door | None:
         """What of log-in's answer changes a refused probe: a cookie, or a token in some header."""
@@ -155,25 +159,27 @@ class Doors:
                 exchange = session.send(plan.call(state.route, "#probe", state.body))
                 session.lab.world.rollback(checkpoint)
                 told = depth(exchange)
-                if told > Depth.REFUSED and told is not Depth.CRASHED and exchange.status not in {401, refused.status}:
+                if told is Depth.SUCCESS:
                     return True
-                if depth(exchange) is Depth.SUCCESS:
-                    return True
-                if told is Depth.CRASHED and _within(state, exchange) and not self._crashes_alike(state, plan, exchange, credential):
+                # Whoever is known but may not is answered otherwise than nobody: 403, or back to the log-in page after a log-out.
+                further = told >= Depth.REFUSED and exchange.status not in {401, refused.status} and (told is not Depth.CRASHED or _within(state, exchange))
+                if further and not self._means_nothing(state, plan, exchange, credential):
                     return True
         finally:
             del session.wallet.identities["#probe"]
         return False
 
-    def _crashes_alike(self, state: RouteState, plan: Plan, crash: Exchange, credential: Credential) -> bool:
-        """Whether a credential that means nothing meets the same crash: then it says nothing that a page crashed."""
+    def _means_nothing(self, state: RouteState, plan: Plan, answer: Exchange, credential: Credential) -> bool:
+        """Whether a garbled credential gets the same answer: then that answer says nothing about this one."""
         session = self.session
         nothing = Credential(tuple((name, garbled(value)) for name, value in credential.headers), tuple((name, garbled(value)) for name, value in credential.cookies))
         session.wallet.identities["#probe"] = Identity("#probe", None, nothing, "probe")
         checkpoint = session.lab.world.checkpoint()
         other = session.send(plan.call(state.route, "#probe", state.body))
         session.lab.world.rollback(checkpoint)
-        return depth(other) is Depth.CRASHED and (crash.failure and crash.failure.type) == (other.failure and other.failure.type)
+        if depth(answer) is Depth.CRASHED:
+            return depth(other) is Depth.CRASHED and (answer.failure and answer.failure.type) == (other.failure and other.failure.type)
+        return other.status == answer.status and message(other) == message(answer)
 
     def keys(self) -> Iterator[Credential]:
         """Keys that the source compares with a header (`if key != API_KEY`): values beside it in the branch that refused one that means nothing."""
@@ -210,7 +216,7 @@ class Doors:
             credential = basic(str(person.row[column]), str(person.password))
             session = self.session
             for state in probes:
-                if state.route.method == "POST" and re.search(r"token|login|auth|session", state.route.path, re.IGNORECASE):
+                if state.route.method in {"POST", "GET"} and re.search(r"token|log-?in|auth|sign-?in|session", state.route.path, re.IGNORECASE):
                     session.wallet.identities["#basic"] = Identity("#basic", None, credential, "probe")
                     call = first_plan(session, state).call(state.route, "#basic", state.body)
                     exchange = session.send(call)
@@ -239,6 +245,11 @@ class Doors:
             if state.reached is None and None in state.tried and depth(state.tried[None]) is Depth.REFUSED
         ]
         return sorted(found, key=lambda state: (state.route.method != "GET", state.route.path.count("{"), len(state.parameters)))
+
+
+def _column_of(row: dict[str, Json], name: str) -> str | None:
+    """The text column of a person's row that a parameter is called after."""
+    return next((each for each in row if normal(each) == normal(name) and isinstance(row[each], str) and row[each]), None)
 
 
 def _within(state: RouteState, exchange: Exchange) -> bool:

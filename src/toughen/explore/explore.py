@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toughen.errors import AgentLostError
-from toughen.explore.door import tokens
 from toughen.explore.identify import Registrar
 from toughen.explore.literals import records
 from toughen.explore.live import completed
 from toughen.explore.outcomes import Depth, depth, explain, wants_identity, wants_token
 from toughen.explore.pages import hand_cookies
 from toughen.explore.prepare import prepare
+from toughen.explore.realms import other_tokens, seen_tokens
 from toughen.explore.search import attempt, new_state
 from toughen.explore.session import RouteState, Session
 from toughen.explore.sowing import barren, sow
@@ -24,7 +24,6 @@ from toughen.explore.verify import verify
 from toughen.lab.credentials import Wallet, renewed
 from toughen.lab.target import LabTarget
 from toughen.lab.twin import Probe
-from toughen.model.identity import Credential, Identity
 from toughen.model.journey import Journey, Unreached
 from toughen.model.trial import Trial
 
@@ -36,11 +35,10 @@ if TYPE_CHECKING:
     from toughen.lab.crew import Crew
     from toughen.lab.snapshot import Snapshot
     from toughen.model.blueprint import Blueprint
+    from toughen.model.identity import Identity
 
 _ORDER = {"GET": 0, "HEAD": 0, "POST": 1, "PUT": 2, "PATCH": 2, "DELETE": 3}
 _ROUNDS = 3
-_TELLING = re.compile(r"token|jwt|key|session|secret", re.IGNORECASE)
-_MOST_TOKENS = 16
 
 
 @dataclass(slots=True)
@@ -268,35 +266,27 @@ class Explorer:
         return found
 
     def _second_realm(self, session: Session, states: dict[str, RouteState]) -> int:
-        """Routes that still want a credential: every token-like value seen, under the header that the refusal names."""
+        """Routes that still want a credential: log-in's other tokens, then every token-like value seen, under the header that the refusal names."""
         reached = 0
         for state in self._ordered(states):
             refused = state.deepest
             if refused is None or not wants_token(refused) or refused.response is None or time.monotonic() > self._deadline:
                 continue
             headers = re.findall(r"\b(X-[A-Za-z\-]+|[A-Za-z]+-(?:Key|Token))\b", refused.response.body) or list(session.asked_headers)
-            seen = [each for entry in session.history if entry.exchange.response for each in tokens(entry.exchange.response.json)]
             known = next((each.header for each in session.wallet.identities.values() if each.header), None)
             carriers = [*((name, "") for name in headers[:3] if name.lower() != "authorization"), *([known] if known else [])]
-            tried: set[tuple[str, str]] = set()
-            newest = list(reversed(seen))
-            newest.sort(key=lambda each: not _TELLING.search(str(each[0][-1:])))
-            for header, prefix in dict.fromkeys(carriers):
-                for token in dict.fromkeys(token for _, token in newest):
-                    if len(tried) == _MOST_TOKENS or (token, header) in tried:
-                        continue
-                    tried.add((token, header))
-                    name = f"realm_{header.lower()}"
-                    held = Credential(((header, prefix + token),))
-                    session.wallet.add(Identity(name, None, held, "token seen in an answer"))
-                    if attempt(session, state, name, budget=12):
-                        reached += 1
-                        break
-                    if name not in {entry.call.identity for entry in session.history}:
-                        session.wallet.identities.pop(name, None)
-                if state.reached is not None:
-                    break
+            if any(self._admitted(session, state, each) for each in (*other_tokens(session), *seen_tokens(session, carriers))):
+                reached += 1
         return reached
+
+    def _admitted(self, session: Session, state: RouteState, identity: Identity) -> bool:
+        """Whether the route lets this one in; who is let in nowhere is forgotten."""
+        session.wallet.add(identity)
+        if attempt(session, state, identity.name, budget=12):
+            return True
+        if identity.name not in {entry.call.identity for entry in session.history}:
+            session.wallet.identities.pop(identity.name, None)
+        return False
 
     def _verified(self, session: Session, states: dict[str, RouteState], target: LabTarget, snapshot: Snapshot) -> Explored:
         verified: dict[str, Journey | Unreached] = {}

@@ -69,6 +69,16 @@ def fields(exchange: Exchange, path: str) -> list[Parameter]:
     return chosen[0] if chosen else []
 
 
+def named(exchange: Exchange, path: str) -> list[Parameter] | None:
+    """Fields of the page's form that is posted to this path, None where it has no such form."""
+    response = exchange.response
+    if response is None or "html" not in (response.header("content-type") or "") or path not in response.body:
+        return None
+    page = _Page()
+    page.feed(response.body)
+    return next((found for given, found in page.forms if (given.get("action") or "").partition("?")[0] == path and (given.get("method") or "get").lower() == "post"), None)
+
+
 def tokens(exchange: Exchange) -> list[tuple[str, str]]:
     """(field, value) of the tokens against request forgery in a page."""
     response = exchange.response

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from toughen.explore import forms
 from toughen.explore.outcomes import Depth, depth, message
 from toughen.explore.session import Entry, Plan
-from toughen.explore.values import Candidate, Origin
+from toughen.explore.values import Candidate, Origin, grants_power
 from toughen.model.blueprint import Parameter, Place
 
 if TYPE_CHECKING:
@@ -56,13 +56,40 @@ def fetched_token(session: Session) -> list[Candidate]:
     return []
 
 
-def forgery(session: Session, plan: Plan, exchange: Exchange) -> Plan | None:
+def forgery(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
     """Where the answer says that the token against request forgery is not the one: a new one."""
     if not re.search(r"csrf|xsrf|forgery", message(exchange), re.IGNORECASE) or plan.why == "forgery":
         return None
     keys = [key for key, _ in plan.values if re.search(r"csrf|xsrf", str(key[1][-1]), re.IGNORECASE)]
-    token = fetched_token(session) if keys else []
-    return plan.put(dict.fromkeys(keys, token[0]), "forgery") if token else None
+    if keys or state.body not in {None, "form"}:
+        token = fetched_token(session) if keys else []
+        return plan.put(dict.fromkeys(keys, token[0]), "forgery") if token else None
+    return from_page(session, state, plan, exchange, "forgery")
+
+
+def from_page(session: Session, state: RouteState, plan: Plan, exchange: Exchange, why: str) -> Plan | None:
+    """What the page with the form for this route would send, its token too; the page is asked for anew."""
+    path = exchange.target.partition("?")[0]
+    for entry in reversed(session.history):
+        wanted = forms.named(entry.exchange, path) if entry.route.startswith("GET ") else None
+        if wanted is None:
+            continue
+        answer = session.send(entry.call.by(session.current))
+        if depth(answer) is not Depth.SUCCESS:
+            continue
+        session.history.append(Entry(entry.route, entry.call.by(session.current), answer, entry.plan, kept=True))
+        place = len(session.history) - 1
+        changes: dict[Key, Candidate] = {(Place.FORM, (name,)): Candidate(value, "pool", Origin(place, ("#field", name))) for name, value in forms.tokens(answer)}
+        for parameter in wanted:
+            key: Key = (parameter.place, parameter.path)
+            state.parameters.setdefault(key, parameter)
+            if plan.get(key) is None and not grants_power(parameter.name):
+                changes[key] = Candidate(session.maker.make(state.parameters[key]), "name")
+        for key in changes:
+            state.parameters.setdefault(key, Parameter(*key, "string", required=True, declared=False))
+        state.body = "form"
+        return plan.put(changes, why) if changes else None
+    return None
 
 
 def precondition(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:

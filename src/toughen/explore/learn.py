@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
         if plan.get(key) is not None or (grants_power(name) and name != absent):
             continue
         parameter = state.parameters.get(key) or Parameter(
-            place, key[1], type=_type_of(demand.default), required=demand.required, default=demand.default, declared=False
+            place, key[1], type=_type_of(demand.default) if demand.type == "any" else demand.type, required=demand.required, default=demand.default, declared=False
         )
         state.parameters[key] = parameter
         if state.body is None and place in {Place.JSON, Place.FORM}:
@@ -234,9 +235,9 @@ def _from_rows(session: Session, state: RouteState, parameter: Parameter, wanted
 
 def invalid_fields(state: RouteState, plan: Plan, exchange: Exchange, session: Session) -> Plan | None:
     """Mend what a 422 (FastAPI, marshmallow, jsonschema) names: add what is missing, change what is of the wrong kind."""
-    body = exchange.response.json if exchange.response else None
+    bodies = [exchange.response.json if exchange.response else None, *(_told(each.message) for each in exchange.handled if "Validation" in each.type)]
     changes: dict[Key, Candidate] = {}
-    for place, path, text in _complaints(body):
+    for place, path, text in (each for body in bodies for each in _complaints(body)):
         key = _key_for(state, plan, place, path)
         if key[0] is Place.HEADER and carries_credential(Parameter(key[0], key[1])):
             continue
@@ -254,6 +255,15 @@ def invalid_fields(state: RouteState, plan: Plan, exchange: Exchange, session: S
             state.body = "json" if key[0] is Place.JSON else "form"
         changes[key] = Candidate(session.maker.make(parameter), "422")
     return plan.put(changes, "422") if changes else None
+
+
+def _told(text: str) -> Json:
+    """The complaints in the text of a validation error that the handler answered in its own words."""
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return {"errors": found} if isinstance(found, dict) else None
 
 
 def _complaints(body: Json) -> Iterator[tuple[str, tuple[str | int, ...], str]]:

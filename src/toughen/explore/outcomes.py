@@ -13,6 +13,7 @@ _ALREADY = re.compile(r"already|exist|taken|duplicate|in use|registered", re.IGN
 _IDENTITY = re.compile(
     r"log ?in|logged|token|credential|authenti|authorization|unauthori[sz]ed|sign in|session|api.?key|jwt|bearer|signature", re.IGNORECASE
 )
+_MISSED = re.compile(r"(missing|no|need|require)\w*\W+([\w-]+\W+){0,3}(token|credential|authorization|api.?key|jwt)|(token|credential|authorization|api.?key|jwt)s?\W+([\w-]+\W+){0,3}(missing|required|not (found|provided|present))", re.IGNORECASE)
 _AUTHORITY = re.compile(r"permission|forbidden|admin|not allowed|privilege|role|access denied|only ", re.IGNORECASE)
 _NO_CREDENTIAL = re.compile(r"NoAuthorization|WrongToken|Unauthorized|NotAuthenticated|MissingToken|InvalidHeader|JWTDecode|DecodeError")
 """Exceptions that mean a refusal where nobody turns them into a 401."""
@@ -50,9 +51,7 @@ def depth(exchange: Exchange, *, identified: bool = False) -> Depth:
             wrote = any(each.writes and each.rows != 0 for each in exchange.statements)
             if exchange.method == "POST" and exchange.statements and not wrote and target.partition("?")[0] == exchange.target.partition("?")[0] and not to_login:
                 return Depth.INVALID
-            # Nor is one known who was asked for a cookie that he did not send.
-            known = identified and not any(each.place == "cookie" and not each.present for each in exchange.demands)
-            return Depth.REFUSED if to_login and ("next=" in target or not (known or wrote)) else Depth.SUCCESS
+            return Depth.REFUSED if to_login and ("next=" in target or not (identified or wrote)) else Depth.SUCCESS
         if _form_again(exchange):
             return Depth.INVALID
         if not soft_failure(exchange):
@@ -80,7 +79,11 @@ def _form_again(exchange: Exchange) -> bool:
 
 
 def _lacks_credential(exchange: Exchange) -> bool:
-    """A 422 for want of a header that carries a credential (`token: str = Header(...)`)."""
+    """A 422 for want of a header that carries a credential (`token: str = Header(...)`), or an answer that says so of one that it looked for."""
+    if exchange.status in {400, 422} and _MISSED.search(message(exchange)) and any(
+        each.place in {"header", "cookie"} and not each.present and _IDENTITY.search(str(each.key[-1:])) for each in exchange.demands
+    ):
+        return True
     body = exchange.response.json if exchange.response else None
     details = body.get("detail") if isinstance(body, dict) else None
     if exchange.status != 422 or not isinstance(details, list):  # noqa: PLR2004
@@ -119,7 +122,7 @@ def message(exchange: Exchange) -> str:
 
 def wants_identity(exchange: Exchange) -> bool:
     """Refused for want of a credential."""
-    return depth(exchange) is Depth.REFUSED and (exchange.status in {401, 422, 500, 302, 303, 307} or not _AUTHORITY.search(message(exchange)))
+    return depth(exchange) is Depth.REFUSED and (exchange.status in {400, 401, 422, 500, 302, 303, 307} or not _AUTHORITY.search(message(exchange)))
 
 
 def wants_token(exchange: Exchange) -> bool:

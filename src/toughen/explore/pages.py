@@ -57,7 +57,8 @@ def _opens(session: Session, state: RouteState, bearer: Identity, cookie: tuple[
     for identity in (bearer, _holding(bearer, cookie)):
         session.wallet.add(identity)
         call = first_plan(session, state).call(state.route, identity.name, state.body)
-        found.append(depth(session.send(call), identified=True))
+        exchange = session.send(call)
+        found.append(depth(exchange, identified=session.known(identity.name, exchange)))
         session.jar.held.pop(identity.name, None)
     session.wallet.add(bearer)
     session.lab.world.rollback(checkpoint)

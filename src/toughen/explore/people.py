@@ -19,7 +19,7 @@ _PASSWORD = re.compile(
 )
 HASHED = re.compile(r"^\$2[abxy]\$|^\$argon2|^pbkdf2:|^scrypt:|^\$pbkdf2|^\$5\$|^\$6\$|^[0-9a-f]{64}$|^[0-9a-f]{128}$")
 """How stored passwords look."""
-_ROLE = re.compile(r"^(user_?)?role$|^user_?type$|^account_?type$|^(papel|perfil|rol|cargo|rolle|tipo_usuario)$|^is_?(admin|superuser|staff|manager|vendor|seller)$|^admin$|^superuser$|^access_?level$", re.IGNORECASE)
+_ROLE = re.compile(r"^(user_?)?role$|^user_?type$|^account_?type$|^(papel|perfil|rol|cargo|rolle|tipo_usuario)$|^is_?(admin|superuser|staff|manager|vendor|seller)$|^admin$|^superuser$|^admin_?(role|flag|user|rights?)$|^(has_)?admin_?access$|^access_?level$|^permission_?level$", re.IGNORECASE)
 
 
 def password_column(table: Table) -> str | None:
@@ -45,7 +45,7 @@ def role_values(blueprint: Blueprint, table: Table, rows: Iterable[dict[str, Jso
     column = table.column(name) if name else None
     if column is None:
         return []
-    if column.type == "boolean" or normal(column.name).startswith("is_") or column.name.lower() in {"admin", "superuser"}:
+    if column.type == "boolean" or normal(column.name).startswith("is_") or normal(column.name).startswith("admin") or column.name.lower() == "superuser":
         return [0, 1]
     values: dict[Json, None] = {}
     for row in rows:

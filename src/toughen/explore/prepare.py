@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toughen.errors import AgentLostError
+from toughen.explore import stale
 from toughen.explore.outcomes import Depth, depth
 
 if TYPE_CHECKING:
@@ -45,6 +47,12 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
                 done.extend(_migrate(session, root))
             case "script":
                 done.extend(_run(session, script or "", root))
+        lab.world.discover(lab.opened)
+    if lacking := stale.behind(session):
+        session.reset()
+        done.extend(stale.catch_up(session, lacking))
+        with contextlib.suppress(AgentLostError, TimeoutError):
+            lab.prepare("create_all")
         lab.world.discover(lab.opened)
     if _empty(session):
         for script in _scripts(session):

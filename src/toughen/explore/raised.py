@@ -28,7 +28,10 @@ _OF_TEXT = r"strip|lower|upper|split|startswith|endswith|encode|replace|title|is
 
 def raised_plans(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Iterator[Plan]:
     """Plans that meet what the exceptions of this request (unhandled, or handled and answered with their text) ask for."""
-    said = [each.message for each in ((exchange.failure,) if exchange.failure else ()) + exchange.handled]
+    said = [
+        f"KeyError: {each.message}" if each.type.endswith("KeyError") else each.message
+        for each in ((exchange.failure,) if exchange.failure else ()) + exchange.handled
+    ]
     told = message(exchange)
     for text in dict.fromkeys([*said, told] if told not in {"", exchange.ended} else said):
         yield from _formats(plan, text)
@@ -121,6 +124,8 @@ def _fields(session: Session, state: RouteState, plan: Plan, text: str) -> Itera
         wanted = [match.group(1)]
     elif match := re.search(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)", text):
         wanted = re.findall(r"'(\w+)'", match.group(1))
+    elif (match := re.fullmatch(r"KeyError: '(\w+)'", text)) and state.body is not None:
+        wanted = [match.group(1)]
     elif match := re.search(r"'(\w+)' is an invalid keyword argument|unexpected keyword argument '(\w+)'", text):
         unknown = match.group(1) or match.group(2)
         keys = {key for key, _ in plan.values if key[0] is not Place.PATH and str(key[1][-1]) == unknown}

@@ -67,7 +67,7 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         granted = sum(session.lab.world.write(grant) for grant in plan.grants) == len(plan.grants)
         exchange = session.send(plan.call(state.route, identity, state.body))
         spent += 1
-        deep = depth(exchange, identified=identity is not None)
+        deep = depth(exchange, identified=session.known(identity, exchange))
         if deep is Depth.SUCCESS and granted:
             better = _deepen(session, state, plan, exchange, identity) if spent < budget else None
             if better is not None:
@@ -88,7 +88,7 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
             if spent == 1 and (identity is not None or _gives_password(plan)):
                 # A log-in that knows nobody yet, or somebody whom it knows and who may not: perhaps the source says why.
                 queue.clear()
-                queue.extend(each for each in branch_plans(session, state, plan, exchange, identity) if each.grants or each.why in {"branch", "literal", "own"})
+                queue.extend(each for each in branch_plans(session, state, plan, exchange, identity) if each.grants or each.why in {"branch", "literal", "own", "mirror"})
             if queue:
                 continue
             return False
@@ -99,6 +99,7 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         if heard == 1 or (heard <= _PATIENCE and not plan.grants):
             for better in reversed(list(_next(session, state, plan, exchange, identity))):
                 queue.appendleft(better)
+        queue = deque(each for each in queue if f"{state.body} {each.signature}" not in seen or each.why == "made again")
         if varied < _VARIED and (spent == 1 or not queue):
             varied += 1
             queue.extend(_coordinates(session, state, plan))
@@ -107,11 +108,12 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
 
 def _sent_otherwise(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
     """The same request in the form that the answer asks for: as JSON, with a new token, on the state that it saw."""
-    if exchange.status == _UNSUPPORTED and state.body is None:
+    nothing = exchange.failure is not None and "NoneType" in exchange.failure.message and state.route.method in _MUTATING
+    if state.body is None and (exchange.status == _UNSUPPORTED or nothing):
         # It wants JSON and was sent nothing: an empty object tells which keys it asks for.
         state.body = "json"
         return plan
-    return handshake.forgery(session, plan, exchange) or handshake.precondition(session, state, plan, exchange)
+    return handshake.forgery(session, state, plan, exchange) or handshake.precondition(session, state, plan, exchange)
 
 
 def _gives_password(plan: Plan) -> bool:
@@ -150,15 +152,18 @@ def _next(session: Session, state: RouteState, plan: Plan, exchange: Exchange, i
 
 
 def _unused_row(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
-    """Where a row that others refer to is refused: one more like it, made by the route that makes them, to which nothing refers yet."""
-    if depth(exchange) not in {Depth.INVALID, Depth.CONFLICT} or plan.why == "unused":
+    """Where the row is not the right one (others refer to it, it has run its course) or there is none: one more, made by the route that makes them."""
+    deep = depth(exchange)
+    if deep not in {Depth.INVALID, Depth.CONFLICT, Depth.MISSING} or plan.why == "unused":
         return None
     for key, table, column, statement in learn.bind(state, plan, exchange):
+        if deep is Depth.MISSING and (statement.rows or session.rows(table)):
+            continue
         makers = [
             entry for entry in session.history
             if entry.route != state.route.id and any(each.verb == "insert" and table in each.writes for each in entry.exchange.statements)
         ]
-        if not statement.rows or not makers:
+        if not makers or not (statement.rows or deep is Depth.MISSING):
             continue
         maker = makers[-1]
         before = {repr(row) for row in session.rows(table)}
@@ -196,9 +201,9 @@ def _made_again(session: Session, state: RouteState, plan: Plan, exchange: Excha
 
 def _coordinates(session: Session, state: RouteState, plan: Plan) -> Iterator[Plan]:
     """All optional values at once, then one place at a time."""
-    every = first_plan(session, state, every=True)
-    if len(every.values) > len(plan.values):
-        yield every
+    more = {key: candidate for key, candidate in first_plan(session, state, every=True).values if plan.get(key) is None}
+    if more:
+        yield plan.put(more, "every")
     for key, candidate in plan.values:
         parameter = state.parameters.get(key)
         if parameter is None:
@@ -289,5 +294,11 @@ def _remember(state: RouteState, plan: Plan, exchange: Exchange, identity: str |
     deep = depth(exchange)
     # A value that nobody asked for may crash a route that answers valid ones.
     guessed = plan.why.startswith("coordinate") and deep is Depth.CRASHED
-    if state.deepest is None or (deep >= depth(state.deepest) and not guessed):
+    if state.deepest is None or (_rank(exchange) >= _rank(state.deepest) and not guessed):
         state.deepest, state.deepest_by = exchange, identity
+
+
+def _rank(exchange: Exchange) -> tuple[Depth, bool]:
+    """How deep it came; who is known but may not came deeper than who is not known."""
+    deep = depth(exchange)
+    return deep, deep is Depth.REFUSED and not wants_identity(exchange)

@@ -183,10 +183,14 @@ class Session:
         if self._child is None or not self._child.open:
             self._child = self.lab.child()
             self._served = None
+            done: dict[Call, int] = {}
             for name, call in self.founders.items():
+                if call in done:
+                    self.founded[name] = done[call]
+                    continue
                 answer = self._child.serve(assemble(call, Resolver(self.lab.world.rows), (), None), Record(sql=2))
                 self.history.append(Entry(call.route, call, answer, Plan(_values(call), why="sign up"), kept=True))
-                self.founded[name] = len(self.history) - 1
+                self.founded[name] = done[call] = len(self.history) - 1
         return self._child
 
     def _tracer(self) -> Child:
@@ -220,6 +224,13 @@ class Session:
                 # A column that we named ourselves was text in the statement.
                 if "column" not in match.group(0) or (named not in exchange.target and named not in exchange.request_body):
                     self.missing_tables.add(named)
+
+    def known(self, name: str | None, exchange: Exchange) -> bool:
+        """Whether an identity can have been known to the route: not where the route asks for a cookie, and it has none."""
+        credential = self.wallet.get(name)
+        if credential is None:
+            return False
+        return bool(credential.cookies) or not any(each.place == "cookie" and not each.present for each in exchange.demands)
 
     def forget(self) -> None:
         """Anonymous is somebody new: what answers gave it to keep is thrown away."""

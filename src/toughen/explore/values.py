@@ -18,7 +18,7 @@ PASSWORD = "Tg7!passW0rd"
 """The password of every minted user."""
 _POWER = re.compile(
     r"^(is_?)?(admin|superuser|super_user|staff|verified|approved|active_admin|root|moderator|owner)$"
-    r"|^(user_?)?roles?$|^balance$|permission|privilege|^scopes?$|^credit(s|_balance)?$|^user_?type$|^account_?type$|^access_?level$",
+    r"|^(user_?|admin_?)?roles?$|^admin_?(flag|user|rights?)$|^balance$|permission|privilege|^scopes?$|^credit(s|_balance)?$|^user_?type$|^account_?type$|^access_?level$",
     re.IGNORECASE,
 )
 

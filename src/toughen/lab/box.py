@@ -108,7 +108,7 @@ def _inside(spec: dict[str, object], namespaced: bool) -> None:  # noqa: FBT001
             _call("mount", b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None)
             _call("mount", b"proc", b"/proc", b"proc", ctypes.c_ulong(0), None)
         for folder in ("/tmp", "/dev/shm"):  # noqa: S108
-            place = os.path.join(work, "private", folder.strip("/").replace("/", "-"))
+            place = os.path.join(str(spec["private"]), folder.strip("/").replace("/", "-"))
             with contextlib.suppress(OSError):
                 os.makedirs(place, exist_ok=True)
                 _private(folder, place, [work, *spec["readable"]])  # type: ignore[misc]

@@ -29,7 +29,7 @@ INSTALL_SECONDS = 600
 """Longest time that one uv command may take."""
 _SHOWN = 1500
 _ATTEMPTS = 16
-_METHOD = "2"
+_METHOD = "4"
 """Raised where the same needs would be built in another way: what was built before is not used any more."""
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _NEED = re.compile(rf"{_NAME}(\[[A-Za-z0-9._,-]+\])?(<\d*)?")
@@ -146,6 +146,9 @@ def extend(environment: Environment, need: str) -> Environment | None:
         marker = place / "complete.json"
         kept = json.loads(marker.read_text())["notes"]
         note = _step_down(environment, need[:-1]) if need.endswith("<") else _added(environment, need, kept)
+        if note is None and need.endswith("<"):
+            # No release of it that the others know runs here: perhaps on the Python of its year.
+            return _on_older_python(environment)
         if note is None or note in kept:
             return None
         marker.write_text(json.dumps({"notes": [*kept, note]}))
@@ -154,9 +157,26 @@ def extend(environment: Environment, need: str) -> Environment | None:
 
 def _added(environment: Environment, package: str, kept: list[str]) -> str | None:
     note = f"added {package}, which the source needs and its requirements do not name"
-    if note in kept or _uv("pip", "install", "--python", str(environment.python), package) is not None:
+    if note in kept:
         return None
-    return note
+    day = environment.wanted.as_of if environment.wanted else None
+    dated = ["--exclude-newer", day] if day else []
+    # What is there already stays as it is, where that can be.
+    held = ["-c", str(_frozen(environment))]
+    ways: tuple[list[str], ...] = ([*dated, *held], held, dated, [])
+    return note if any(_uv("pip", "install", "--python", str(environment.python), *way, package) is None for way in ways) else None
+
+
+def _frozen(environment: Environment) -> Path:
+    """A constraints file with what is installed."""
+    place = environment.python.parent.parent / "frozen.txt"
+    code = "import importlib.metadata as m; print('\\n'.join(f'{d.metadata[\"Name\"]}=={d.version}' for d in m.distributions()))"
+    try:
+        done = subprocess.run([str(environment.python), "-I", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        done = None
+    place.write_text(done.stdout if done is not None and done.returncode == 0 else "")
+    return place
 
 
 def _on_older_python(environment: Environment) -> Environment | None:

@@ -115,19 +115,26 @@ def _from_pyproject(root: Path) -> Needs | None:
         return None
     project = data.get("project", {})
     lines = [line for line in project.get("dependencies", []) if isinstance(line, str)]
-    wanted = re.search(r"(3\.\d+)", str(project.get("requires-python", "")))
     poetry = data.get("tool", {}).get("poetry", {}).get("dependencies", {})
     for name, value in poetry.items():
         if name.lower() == "python":
-            wanted = wanted or re.search(r"(3\.\d+)", str(value))
             continue
         lines.append(_poetry_line(name, value))
     if not lines:
         return None
-    minimum = wanted.group(1) if wanted else None
-    own = f"3.{sys.version_info[1]}"
-    exact = minimum if minimum and int(minimum.split(".")[1]) > sys.version_info[1] else own
-    return Needs("pyproject.toml", requirements=tuple(lines), python=exact if minimum else None)
+    return Needs("pyproject.toml", requirements=tuple(lines), python=_bounded(f"{project.get('requires-python', '')} {poetry.get('python', '')}"))
+
+
+def _bounded(said: str) -> str | None:
+    """The Python that a range asks for, None where this one lies in it: the day of the last commit knows better than a lower bound."""
+    exact = re.search(r"(?:^|[\s\"'=])(?:==|~=?)?\s*(3\.\d+)", said) if not re.search(r"[\^<>]", said) else None
+    if exact:
+        return exact.group(1)
+    lowest = [int(minor) for minor in re.findall(r"(?:\^|>=?)\s*3\.(\d+)", said)]
+    above = [int(minor) for minor in re.findall(r"<\s*3\.(\d+)", said)] + [int(minor) + 1 for minor in re.findall(r"<=\s*3\.(\d+)", said)]
+    if above and min(above) <= sys.version_info[1]:
+        return f"3.{min(above) - 1}"
+    return f"3.{max(lowest)}" if lowest and max(lowest) > sys.version_info[1] else None
 
 
 def _poetry_line(name: str, value: object) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 4_000
 
+_JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "list": "array", "dict": "object"}
+
 
 def exchange(frame: dict[str, Any], request: dict[str, Any], *, ended: str = "answered") -> Exchange:
     """One EXCHANGE frame as an Exchange; missing or malformed fields become their defaults."""
@@ -96,7 +98,9 @@ def _failure(value: object) -> Failure | None:
 def _demand(each: dict[str, Any]) -> Demand:
     key = each.get("key")
     keys = tuple(part for part in key if isinstance(part, str | int)) if isinstance(key, list) else (str(key),)
-    return Demand(_text(each, "place"), keys, bool(each.get("present")), bool(each.get("required")), each.get("default"))
+    kind = _text(each, "type")
+    named = _JSON_TYPES.get(kind, kind if kind in _JSON_TYPES.values() else "any")
+    return Demand(_text(each, "place"), keys, bool(each.get("present")), bool(each.get("required")), each.get("default"), named)
 
 
 def _mail(each: dict[str, Any]) -> str:

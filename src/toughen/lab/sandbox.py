@@ -14,6 +14,8 @@ from pathlib import Path
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/devices/system/cpu", "/opt/homebrew")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
 _GIB = 1 << 30
+PRIVATE = ".private"
+"""Folder of the world in which the prototype's own /tmp and /dev/shm lie: what it keeps there is its state too."""
 LIMITS = {"CORE": 0, "FSIZE": 2 * _GIB, "NOFILE": 4096, "AS": 16 * _GIB}
 """Resource limits of everything inside: bytes, and open files."""
 LEVELS = {
@@ -116,6 +118,7 @@ def start(commands: list[list[str]], *, work: Path, cwd: Path, python: Path, env
     """
     spec = {
         "work": str(work),
+        "private": str(work / "world" / PRIVATE),
         "cwd": str(cwd),
         "commands": commands,
         "environment": environment,

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from toughen.lab.sandbox import PRIVATE
 from toughen.model.trace import RowChange
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _WAL, _ROLLBACK = b"\x02\x02", b"\x01\x01"
 """Bytes 18 and 19 of the header: how it is journalled (sqlite.org/fileformat2.html); memory cannot keep a write-ahead log."""
 ROWS = 20_000
 """Rows of one table that are read for a comparison; a longer table is compared by its newest rows."""
+_PRIVATE_FOLDERS = ("/tmp", "/dev/shm")  # noqa: S108
 _LONGEST = 4_000
 _LOCKED_SECONDS = 1.0
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -62,7 +64,8 @@ class World:
 
     def discover(self, named: Iterable[str] = ()) -> None:
         """Find the databases: those that the agent saw opened; before it saw any, every SQLite file below the root."""
-        opened = {os.path.relpath(path, self.root) for path in named if (_is_database(path) or _empty(path)) and os.path.realpath(path).startswith(str(self.root.resolve()) + os.sep)}
+        seen = [self.seen_from_here(path) for path in named]
+        opened = {os.path.relpath(path, self.root) for path in seen if (_is_database(path) or _empty(path)) and os.path.realpath(path).startswith(str(self.root.resolve()) + os.sep)}
         self._opened |= opened
         if self._opened:
             # A database that lies about and is not opened is no state of the prototype's.
@@ -78,6 +81,14 @@ class World:
                     found.add(os.path.relpath(path, self.root))
         self.databases = sorted(found)
         self._keys.clear()
+
+    def seen_from_here(self, path: str) -> str:
+        """Where a file of the prototype's lies for us: its /tmp is a folder of the world."""
+        for folder in _PRIVATE_FOLDERS:
+            if path.startswith(folder + os.sep) and not path.startswith(str(self.root) + os.sep):
+                held = self.root / PRIVATE / folder.strip("/").replace("/", "-") / os.path.relpath(path, folder)
+                return str(held) if held.exists() else path
+        return path
 
     def take(self) -> Snapshot:
         """Remember the present state as the one that `restore` goes back to."""
@@ -162,7 +173,7 @@ class World:
                 _copy(memory, live)
 
     def _restore_file(self, path: str) -> None:
-        full = os.path.normpath(path)
+        full = os.path.normpath(self.seen_from_here(path))
         if not full.startswith(str(self.root) + os.sep):
             return
         relative = os.path.relpath(full, self.root)
@@ -215,6 +226,26 @@ class World:
                     if each.lower() == wanted:
                         return list(_read(live, each, keys).values())
         return []
+
+    def columns(self, table: str) -> list[str]:
+        """Names of a table's columns as they are now; none where there is no such table."""
+        wanted = table.lower()
+        for name in self.databases:
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
+                for each, _ in self._tables_of(live):
+                    if each.lower() == wanted:
+                        return [str(column[1]) for column in live.execute(f"PRAGMA table_info({_quoted(each)})")]
+        return []
+
+    def change(self, table: str, statement: str) -> bool:
+        """Change the shape of a table; False where the database refused it."""
+        for name in self.databases:
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
+                if any(each.lower() == table.lower() for each, _ in self._tables_of(live)):
+                    live.execute(statement)
+                    self._keys.clear()
+                    return True
+        return False
 
     @property
     def start(self) -> dict[str, Table]:

@@ -26,6 +26,9 @@ _SHAPES = (
 )
 
 
+_OWN_WORDS = frozenset(
+    ["APP", "FLASK", "FASTAPI", "API", "AUTH", "JWT", "TOKEN", "ACCESS", "REFRESH", "SESSION", "PASSWORD", "SECRET", "SECRETKEY", "KEY", "SALT", "ALGORITHM", "ALGO", "ALG", "EXPIRE", "EXPIRES", "EXPIRATION", "EXPIRY", "EXP", "MINUTES", "MINUTE", "MIN", "SECONDS", "HOURS", "DAYS", "TIME", "IN", "OF", "SECURITY", "HASH", "ENCRYPTION", "SIGNING", "COOKIE", "CSRF", "WTF", "RESET", "PRIVATE", "DURATION", "LIFETIME", "TTL", "ISSUER", "AUDIENCE", "ADMIN"]
+)
 _ASKED = (
     r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b[^.\n]{0,80}\benv(?:ironment)?[ -]?var",
     r"\benv(?:ironment)?[ -]?var(?:iable)?s?\b[^\w\n]{0,4}([A-Z][A-Z0-9_]{2,})\b",
@@ -73,10 +76,15 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
             if _SERVER.search(named) or _SERVER.search(blueprint.database or ""):
                 stood_in.append(each.name)
             found[each.name] = "sqlite+aiosqlite:///./toughen-lab.db" if waits else "sqlite:///./toughen-lab.db"
-        elif each.required and each.name not in supplied:
+        elif (each.required or (each.default is None and _own(each.name))) and each.name not in supplied:
             usable = sample.get(each.name, "")
             found[each.name] = usable if usable and not _SERVER.search(usable) else _dummy(each.name)
     return Dummies(found, tuple(stood_in))
+
+
+def _own(name: str) -> bool:
+    """Whether a variable is of the prototype's own making (its secret, its expiry), not a key to somebody's service that may be left out."""
+    return set(name.upper().split("_")) <= _OWN_WORDS
 
 
 def asked_for(said: str) -> dict[str, str]:

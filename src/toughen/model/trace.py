@@ -64,6 +64,8 @@ class Demand:
     required: bool
     """Asked by subscription rather than by `.get` or `in`."""
     default: Json = None
+    type: str = "any"
+    """JSON type that the asker wants, where it says so (`request.args.get("page", type=int)`, a schema's field)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ _FRAMEWORKS = frozenset(
 )
 _OWN = __name__.rpartition(".")[0]
 _DEEP = 12
+_PLAIN = (str, int, float, list, dict, tuple)
 _REMEMBERED = 2000
 _FOREIGN: dict[str, bool] = {}
 """Modules that ask for the framework, by name."""
@@ -58,7 +59,8 @@ def note(place: str, key: Key, how: str, present: bool, default: object = None, 
         known["how"] = how
     elif known["how"] in ("iterate", "unpack") and how not in ("iterate", "unpack"):
         known["how"] = how
-    if default is not None and known["default"] is None:
+    if isinstance(default, _PLAIN) and known["default"] is None:
+        # A sentinel that a library asks with is nobody's default.
         known["default"] = plain_json(default)
     if kind is not None and "type" not in known:
         known["type"] = getattr(kind, "__name__", None) or str(kind)
@@ -75,6 +77,16 @@ class AskedDict(dict):  # type: ignore[type-arg]
         self._place = place
         self._path = path
         self._at: tuple[int, int] | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it travelled."""
+        return self._place
+
+    @property
+    def path(self) -> Key:
+        """Keys that lead to it."""
+        return self._path
 
     def _note(self, key: object, how: str, default: object = None) -> None:
         if RECORDER.demand and isinstance(key, (str, int)):
@@ -262,8 +274,22 @@ def hook_werkzeug(module: Any) -> None:
         ("files", "file"),
     ):
         _hook_cached(request, name, place)
-    _hook_get_json(request)
+    if hasattr(request, "get_json"):
+        _hook_get_json(request)
     _hook_headers(request)
+
+
+def hook_older_json(module: Any) -> None:
+    """Werkzeug before 2.0, and Flask before it, kept JSON in a class of its own, which Flask mixed in."""
+    mixin = getattr(module, "JSONMixin", None)
+    if mixin is not None and "get_json" in vars(mixin):
+        _hook_get_json(mixin)
+
+
+def hook_older_werkzeug(module: Any) -> None:
+    """Werkzeug before 1.0 was one file."""
+    if not hasattr(module, "__path__"):
+        hook_werkzeug(module)
 
 
 def _hook_cached(request: Any, name: str, place: str) -> None:
@@ -280,7 +306,7 @@ def _hook_cached(request: Any, name: str, place: str) -> None:
                 where = "form" if obj.method in ("POST", "PUT", "PATCH") else "query"
             return asked_multi(value, where)
 
-    setattr(request, name, Recording(original.fget, name=name, doc=original.__doc__))
+    setattr(request, name, Recording(original.fget or original.func, name=name, doc=original.__doc__))
 
 
 def _static(owner: Any, name: str) -> Any:
@@ -415,5 +441,8 @@ def _ask_bodies(dependant: Any, values: Any) -> None:
 def register(finder: Any) -> None:
     """Name the modules whose requests record."""
     finder.when("werkzeug.wrappers.request", hook_werkzeug)
+    finder.when("werkzeug.wrappers", hook_older_werkzeug)
+    finder.when("werkzeug.wrappers.json", hook_older_json)
+    finder.when("flask.wrappers", hook_older_json)
     finder.when("starlette.requests", hook_starlette)
     finder.when("fastapi.routing", hook_fastapi)

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from . import boot, demand, facts, frames, frameworks, late, outbound, prepare, sqlite
+from . import boot, demand, facts, frames, frameworks, late, outbound, prepare, schemas, sqlite
 from .child import Child
 from .hooks import Finder
 from .wire import Message, Wire
@@ -42,6 +42,7 @@ class Server:
         finder = Finder()
         frameworks.register(finder)
         demand.register(finder)
+        schemas.register(finder)
         outbound.install(finder, config.get("outbound"), config.get("allow") or ())
         finder.install()
 
