@@ -199,16 +199,15 @@ class Doors:
                     return
 
     def _compared(self, traced: Exchange) -> list[str]:
-        found: list[str] = []
+        found: list[Json] = []
         for branch in refusals(self.session.sources, traced):
             for node in ast.walk(branch.test):
-                if isinstance(node, ast.Compare):
-                    for side in (node.left, *node.comparators):
-                        found += [value for value in values_of(self.session, side, _PROBES) if isinstance(value, str)]
-                elif isinstance(node, ast.Call):
-                    # hmac.compare_digest(key, API_KEY) and the like
-                    found += [value for each in node.args for value in values_of(self.session, each, _PROBES) if isinstance(value, str)]
-        return list(dict.fromkeys(found))[:6]
+                sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else node.args if isinstance(node, ast.Call) else []
+                for side in sides:
+                    # hmac.compare_digest(key, API_KEY) and the like compare too; a local name may hold a setting or its default.
+                    for each in (side, *(_assigned_locally(branch.function, side.id) if isinstance(side, ast.Name) and branch.function else ())):
+                        found += values_of(self.session, each, _PROBES)
+        return list(dict.fromkeys(each for each in found if isinstance(each, str)))[:6]
 
     def _basic(self, person: Person, probes: list[RouteState]) -> Iterator[Door]:
         """HTTP Basic: on every request, or only at the route that hands out tokens."""
@@ -245,6 +244,11 @@ class Doors:
             if state.reached is None and None in state.tried and depth(state.tried[None]) is Depth.REFUSED
         ]
         return sorted(found, key=lambda state: (state.route.method != "GET", state.route.path.count("{"), len(state.parameters)))
+
+
+def _assigned_locally(function: ast.AST, name: str) -> list[ast.expr]:
+    """What a name is assigned within a function."""
+    return [node.value for node in ast.walk(function) if isinstance(node, ast.Assign) and any(isinstance(each, ast.Name) and each.id == name for each in node.targets)]
 
 
 def _column_of(row: dict[str, Json], name: str) -> str | None:

@@ -84,6 +84,9 @@ class Explorer:
             self.notes.append("prepared the database: " + "; ".join(done))
         self.blueprint = session.blueprint = completed(self.blueprint, self.lab.world)
         prepared = self.lab.world.checkpoint()
+        if not self.lab.world.databases:
+            # Its state may lie in files of its own.
+            self.lab.world.take()
         empty = not any(self.lab.world.tables().values())
         self.tell("looking around")
         session.own_only = True

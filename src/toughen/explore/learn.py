@@ -162,14 +162,7 @@ def candidates(session: Session, state: RouteState, parameter: Parameter) -> Ite
     wanted = f"{_single(_holder(state, parameter))}_id" if normal(name) in {"id", "pk"} else normal(name)
     refers = parameter.place is Place.PATH or wanted.endswith(("_id", "_number"))
     if refers:
-        named = [wanted]
-        if parameter.place is Place.PATH and normal(name).endswith(("id", "pk", "uuid")):
-            # Whatever it is called, it stands for one of those that the path names before it.
-            named.append(f"{_single(_holder(state, parameter))}_id")
-        for each_name in dict.fromkeys(named):
-            seen = [each for each in session.pool.find(each_name) if _fits(parameter, each.value)]
-            yield from seen[:3]
-            yield from [each for each in _from_rows(session, state, parameter, each_name) if each.value not in {one.value for one in seen}][:3]
+        yield from _referring(session, state, parameter, wanted)
     if parameter.default is not None and not isinstance(parameter.default, dict | list) and parameter.default != "":
         yield Candidate(parameter.default, "default")
     if key in state.bound and not refers:
@@ -182,6 +175,21 @@ def candidates(session: Session, state: RouteState, parameter: Parameter) -> Ite
     for kind in ("string", "integer", "number", "boolean", "array", "object"):
         if parameter.type == "any":
             yield Candidate(session.maker.make(replace(parameter, type=kind)), "type")
+
+
+def _referring(session: Session, state: RouteState, parameter: Parameter, wanted: str) -> Iterator[Candidate]:
+    """Values for what names a record: ids of answers, then of rows."""
+    named = [wanted]
+    if parameter.place is Place.PATH and normal(parameter.name).endswith(("id", "pk", "uuid")):
+        # Whatever it is called, it stands for one of those that the path names before it.
+        named.append(f"{_single(_holder(state, parameter))}_id")
+    for each_name in dict.fromkeys(named):
+        seen = [each for each in session.pool.find(each_name) if _fits(parameter, each.value)]
+        yield from seen[:3]
+        yield from [each for each in _from_rows(session, state, parameter, each_name) if each.value not in {one.value for one in seen}][:3]
+    if parameter.place is Place.PATH and not session.lab.world.databases:
+        # Without a database, what was accepted as an id is the only trace of what there is.
+        yield from [each for each in session.pool.find("id") if _fits(parameter, each.value)][:2]
 
 
 def _holder(state: RouteState, parameter: Parameter) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toughen.errors import AgentLostError
-from toughen.explore import stale
+from toughen.explore import misplaced, stale
 from toughen.explore.outcomes import Depth, depth
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
             case "script":
                 done.extend(_run(session, script or "", root))
         lab.world.discover(lab.opened)
+    done.extend(misplaced.bring(session))
     if lacking := stale.behind(session):
         session.reset()
         done.extend(stale.catch_up(session, lacking))

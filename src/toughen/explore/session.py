@@ -122,6 +122,8 @@ class Session:
     outbox: list[str] = field(default_factory=list)
     missing_tables: set[str] = field(default_factory=set)
     """Tables that statements looked for in vain."""
+    missing_files: set[str] = field(default_factory=set)
+    """Files that were opened in vain."""
     crashing: bool = False
     """Whether every page that was looked at crashed."""
     hung: dict[str, Exchange] = field(default_factory=dict)
@@ -217,6 +219,9 @@ class Session:
             name = str(demand.key[-1])
             if demand.place == "header" and re.search(r"auth|token|api.?key|session|secret", name, re.IGNORECASE):
                 self.asked_headers[name] = None
+        for failure in (*((exchange.failure,) if exchange.failure else ()), *exchange.handled):
+            if match := re.search(r"No such file or directory: '([^']+)'", failure.message):
+                self.missing_files.add(match.group(1))
         said = [statement.error for statement in exchange.statements if statement.error]
         for text in (*said, exchange.failure.message if exchange.failure else ""):
             if match := re.search(r"no such (?:table: ([\w.\"]+)|column: ([\w.\"]+))|has no column named (\w+)|relation (\S+) does not exist", text):

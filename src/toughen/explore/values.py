@@ -94,6 +94,9 @@ class Pool:
                 names |= {"" if inner else f"{singular(normal(resource))}_id", f"{normal(parent)}_id" if parent else ""}
             for name in names - {""}:
                 self._add(name, Candidate(value, "pool", Origin(entry, pointer)))
+        for name, keys in _registers(body, resource):
+            for key in keys:
+                self._add(f"{singular(normal(name))}_id", Candidate(key, "pool"))
 
     def _add(self, name: str, candidate: Candidate) -> None:
         if name not in self.values:
@@ -127,6 +130,21 @@ def _leaves(value: Json, pointer: tuple[str | int, ...], *, inner: bool = False)
         key = next((each for each in reversed(pointer) if isinstance(each, str)), "")
         if key:
             yield key, pointer, value, inner
+
+
+def _registers(body: Json, name: str) -> Iterator[tuple[str, list[str]]]:
+    """(what it holds, first keys) of objects whose every value is an object of the same shape: records by their id."""
+    if not isinstance(body, dict):
+        return
+    records = list(body.values())
+    if records and all(isinstance(each, dict) for each in records) and (len(records) > 1 or any(any(mark.isdigit() for mark in key) for key in body)):
+        shapes = [set(each) for each in records[:5] if isinstance(each, dict)]
+        if shapes[0] and all(len(each & shapes[0]) * 2 > len(each | shapes[0]) for each in shapes):
+            yield name, list(body)[:3]
+            return
+    for key, each in body.items():
+        if isinstance(each, dict):
+            yield from _registers(each, key)
 
 
 @dataclass(slots=True)

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
     from toughen.model.blueprint import Blueprint
 
+_ALGORITHM = "HS256"
 _SHAPES = (
     (r"(DATABASE|DB|SQLALCHEMY|SQL).*(URL|URI|DSN)$", "sqlite:///./toughen-lab.db"),
     (r"(REDIS|BROKER|CELERY).*", "redis://localhost:6379/0"),
     (r"(URL|URI|ENDPOINT|ORIGIN|ORIGINS)$", "http://localhost:8000"),
-    (r"ALGORITHM$", "HS256"),
+    (r"ALGORITHM$", _ALGORITHM),
     (r"(EXPIRE|EXPIRES|EXPIRATION|TTL|MINUTES|SECONDS|DAYS|TIMEOUT|MAX|LIMIT|SIZE|COUNT)", "30"),
     (r"PORT$", "5432"),
     (r"HOST(NAME)?$", "localhost"),
@@ -78,8 +79,15 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
             found[each.name] = "sqlite+aiosqlite:///./toughen-lab.db" if waits else "sqlite:///./toughen-lab.db"
         elif (each.required or (each.default is None and _own(each.name))) and each.name not in supplied:
             usable = sample.get(each.name, "")
-            found[each.name] = usable if usable and not _SERVER.search(usable) else _dummy(each.name)
+            found[each.name] = usable if usable and _fits(usable, _dummy(each.name)) else _dummy(each.name)
     return Dummies(found, tuple(stood_in))
+
+
+def _fits(sample: str, dummy: str) -> bool:
+    """Whether a sample's value can be used as it stands: no server's address, and a number or an algorithm where one is wanted."""
+    if dummy.isdigit():
+        return sample.isdigit()
+    return not _SERVER.search(sample) and (dummy != _ALGORITHM or bool(re.fullmatch(r"[HREP]S\d{3}|EdDSA", sample)))
 
 
 def _own(name: str) -> bool:
