@@ -17,6 +17,7 @@ from toughen.explore.outcomes import Depth, depth, message
 from toughen.explore.people import password_parameter
 from toughen.explore.refusing import refusals
 from toughen.explore.search import first_plan
+from toughen.explore.session import Entry
 from toughen.explore.values import Candidate, normal
 from toughen.lab.credentials import garbled
 from toughen.lab.requests import cookies
@@ -95,6 +96,11 @@ class Doors:
                 self.session.forget()
                 if depth(exchange) is not Depth.SUCCESS and not (depth(exchange) is Depth.INVALID and exchange.status == _OK):
                     continue
+                if state.reached is None and depth(exchange) is Depth.SUCCESS:
+                    # Whether or not its answer opens anything: this is how it is reached.
+                    state.reached = Entry(state.route.id, call, exchange, plan, kept=True)
+                    state.shallow = not any(each.writes for each in exchange.statements)
+                    self.session.history.append(state.reached)
                 secrets = tuple(key for key, _ in plan.values if password_parameter(str(key[1][-1])))
                 door = self._opened(exchange, probes)
                 if door is not None:

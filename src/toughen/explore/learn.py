@@ -274,6 +274,9 @@ def _told(text: str) -> Json:
     return {"errors": found} if isinstance(found, dict) else None
 
 
+_PAST = "2020-02-03"
+
+
 def _complaints(body: Json) -> Iterator[tuple[str, tuple[str | int, ...], str]]:
     if not isinstance(body, dict):
         return
@@ -304,6 +307,11 @@ def _key_for(state: RouteState, plan: Plan, place: str, path: tuple[str | int, .
 
 def _corrected(parameter: Parameter, text: str) -> Parameter:
     low = text.lower()
+    if parameter.format in {"date", "date-time"} or re.search(r"date|datum|day", normal(parameter.name)):
+        if re.search(r"(not|n't|no)\b[^.]*\bfuture", low):
+            return replace(parameter, enum=(_PAST if parameter.format == "date" else f"{_PAST}T10:00:00",))
+        if "zero time" in low:
+            return replace(parameter, type="string", format="date")
     for word, kind in (("int", "integer"), ("float", "number"), ("number", "number"), ("decimal", "number"), ("bool", "boolean"), ("list", "array"), ("array", "array"),
                        ("dict", "object"), ("object", "object"), ("string", "string"), ("str", "string")):
         if re.search(rf"\b(valid )?{word}", low) and "length" not in low:

@@ -23,7 +23,7 @@ _DISTRIBUTIONS = {
     "stdnum": "python-stdnum", "usb": "pyusb", "win32com": "pywin32", "Levenshtein": "python-Levenshtein",
     "dns": "dnspython", "whois": "python-whois", "nmap": "python-nmap", "speech_recognition": "SpeechRecognition",
     "umap": "umap-learn",
-    "faiss": "faiss-cpu", "tavily": "tavily-python", "qrcode": "qrcode[pil]",
+    "faiss": "faiss-cpu", "tortoise": "tortoise-orm", "tavily": "tavily-python", "qrcode": "qrcode[pil]",
     "onelogin": "python3-saml", "saml2": "pysaml2", "rest_framework": "djangorestframework", "corsheaders": "django-cors-headers",
     "environ": "django-environ", "allauth": "django-allauth", "import_export": "django-import-export",
     "memcache": "python-memcached", "snappy": "python-snappy", "lzo": "python-lzo",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _DEEPEST: Final = 12
+_LIBRARIES: Final = frozenset({"fastapi", "flask", "starlette", "connexion", "pydantic", "sqlalchemy", "sqlmodel"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,9 @@ class Project:
                 folder = folder.rpartition("/")[0]
             found = self._module(folder, parts, depth, relative=True)
             return found if found is not None else ".".join(parts)
+        if parts and parts[0] in _LIBRARIES and file.startswith(f"{parts[0]}/"):
+            # A folder that bears a library's name is not the library: who runs it stands in that folder.
+            return name
         if self.package and parts[:1] == [self.package] and (found := self._module("", parts[1:], depth, relative=True)) is not None:
             return found
         for root in self._roots(folder):
