@@ -11,6 +11,7 @@ from toughen import sql
 from toughen.explore import forms
 from toughen.explore.handshake import fetched_token, tokens_of_own
 from toughen.explore.outcomes import Depth, depth, message
+from toughen.explore.people import password_column
 from toughen.explore.values import Candidate, carries_credential, grants_power, normal, words
 from toughen.lab import uploads
 from toughen.lab.requests import text_of
@@ -183,13 +184,26 @@ def _referring(session: Session, state: RouteState, parameter: Parameter, wanted
     if parameter.place is Place.PATH and normal(parameter.name).endswith(("id", "pk", "uuid")):
         # Whatever it is called, it stands for one of those that the path names before it.
         named.append(f"{_single(_holder(state, parameter))}_id")
+    found = 0
     for each_name in dict.fromkeys(named):
-        seen = [each for each in session.pool.find(each_name) if _fits(parameter, each.value)]
-        yield from seen[:3]
-        yield from [each for each in _from_rows(session, state, parameter, each_name) if each.value not in {one.value for one in seen}][:3]
+        seen = [each for each in session.pool.find(each_name) if _fits(parameter, each.value)][:3]
+        stored = [each for each in _from_rows(session, state, parameter, each_name) if each.value not in {one.value for one in seen}][:3]
+        found += len(seen) + len(stored)
+        yield from (*seen, *stored)
+    if not found and normal(parameter.name) in {"id", "pk"} and parameter.place is not Place.PATH:
+        # A page that says what it does and not to what (`/delete`): some row there is.
+        yield from list(_any_row(session, parameter))[:2]
     if parameter.place is Place.PATH and not session.lab.world.databases:
         # Without a database, what was accepted as an id is the only trace of what there is.
         yield from [each for each in session.pool.find("id") if _fits(parameter, each.value)][:2]
+
+
+def _any_row(session: Session, parameter: Parameter) -> Iterator[Candidate]:
+    for table in session.blueprint.tables:
+        key = next((each.name for each in table.columns if each.primary_key), None)
+        rows = session.rows(table.name) if key is not None and password_column(table) is None else []
+        if key is not None and rows and _fits(parameter, rows[-1].get(key)):  # type: ignore[arg-type]
+            yield Candidate(rows[-1][key], "rows", stored=(table.name, key))  # type: ignore[arg-type]
 
 
 def _holder(state: RouteState, parameter: Parameter) -> str:

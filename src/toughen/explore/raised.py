@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from toughen.explore import learn
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 _DAY = dt.datetime(2031, 2, 3, 10, 30)  # noqa: DTZ001 - formats without a zone are what prototypes parse
 _MOST = 4
 _WORDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
+_WANTED = re.compile(r"\b(required|missing|mandatory|must be provided|must provide|not provided)\b", re.IGNORECASE)
+_IDLE_WORDS = frozenset(["is", "are", "required", "missing", "mandatory", "must", "be", "provided", "field", "fields", "error", "message", "data", "json", "body", "request", "invalid", "the", "and", "or", "a", "an", "no", "not", "input"])
+_WORDS_READ = 24
 _OF_TEXT = r"strip|lower|upper|split|startswith|endswith|encode|replace|title|isdigit|format"
 
 
@@ -116,6 +120,15 @@ def _choices(session: Session, named: str) -> list[str]:
     return []
 
 
+def _said_names(session: Session, text: str) -> list[str]:
+    """Words of a refusal ("title is required", "Missing due date") that the source has as keys."""
+    spoken = re.findall(r"[a-z][a-z0-9_]*", text.lower())[:_WORDS_READ]
+    pairs = [f"{one}_{other}" for one, other in pairwise(spoken)]
+    whole = "\n".join(session.sources.values())
+    found = [name for name in (*pairs, *spoken) if name not in _IDLE_WORDS and re.search(rf"['\"]{re.escape(name)}['\"]", whole)]
+    return [name for name in dict.fromkeys(found) if not any(name != other and name in other.split("_") for other in found)][:_MOST]
+
+
 def _fields(session: Session, state: RouteState, plan: Plan, text: str) -> Iterator[Plan]:
     """Fields that a row or an object wanted and did not get, or got and did not know."""
     place = Place.FORM if state.body == "form" else Place.JSON
@@ -131,6 +144,8 @@ def _fields(session: Session, state: RouteState, plan: Plan, text: str) -> Itera
         keys = {key for key, _ in plan.values if key[0] is not Place.PATH and str(key[1][-1]) == unknown}
         if keys:
             yield plan.drop(keys, "raised")
+    elif state.body is not None and _WANTED.search(text):
+        wanted = _said_names(session, text)
     missing: dict[Key, Candidate] = {}
     for name in wanted:
         key: Key = (place, (name,))

@@ -30,6 +30,7 @@ _SHAPES = (
 _OWN_WORDS = frozenset(
     ["APP", "FLASK", "FASTAPI", "API", "AUTH", "JWT", "TOKEN", "ACCESS", "REFRESH", "SESSION", "PASSWORD", "SECRET", "SECRETKEY", "KEY", "SALT", "ALGORITHM", "ALGO", "ALG", "EXPIRE", "EXPIRES", "EXPIRATION", "EXPIRY", "EXP", "MINUTES", "MINUTE", "MIN", "SECONDS", "HOURS", "DAYS", "TIME", "IN", "OF", "SECURITY", "HASH", "ENCRYPTION", "SIGNING", "COOKIE", "CSRF", "WTF", "RESET", "PRIVATE", "DURATION", "LIFETIME", "TTL", "ISSUER", "AUDIENCE", "ADMIN"]
 )
+_MODE = re.compile(r"(^|_)(ENV|ENVIRONMENT|MODE|CONFIG|STAGE|SETTINGS)$|^(CONFIG|SETTINGS)_", re.IGNORECASE)
 _ASKED = (
     r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b[^.\n]{0,80}\benv(?:ironment)?[ -]?var",
     r"\benv(?:ironment)?[ -]?var(?:iable)?s?\b[^\w\n]{0,4}([A-Z][A-Z0-9_]{2,})\b",
@@ -64,6 +65,7 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
     sample: dict[str, str] = {}
     for name in _SAMPLES:
         sample = {**_dotenv(root / name), **sample}
+    texts = list(texts)
     speaks = _speaks(texts)
     found: dict[str, str] = {}
     stood_in: list[str] = []
@@ -80,7 +82,14 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
         elif (each.required or (each.default is None and _own(each.name))) and each.name not in supplied:
             usable = sample.get(each.name, "")
             found[each.name] = usable if usable and _fits(usable, _dummy(each.name)) else _dummy(each.name)
+        elif each.default is None and _MODE.search(each.name) and each.name not in supplied and (mode := _mode(texts)):
+            found[each.name] = mode
     return Dummies(found, tuple(stood_in))
+
+
+def _mode(texts: Iterable[str]) -> str:
+    """The name under which the source keeps the settings of a development machine, "" where it keeps none."""
+    return next((name for name in ("development", "dev", "default") if any(re.search(rf"['\"]{name}['\"]\s*:", text) for text in texts)), "")
 
 
 def _fits(sample: str, dummy: str) -> bool:
