@@ -54,6 +54,16 @@ def test_a_pipfile_is_read(tmp_path: Path) -> None:
     assert needs(tmp_path, {}, "flask").requirements == ("flask==2.0", "requests")
 
 
+@pytest.mark.parametrize(
+    ("said", "python"),
+    [(">=3.8", None), ("^3.8", None), (">=3.14", "3.14"), (">=3.8,<3.10", "3.9"), ("==3.12", "3.12"), ("3.10", "3.10")],
+)
+def test_a_range_of_pythons_is_no_wish(tmp_path: Path, said: str, python: str | None) -> None:
+    """A lower bound that this Python meets says nothing about it; what lies outside the range, or is named exactly, does."""
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "x"\nrequires-python = "{said}"\ndependencies = ["flask"]\n')
+    assert needs(tmp_path, {}, "flask").python == python
+
+
 def test_imports_are_the_last_resort(tmp_path: Path) -> None:
     """A project that names nothing gets what its source imports, by the distribution's name; its own modules and tests do not count."""
     texts = {

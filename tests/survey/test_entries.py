@@ -145,3 +145,27 @@ def test_connexion_is_found_where_it_is_run(project: Write) -> None:
     assert told[("name",)] == ("string", True, 20, None)
     assert told[("age",)] == ("integer", False, None, 0)
     assert ("size",) in told
+
+
+def test_the_root_is_a_package(project: Write) -> None:
+    """Relative imports that reach the root make it a package, called what its paths call it."""
+    files = {"main.py": "from fastapi import FastAPI\nfrom .store import X\napp = FastAPI()\nPLACE = 'shop/static'\n", "store.py": "X = 1\n", "__init__.py": "", "static/__init__.py": ""}
+    entry = survey(project(files)).entry
+    assert entry is not None
+    assert (entry.target, entry.package, entry.import_root) == ("shop.main:app", "shop", ".")
+
+
+def test_a_root_that_its_modules_call_by_name(project: Write) -> None:
+    """A name under which every import finds a module of the root, and that no folder bears, is the root's."""
+    text = "from fastapi import FastAPI\nfrom shop.store import X\nfrom shop.more import Y\napp = FastAPI()\n"
+    entry = survey(project({"main.py": text, "store.py": "X = 1\n", "more.py": "Y = 1\n"})).entry
+    assert entry is not None
+    assert entry.target == "shop.main:app"
+
+
+def test_a_folder_called_like_a_library_is_not_the_library(project: Write) -> None:
+    """A project that lies in a folder `fastapi` is still a FastAPI application, started from within that folder."""
+    text = "from fastapi import FastAPI\nfrom models import X\napp = FastAPI()\n"
+    entry = survey(project({"fastapi/__init__.py": "", "fastapi/models.py": "X = 1\n", "fastapi/main.py": text})).entry
+    assert entry is not None
+    assert (entry.target, entry.import_root) == ("main:app", "fastapi")

@@ -39,6 +39,7 @@ _TOKEN = re.compile(r"^[\w\-.=+/~|:]{12,4096}$")
 _NAMES_USER = re.compile(r"user|mail|login|identif|name|account")
 _NEVER_NAMES = re.compile(r"role|url|hash|password|date|_at$|status|type", re.IGNORECASE)
 _MOST_NAMES = 6
+_MOST_TAKERS = 6
 _PROBES = 3
 _OK = 200
 _GARBAGE = "tg-no-such-credential"
@@ -75,36 +76,54 @@ class Doors:
         probes = self.probes()
         if person.password is not None:
             for door in itertools.chain(self._logins(person, probes), self._basic(person, probes)):
+                self._introduce(person)
                 return door
         return self._forged(person, probes)
 
     def _logins(self, person: Person, probes: list[RouteState]) -> Iterator[Door]:
         """Routes that take a password: whichever answers with a token or cookie that changes a refused probe."""
-        signup = self.signup
-        takers = [
-            state for state in self.states.values()
-            if state.route.method in {"POST", "GET", "PUT"} and any(password_parameter(each.name) for each in state.parameters.values())
-            and "reset" not in state.route.path and state is not signup
-        ]
-        takers.sort(key=lambda state: (not re.search(r"log-?in|token|auth|sign-?in|session", state.route.path, re.IGNORECASE), len(state.parameters), len(state.route.path)))
-        if signup is not None:
-            takers.append(signup)
-        for state in takers[:6]:
+        for state in self._takers():
             for plan, names in self._introductions(state, person):
                 call = plan.call(state.route, None, state.body)
                 exchange = self.session.send(call)
                 self.session.forget()
                 if depth(exchange) is not Depth.SUCCESS and not (depth(exchange) is Depth.INVALID and exchange.status == _OK):
                     continue
-                if state.reached is None and depth(exchange) is Depth.SUCCESS:
-                    # Whether or not its answer opens anything: this is how it is reached.
-                    state.reached = Entry(state.route.id, call, exchange, plan, kept=True)
-                    state.shallow = not any(each.writes for each in exchange.statements)
-                    self.session.history.append(state.reached)
+                self._note_reached(state, plan, exchange)
                 secrets = tuple(key for key, _ in plan.values if password_parameter(str(key[1][-1])))
                 door = self._opened(exchange, probes)
                 if door is not None:
                     yield replace(door, login=call, names=names, secrets=secrets)
+
+    def _takers(self) -> list[RouteState]:
+        """Routes that take a password, log-in first and sign-up last."""
+        found = [
+            state for state in self.states.values()
+            if state.route.method in {"POST", "GET", "PUT"} and any(password_parameter(each.name) for each in state.parameters.values())
+            and "reset" not in state.route.path and state is not self.signup
+        ]
+        found.sort(key=lambda state: (not re.search(r"log-?in|token|auth|sign-?in|session", state.route.path, re.IGNORECASE), len(state.parameters), len(state.route.path)))
+        return [*found, *([self.signup] if self.signup is not None else [])][:_MOST_TAKERS]
+
+    def _introduce(self, person: Person) -> None:
+        """Other routes that take a name and a password are reached by somebody whom they know."""
+        for state in self._takers():
+            for plan, _ in self._introductions(state, person) if state.reached is None else ():
+                checkpoint = self.session.lab.world.checkpoint()
+                exchange = self.session.send(plan.call(state.route, None, state.body))
+                self.session.forget()
+                # Nobody who was minted may lose his password to it.
+                self.session.lab.world.rollback(checkpoint)
+                self._note_reached(state, plan, exchange)
+                if state.reached is not None:
+                    break
+
+    def _note_reached(self, state: RouteState, plan: Plan, exchange: Exchange) -> None:
+        """Whether or not its answer opens anything: this is how the route is reached."""
+        if state.reached is None and depth(exchange) is Depth.SUCCESS:
+            state.reached = Entry(state.route.id, plan.call(state.route, None, state.body), exchange, plan, kept=True)
+            state.shallow = not any(each.writes for each in exchange.statements)
+            self.session.history.append(state.reached)
 
     def _introductions(self, state: RouteState, person: Person) -> Iterator[tuple[Plan, tuple[tuple[Place, tuple[str | int, ...], str], ...]]]:
         """Log-in's parameters filled with the user's own columns: by name, else each column that can name a user."""
@@ -126,10 +145,9 @@ class Doors:
             names = tuple((key[0], key[1], named.get(key, fallback)) for key in asked)
             values = {key: Candidate(person.row[column], "identity") for key, (_, _, column) in zip(asked, names, strict=True)}
             values |= {key: Candidate(person.password, "identity") for key, _ in base.values if password_parameter(str(key[1][-1]))}
-            values |= {
-                key: Candidate(person.row[column], "identity") for key, _ in base.values
-                if key not in values and (column := _column_of(person.row, str(key[1][-1]))) is not None
-            }
+            others = {key: column for key, _ in base.values if key not in values and (column := _column_of(person.row, str(key[1][-1]))) is not None}
+            values |= {key: Candidate(person.row[column], "identity") for key, column in others.items()}
+            names += tuple((key[0], key[1], column) for key, column in others.items())
             if repr(values) not in seen:
                 seen.add(repr(values))
                 yield handshake.with_new_token(self.session, base.put(values, "log in")), names

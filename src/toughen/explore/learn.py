@@ -181,7 +181,7 @@ def candidates(session: Session, state: RouteState, parameter: Parameter) -> Ite
 def _referring(session: Session, state: RouteState, parameter: Parameter, wanted: str) -> Iterator[Candidate]:
     """Values for what names a record: ids of answers, then of rows."""
     named = [wanted]
-    if parameter.place is Place.PATH and normal(parameter.name).endswith(("id", "pk", "uuid")):
+    if parameter.place is Place.PATH and (normal(parameter.name).endswith(("id", "pk", "uuid")) or not session.pool.find(wanted)):
         # Whatever it is called, it stands for one of those that the path names before it.
         named.append(f"{_single(_holder(state, parameter))}_id")
     found = 0

@@ -120,6 +120,11 @@ def _choices(session: Session, named: str) -> list[str]:
     return []
 
 
+def _untold(state: RouteState) -> bool:
+    """Whether nothing declares what the body holds."""
+    return state.body is not None and not any(each.declared and each.place in {Place.JSON, Place.FORM} for each in state.parameters.values())
+
+
 def _said_names(session: Session, text: str) -> list[str]:
     """Words of a refusal ("title is required", "Missing due date") that the source has as keys."""
     spoken = re.findall(r"[a-z][a-z0-9_]*", text.lower())[:_WORDS_READ]
@@ -137,14 +142,14 @@ def _fields(session: Session, state: RouteState, plan: Plan, text: str) -> Itera
         wanted = [match.group(1)]
     elif match := re.search(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)", text):
         wanted = re.findall(r"'(\w+)'", match.group(1))
-    elif (match := re.fullmatch(r"KeyError: '(\w+)'", text)) and state.body is not None:
+    elif (match := re.fullmatch(r"KeyError: '(\w+)'", text)) and _untold(state):
         wanted = [match.group(1)]
     elif match := re.search(r"'(\w+)' is an invalid keyword argument|unexpected keyword argument '(\w+)'", text):
         unknown = match.group(1) or match.group(2)
         keys = {key for key, _ in plan.values if key[0] is not Place.PATH and str(key[1][-1]) == unknown}
         if keys:
             yield plan.drop(keys, "raised")
-    elif state.body is not None and _WANTED.search(text):
+    elif _untold(state) and _WANTED.search(text):
         wanted = _said_names(session, text)
     missing: dict[Key, Candidate] = {}
     for name in wanted:
