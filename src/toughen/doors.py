@@ -58,7 +58,7 @@ def is_door(target: Target, journey: Journey) -> bool:
         return True
     if any(source in {"mail", "mirror"} for _, source in journey.sources):
         return True
-    if any((isinstance(each.value, Literal) and each.value.value in secrets) or carries_right(named(each)) for each in journey.call.arguments):
+    if any((isinstance(each.value, Literal) and isinstance(each.value.value, str) and each.value.value in secrets) or carries_right(named(each)) for each in journey.call.arguments):
         return True
     honest, table = target.honest(journey.route), users(target.blueprint)
     if honest is None or table is None:

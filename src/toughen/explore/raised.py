@@ -54,6 +54,10 @@ def _formats(plan: Plan, text: str) -> Iterator[Plan]:
         keys = _holding(plan, match.group(1))
         if keys:
             yield plan.put(dict.fromkeys(keys, Candidate(value, "raised")), "raised")
+    elif match := re.search(r"Invalid URL '(.*?)'", text):
+        keys = _holding(plan, match.group(1))
+        if keys:
+            yield plan.put(dict.fromkeys(keys, Candidate("https://example.com/page", "raised")), "raised")
     elif match := re.search(r"unconverted data remains: (.+)", text):
         tail = match.group(1)
         for key, candidate in plan.values:

@@ -120,6 +120,9 @@ def missing(said: str) -> str | None:
         return "pydantic<"
     if match := re.search(r"No module named ['\"]([A-Za-z_]\w*)", said):
         return "python<" if match.group(1) in _GONE else distribution_of(match.group(1))
+    if re.search(r"ValueError: '\w+' is not a valid parameter name", said):
+        # Models with a field called `not` (JSON Schema's) cannot be made by older releases of pydantic on later Pythons.
+        return "python<"
     if match := re.search(r"cannot import name '\w+' from '(\w+)[\w.]*' \((\S+)\)", said):
         if re.search(r"/lib/python3\.\d+/(?!(site|dist)-packages)", match.group(2)):
             return "python<"

@@ -280,7 +280,12 @@ def connect(database: Any, *args: Any, **keywords: Any) -> Any:
             positional[_TIMEOUT] = 0
         else:
             keywords["timeout"] = 0
-    connection = _real_connect(database, *positional, **keywords)
+    try:
+        connection = _real_connect(database, *positional, **keywords)
+    except sqlite3.OperationalError:
+        if not _made_room(_path(database, uri)):
+            raise
+        connection = _real_connect(database, *positional, **keywords)
     _connections.add(connection)
     try:
         # A relative name means another file in another directory.
@@ -292,6 +297,19 @@ def connect(database: Any, *args: Any, **keywords: Any) -> Any:
     except (OSError, TypeError, ValueError):
         return connection
     return connection
+
+
+def _made_room(path: str) -> bool:
+    """Make the folder of a database where only that is missing: who deploys the prototype mounts one there."""
+    folder = os.path.dirname(path)
+    here = os.path.join(os.getcwd(), "")
+    if not folder or os.path.isdir(folder) or not os.path.join(folder, "").startswith(here):
+        return False
+    try:
+        os.makedirs(folder)
+    except OSError:
+        return False
+    return True
 
 
 def _traced_connection(factory: Any) -> Any:
