@@ -335,9 +335,9 @@ def written_rows(target: Target, route: Route) -> list[tuple[Table, dict[str, Js
 
 
 def power(column: Column, present: Json, target: Target) -> Json:
-    """A value of power that differs from the present one and that the column takes."""
+    """A value of power that differs from the present one and that the column takes; None where a flag is on for everybody: to switch it off is no gain."""
     if isinstance(present, bool) or column.type == "boolean" or (column.type in {"integer", "any"} and column.name.lower().startswith("is_")):
-        return not present
+        return None if present else True
     if isinstance(present, int | float) or column.type in {"integer", "number"}:
         return _POWER
     roles = [*column.enum, *(each.role for each in target.identities if each.role), *target.blueprint.roles]

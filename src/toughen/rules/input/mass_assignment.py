@@ -56,9 +56,9 @@ class MassAssignment(Rule):
         fields = ",".join(sorted({str(each.path[0]) for each in journey.call.arguments if each.path and each.place is place}))
         for table, row in written_rows(target, route):
             for column in table.columns:
-                if not POWER.search(column.name) or journey.call.argument(place, (column.name,)):
+                value = power(column, row.get(column.name), target) if POWER.search(column.name) else None
+                if value is None or journey.call.argument(place, (column.name,)):
                     continue
-                value = power(column, row.get(column.name), target)
                 call = journey.call.with_argument(place, (column.name,), Literal(value))
                 trials = {"control": Trial(journey.calls, journey.grants), "hostile": Trial((*journey.calls[:-1], call), journey.grants)}
                 detail = (("table", table.name), ("column", column.name), ("value", str(value)), ("fields", fields))
@@ -143,12 +143,13 @@ def join(member: Member):
 from flask import Flask, jsonify, request
 app = Flask(__name__)
 conn = sqlite3.connect("app.db", check_same_thread=False, isolation_level=None)
-conn.execute("CREATE TABLE IF NOT EXISTS members (id INTEGER PRIMARY KEY, name TEXT, role TEXT DEFAULT 'user')")
+conn.execute("CREATE TABLE IF NOT EXISTS members (id INTEGER PRIMARY KEY, name TEXT, role TEXT DEFAULT 'user', is_active BOOLEAN)")
 
 @app.route("/members", methods=["POST"])
 def join():
-    data = {key: value for key, value in request.get_json().items() if key in ("name",)}
-    new = conn.execute("INSERT INTO members (name, role) VALUES (?, ?)", (data["name"], data.get("role", "user"))).lastrowid
+    data = {key: value for key, value in request.get_json().items() if key in ("name", "is_active")}
+    given = (data["name"], data.get("role", "user"), data.get("is_active", True))
+    new = conn.execute("INSERT INTO members (name, role, is_active) VALUES (?, ?, ?)", given).lastrowid
     return jsonify({"id": new}), 201
-""", "the body is filtered by an allow-list, and the role has a default of the server"),
+""", "the body is filtered by an allow-list, the role has a default of the server, and a flag that is on for everybody can only be switched off"),
     ]
