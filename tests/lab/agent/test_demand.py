@@ -51,6 +51,22 @@ FLASK = """
         return helper(request.get_json())
     def helper(data):
         return str(data["address"]["city"])
+    from marshmallow import Schema, fields
+    class Address(Schema):
+        city = fields.String(required=True)
+    class Guest(Schema):
+        name = fields.String(required=True)
+        email = fields.Email()
+        nights = fields.Integer(required=True, data_key="stay")
+        rate = fields.Float()
+        vip = fields.Boolean()
+        address = fields.Nested(Address)
+    @app.post("/guests")
+    def guests():
+        return jsonify(errors=Guest().validate(request.get_json()))
+    @app.patch("/guests")
+    def some():
+        return jsonify(Guest(partial=True).load(request.get_json()))
 """
 
 FASTAPI = """
@@ -172,3 +188,16 @@ def test_body_declared_as_a_bare_dictionary(fastapi: Any) -> None:
 def test_nothing_is_noted_when_off(flask: Any) -> None:
     """Without demand recording there are no demands."""
     assert demands(flask, "POST", "/json", {"name": 1, "tags": [{"label": 2}]}, demand=False) == {}
+
+
+def test_a_schema_asks_for_its_fields(flask: Any) -> None:
+    """marshmallow's fields are demands with their kind, under the key that travels; a partial schema requires none of them."""
+    noted = demands(flask, "POST", "/guests", {"name": "x"})
+    told = {key[1]: (each.get("type"), each["required"], each["default"]) for key, each in noted.items() if len(key) == 2}
+    assert told == {
+        "name": ("string", True, None), "email": ("string", False, None), "stay": ("integer", True, None), "rate": ("number", False, None),
+        "vip": ("boolean", False, None), "address": ("object", False, None),
+    }
+    assert noted["json", "name"]["present"]
+    assert not any(each["required"] for each in demands(flask, "PATCH", "/guests", {}).values())
+    assert ("json", "address", "city") in demands(flask, "PATCH", "/guests", {"address": {}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .demand import AskedDict, note
+from .asked import AskedDict, note
 from .recorder import RECORDER
 
 _KINDS = (
