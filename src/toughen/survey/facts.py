@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 VERSION: Final = 7
 """Raised whenever a file's facts change shape or meaning; an older cache is then dropped."""
@@ -44,8 +44,7 @@ CLIENTS: Final = {
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """A function or class: its name, its lines and the names that decorate or found it."""
 
     kind: str
@@ -64,8 +63,7 @@ class Definition:
     """Dotted text of what a function returns, with `()` after a call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """One noteworthy statement or expression."""
 
     kind: str
@@ -97,9 +95,9 @@ class FileFacts:
         """Plain lists and dictionaries."""
         return [
             self.lines, self.imports, self.imported, self.stars,
-            [[getattr(each, name) for name in _DEFINITION] for each in self.definitions],
+            [list(each) for each in self.definitions],
             self.assigned,
-            [[getattr(each, name) for name in _SIGHTING] for each in self.sightings],
+            [list(each) for each in self.sightings],
             self.tests,
         ]  # fmt: skip
 
@@ -136,8 +134,6 @@ class FileFacts:
         return next((each for each in reversed(self.definitions) if each.name == name), None)
 
 
-_DEFINITION: Final = tuple(each.name for each in fields(Definition))
-_SIGHTING: Final = tuple(each.name for each in fields(Sighting))
 
 
 def dotted(node: ast.expr | None) -> str:
