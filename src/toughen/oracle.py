@@ -178,24 +178,36 @@ def telling_write(exchange: Exchange, race: Trace) -> Statement | None:
 def _clock_only(columns: tuple[str, ...]) -> bool:
     return bool(columns) and all(re.search(r"last_|_at$|seen|login|visited", name) for name in columns)
 
+
 def differing_number(control: Trace, race: Trace) -> tuple[str, str, float, float] | None:
-    """(table, column, serial value, value after the race) of the first number that differs in a row that both updated."""
-    after = {(each.table, str(next(iter(each.before.values()), None))): each for each in race.changes if each.kind == "updated"}
-    for change in control.changes:
-        if change.kind != "updated":
-            continue
-        other = after.get((change.table, str(next(iter(change.before.values()), None))))
-        for column in change.columns:
-            expected = change.after.get(column)
-            found = other.after.get(column) if other else change.before.get(column)
-            if isinstance(expected, int | float) and isinstance(found, int | float) and expected != found:
-                return change.table, column, expected, found
-    made = {(each.table, index): each for index, each in enumerate(race.changes) if each.kind == "inserted"}
-    for index, change in enumerate(control.changes):
-        other = made.get((change.table, index))
-        if change.kind == "inserted" and other is not None:
-            for column, expected in change.after.items():
-                found = other.after.get(column)
-                if isinstance(expected, int | float) and isinstance(found, int | float) and expected != found:
-                    return change.table, column, expected, found
+    """(table, column, serial value, value after the race) of the first number that differs: in a row that was there, else in a new one.
+
+    The key of a new row is the database's choice, and tells nothing.
+    """
+    kept: dict[tuple[str, str], list[RowChange | None]] = {}
+    made: dict[tuple[str, int], list[RowChange | None]] = {}
+    for side, trace in enumerate((control, race)):
+        for index, each in enumerate(trace.changes):
+            if each.kind == "updated":
+                kept.setdefault((each.table, str(next(iter(each.before.values()), None))), [None, None])[side] = each
+            elif each.kind == "inserted":
+                made.setdefault((each.table, index), [None, None])[side] = each
+    for (table, _), (expected, found) in kept.items():
+        known = expected or found
+        assert known is not None
+        for column in dict.fromkeys([*(expected.columns if expected else ()), *(found.columns if found else ())]):
+            pair = ((expected.after if expected else known.before).get(column), (found.after if found else known.before).get(column))
+            if _differ(pair):
+                return table, column, pair[0], pair[1]  # type: ignore[return-value]
+    for (table, _), (expected, found) in made.items():
+        for column in list(expected.after)[1:] if expected and found else ():
+            assert expected is not None
+            assert found is not None
+            pair = (expected.after[column], found.after.get(column))
+            if not column.endswith("_id") and _differ(pair):
+                return table, column, pair[0], pair[1]  # type: ignore[return-value]
     return None
+
+
+def _differ(pair: tuple[Json, Json]) -> bool:
+    return all(isinstance(each, int | float) for each in pair) and pair[0] != pair[1]

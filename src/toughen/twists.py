@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from toughen.model.blueprint import Blueprint, Json, Parameter, Route, Table
+    from toughen.model.identity import Identity
     from toughen.model.journey import Journey
     from toughen.model.trace import Exchange, RowChange, Trace
     from toughen.rule import Target
@@ -39,6 +40,11 @@ UNSEEN = "the rows that it writes cannot be compared: they live in the prototype
 """Why a request that wrote says nothing."""
 POWERFUL = re.compile(r"admin|super|staff|moderator|owner|manager", re.IGNORECASE)
 """Roles that may hand out power."""
+
+
+def powerful(identity: Identity | None) -> bool:
+    """Whether somebody may hand out power: by his role, or by the flag that he is called after (`admin1`)."""
+    return identity is not None and bool(POWERFUL.search(f"{identity.role or ''} {identity.name}"))
 
 
 def shown(exchange: Exchange) -> str:

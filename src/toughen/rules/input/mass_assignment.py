@@ -11,7 +11,7 @@ from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.sweep import power, same_value, written_rows
-from toughen.twists import POWER, POWERFUL, UNSEEN, answer, changed, row_facts, shown, succeeded, unseen
+from toughen.twists import POWER, UNSEEN, answer, changed, powerful, row_facts, shown, succeeded, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ class MassAssignment(Rule):
         """Each power column of the rows that the request writes, as one more field beside the honest ones."""
         place = Place.FORM if journey.call.body in {"form", "multipart"} else Place.JSON
         sender = target.identity(journey.identity or "")
-        if route.method in {"GET", "DELETE"} or (sender is not None and POWERFUL.search(sender.role or "")):
+        if route.method in {"GET", "DELETE"} or powerful(sender):
             return
         fields = ",".join(sorted({str(each.path[0]) for each in journey.call.arguments if each.path and each.place is place}))
         for table, row in written_rows(target, route):
