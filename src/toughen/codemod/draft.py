@@ -218,7 +218,8 @@ def _shape(module: Module, spans: list[Span]) -> str:
         span = module.span(item)
         if isinstance(item, (*DEFINITIONS, *_COMPOUND)):
             return "" if _within(span, spans) else strip(item)
-        return "" if _meets(span, spans) or _within(span, spans) else ast.dump(item)
+        # A simple statement is the same where its text is.
+        return "" if _meets(span, spans) or _within(span, spans) else module.cut(span)
 
     return strip(module.tree)
 

@@ -10,7 +10,7 @@ import tokenize
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
 from toughen.errors import ToughenError
@@ -45,6 +45,13 @@ class Span:
     end: int
 
 
+@lru_cache(maxsize=32)
+def _read(source: str) -> tuple[ast.Module, dict[ast.AST, ast.AST]]:
+    """The tree of a text, which nobody changes, and the parent of each of its nodes."""
+    tree = ast.parse(source)
+    return tree, {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+
+
 class Module:
     """A source file, parsed once. Spans are byte offsets into `data`; a BOM, CRLF and tabs are kept as they are.
 
@@ -61,15 +68,11 @@ class Module:
         self._skip = len(_BOM.encode()) if text.startswith(_BOM) else 0
         source = text.removeprefix(_BOM)
         try:
-            self.tree = ast.parse(source)
+            self.tree, self._parents = _read(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             halt(f"{file} does not parse: {error}")
         body = self.data[self._skip :]
         self._starts = [self._skip] + [self._skip + match.end() for match in _LINE.finditer(body)]
-        self._parents: dict[ast.AST, ast.AST] = {}
-        for node in ast.walk(self.tree):
-            for child in ast.iter_child_nodes(node):
-                self._parents[child] = node
 
     # places
 

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from . import boot, demand, facts, frames, frameworks, late, outbound, prepare, schemas, sqlite
+from . import boot, demand, facts, frames, frameworks, late, outbound, prepare, schemas, sqlite, warm
 from .child import Child
 from .hooks import Finder
 from .wire import Message, Wire
@@ -56,6 +56,8 @@ class Server:
         except boot.LoadFailedError as error:
             self._failed = {"failed": {"stage": error.stage, "failure": frames.failure(error.cause)}}
         seconds = time.perf_counter() - started
+        if self._failed is None and fork_safety() == "safe":
+            warm.up()
         gc.collect()
         if self._failed is None:
             self._wire.send({"ready": self._facts(), "seconds": round(seconds, 3)})

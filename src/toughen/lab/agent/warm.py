@@ -1,0 +1,47 @@
+"""Owns what a library does once, at its first use: done in the server before it forks, no child does it again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+
+def up() -> None:
+    """Tie SQLAlchemy's mappers together, as the first query of every process would.
+
+    A prototype whose mappers do not fit says so at its first query, in words that a second attempt no longer has: it is
+    tried in a process of its own first.
+    """
+    orm = sys.modules.get("sqlalchemy.orm")
+    configure = getattr(orm, "configure_mappers", None)
+    if configure is None or not _goes_well(configure):
+        return
+    with contextlib.suppress(Exception):
+        configure()
+
+
+def _goes_well(step: object) -> bool:
+    """Try a step in a process that ends with it."""
+    if not callable(step):
+        return False
+    read, write = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(read)
+        os.close(write)
+        return False
+    if not pid:
+        try:
+            step()
+            os.write(write, b"1")
+        finally:
+            os._exit(0)
+    os.close(write)
+    try:
+        return os.read(read, 1) == b"1"
+    finally:
+        os.close(read)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
