@@ -55,7 +55,8 @@ toughen 0.1.0: shop (flask, main:app, sqlite, 2 routes)
                200
 
 Suspected only, from the source (1); not proven, never fails a gate:
-  input/crash  other.py:3: looks brittle
+  input/crash
+      other.py:3: looks brittle
 
 Reached 1 of 2 routes as an honest client, as user1.
   not reached  GET /x: always 500: KeyError: 'x' (main.py:3)

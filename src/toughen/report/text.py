@@ -37,7 +37,8 @@ def _lines(verdict: Verdict, version: str, titles: Mapping[str, str]) -> Iterato
     if suspected:
         yield f"Suspected only, from the source ({len(suspected)}); not proven, never fails a gate:"
         for each in suspected[:_MOST]:
-            yield f"  {each.break_id}  {each.location}: {each.message}"
+            yield f"  {each.break_id} on {each.route}" if each.route else f"  {each.break_id}"
+            yield f"      {each.location}: {each.message}"
         yield from _more(len(suspected))
         yield ""
     if verdict.mends:
