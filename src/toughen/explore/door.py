@@ -119,8 +119,9 @@ class Doors:
                     break
 
     def _note_reached(self, state: RouteState, plan: Plan, exchange: Exchange) -> None:
-        """Whether or not its answer opens anything: this is how the route is reached."""
-        if state.reached is None and depth(exchange) is Depth.SUCCESS:
+        """Whether or not its answer opens anything: this is how the route is reached. A page's token is fetched anew in a Journey of its own."""
+        guarded = any(FORGERY.search(str(key[1][-1])) for key, _ in plan.values)
+        if state.reached is None and not guarded and depth(exchange) is Depth.SUCCESS:
             state.reached = Entry(state.route.id, plan.call(state.route, None, state.body), exchange, plan, kept=True)
             state.shallow = not any(each.writes for each in exchange.statements)
             self.session.history.append(state.reached)
