@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from toughen.model.blueprint import Place
-from toughen.model.journey import Grant, Literal
+from toughen.model.journey import Grant, Literal, Marker
 from toughen.model.trial import Trial
-from toughen.ownership import keys
-from toughen.twists import SECRET, changed, holds, key_of, named, succeeded, users
+from toughen.ownership import keys, linked
+from toughen.twists import SECRET, changed, chosen, given, holds, key_of, named, succeeded, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Json
     from toughen.model.identity import Identity
     from toughen.model.journey import Call, Journey
-    from toughen.model.trace import RowChange
+    from toughen.model.trace import Exchange, RowChange, Trace
     from toughen.model.trial import Experiment
     from toughen.rule import Target
 
@@ -63,6 +63,8 @@ def is_door(target: Target, journey: Journey) -> bool:
     honest, table = target.honest(journey.route), users(target.blueprint)
     if honest is None or table is None:
         return False
+    if linked(target, honest.last):
+        return True
     made = [each for each in changed(honest) if each.table == table.name]
     return bool(made) and all(each.kind == "inserted" for each in made)
 
@@ -106,6 +108,15 @@ def _stem(route: str) -> str:
     return route.partition(" ")[2].partition("{")[0].strip("/")
 
 
+def unknown(call: Call) -> Call:
+    """The call by somebody who never logged in; what it says in a header or cookie may be a key, and is made up."""
+    found = call.by(None)
+    for argument in call.arguments:
+        if argument.place in {Place.HEADER, Place.COOKIE} and isinstance(argument.value, Literal):
+            found = found.with_argument(argument.place, argument.path, Marker("made-up", "tgn{}"))
+    return found
+
+
 def stranger(target: Target, journey: Journey, siblings: tuple[str, ...]) -> Trial | None:
     """The control: the same request by somebody who is logged in, as whom the first sibling passes; None where nobody passes."""
     if not journey.anonymous:
@@ -126,7 +137,7 @@ def guarded_writes(target: Target, journey: Journey) -> tuple[tuple[str, str], .
             continue
         honest = target.honest(each.route)
         for change in changed(honest) if honest else ():
-            names = change.columns if change.kind == "updated" else ("*",)
+            names = [_how(change, name, honest.last) for name in change.columns] if honest and change.kind == "updated" else ["*"]
             found |= {f"{change.table}:{change.kind}:{name}" for name in names}
     table = users(target.blueprint)
     known = sorted({key for each in target.identities for key in keys(each)})
@@ -134,26 +145,40 @@ def guarded_writes(target: Target, journey: Journey) -> tuple[tuple[str, str], .
     return (("guarded", ",".join(sorted(found))), ("people", ",".join(known)), ("owners", ",".join(owners)), ("users", table.name if table else ""))
 
 
-def moved(changes: tuple[RowChange, ...], experiment: Experiment) -> tuple[RowChange, ...]:
+def _how(change: RowChange, column: str, exchange: Exchange) -> str:
+    """A column, and who says what stands there: somebody who edits, or the server that takes from a stock and counts a vote."""
+    return f"{column}:{'chosen' if chosen(change, column, exchange) else 'made'}"
+
+
+def moved(trace: Trace, experiment: Experiment) -> tuple[RowChange, ...]:
     """Rows that no stranger may touch: a user's own, or one that other routes touch in the same way only for somebody logged in."""
     guarded, people = set(experiment.fact("guarded").split(",")), set(experiment.fact("people").split(","))
     owners = dict(each.split(":", 1) for each in experiment.fact("owners").split(",") if ":" in each)
     tables = {each.partition(":")[0] for each in guarded}
+    changes = changed(trace)
+    only = all(each.kind == "deleted" for each in changes)
 
     def bad(change: RowChange) -> bool:
         row = change.before or change.after
         names = [name for name in change.columns if not is_idle(name)]
         if change.table == experiment.fact("users") and change.kind != "inserted":
-            return change.kind == "deleted" or bool(names)
-        held = str(row.get(owners.get(change.table, ""))) in people
+            return change.kind == "deleted" or any(not _more(change, name) or chosen(change, name, trace.last) for name in names)
+        holder = row.get(owners.get(change.table, ""))
+        held = str(holder) in people
         match change.kind:
             case "deleted":
-                return f"{change.table}:deleted:*" in guarded or (held and change.table in tables) or (change.table not in owners and change.table in tables)
+                return f"{change.table}:deleted:*" in guarded or (held and change.table in tables) or (only and change.table not in owners and change.table in tables)
             case "updated":
-                return any(f"{change.table}:updated:{name}" in guarded for name in names)
-        return held and f"{change.table}:inserted:*" in guarded
+                return any(f"{change.table}:updated:{_how(change, name, trace.last)}" in guarded for name in names)
+        # What the server writes to somebody by the way (a notice, an entry in a log) is nothing done in his name.
+        return held and f"{change.table}:inserted:*" in guarded and given(holder, f"{trace.last.target} {trace.last.request_body}")
 
     return tuple(each for each in changes if bad(each))
+
+
+def _more(change: RowChange, name: str) -> bool:
+    before, after = change.before.get(name), change.after.get(name)
+    return isinstance(before, int | float) and isinstance(after, int | float) and after > before
 
 
 def guarded_reads(target: Target, journey: Journey) -> Iterator[tuple[Grant, str]]:
@@ -174,10 +199,10 @@ def guarded_reads(target: Target, journey: Journey) -> Iterator[tuple[Grant, str
 
 
 def _of_everybody(target: Target, journey: Journey, column: str) -> bool:
-    """Whether one anonymous answer shows that column of several users: a listing of people, not one author's public address."""
+    """Whether one anonymous answer shows that column of every user: a listing of people, not the address that an author or a seller gives."""
     honest = target.honest(journey.route)
-    shown = [each for each in target.identities if honest is not None and holds(honest.last, _text(each, column))]
-    return len(shown) >= _BULK
+    known = [text for each in target.identities if (text := _text(each, column))]
+    return honest is not None and len(known) >= _BULK and all(holds(honest.last, text) for text in known)
 
 
 def _text(identity: Identity, column: str) -> str:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange, RowChange, Statement, Trace
 
 _TIME = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_SECOND, _EPOCH = 1_000, (1_400_000_000, 4_000_000_000)
+_ADVISORY = re.compile(r"(^|_)(views?|clicks?|hits?|visits?|visitors?|impressions?|downloads?|plays?|logins?|reads|accesses|seen|popularity)(_(count|counter|number|total))?$", re.IGNORECASE)
+"""Counters of what was looked at: nobody settles an account with them."""
 _RANDOM = re.compile(r"^(?:[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\$2[aby]\$.*|[\w\-]{40,})$", re.IGNORECASE)
 
 State = Counter[str]
@@ -117,7 +120,7 @@ def _row(
     shown = []
     for index, (name, value) in enumerate(row.items()):
         text = repr(value)
-        if (table, name) in masked or (isinstance(value, str) and (_TIME.match(value) or _RANDOM.match(value))):
+        if (table, name) in masked or clock(value) or (isinstance(value, str) and (_TIME.match(value) or _RANDOM.match(value))):
             text = "~"
         elif inserted and ((index == 0 and isinstance(value, int)) or (name.endswith("_id") and str(value) in new)):
             text = "#"
@@ -179,10 +182,24 @@ def _clock_only(columns: tuple[str, ...]) -> bool:
     return bool(columns) and all(re.search(r"last_|_at$|seen|login|visited", name) for name in columns)
 
 
-def differing_number(control: Trace, race: Trace) -> tuple[str, str, float, float] | None:
-    """(table, column, serial value, value after the race) of the first number that differs: in a row that was there, else in a new one.
+def clock(value: Json) -> bool:
+    """Whether a number is a reading of the clock: seconds since the epoch, or thousandths, millionths, billionths of them."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return any(_EPOCH[0] < value / _SECOND**power < _EPOCH[1] for power in range(4))
 
-    The key of a new row is the database's choice, and tells nothing.
+
+def differing_number(race: Trace, *orders: Trace) -> tuple[str, str, float, float] | None:
+    """(table, column, serial value, value after the race) of the first number that no order leaves: in a row that was there, else in a new one."""
+    found = [_differing(each, race) for each in orders]
+    return next((each for each in found[0] if all(any(each[:2] == one[:2] for one in other) for other in found[1:])), None)
+
+
+def _differing(control: Trace, race: Trace) -> list[tuple[str, str, float, float]]:
+    """Numbers that one order leaves otherwise than the race.
+
+    The key of a new row is the database's choice, and tells nothing; nor does a flag that is switched to and fro, the
+    clock, or a counter of what was looked at.
     """
     kept: dict[tuple[str, str], list[RowChange | None]] = {}
     made: dict[tuple[str, int], list[RowChange | None]] = {}
@@ -192,22 +209,24 @@ def differing_number(control: Trace, race: Trace) -> tuple[str, str, float, floa
                 kept.setdefault((each.table, str(next(iter(each.before.values()), None))), [None, None])[side] = each
             elif each.kind == "inserted":
                 made.setdefault((each.table, index), [None, None])[side] = each
+    differing: list[tuple[str, str, float, float]] = []
     for (table, _), (expected, found) in kept.items():
         known = expected or found
         assert known is not None
         for column in dict.fromkeys([*(expected.columns if expected else ()), *(found.columns if found else ())]):
             pair = ((expected.after if expected else known.before).get(column), (found.after if found else known.before).get(column))
-            if _differ(pair):
-                return table, column, pair[0], pair[1]  # type: ignore[return-value]
+            if _differ(pair) and not _ADVISORY.search(column):
+                differing.append((table, column, pair[0], pair[1]))  # type: ignore[arg-type]
     for (table, _), (expected, found) in made.items():
         for column in list(expected.after)[1:] if expected and found else ():
             assert expected is not None
             assert found is not None
             pair = (expected.after[column], found.after.get(column))
-            if not column.endswith("_id") and _differ(pair):
-                return table, column, pair[0], pair[1]  # type: ignore[return-value]
-    return None
+            if not column.endswith("_id") and _differ(pair) and not _ADVISORY.search(column):
+                differing.append((table, column, pair[0], pair[1]))  # type: ignore[arg-type]
+    return differing
 
 
 def _differ(pair: tuple[Json, Json]) -> bool:
-    return all(isinstance(each, int | float) for each in pair) and pair[0] != pair[1]
+    numbers = all(isinstance(each, int | float) for each in pair) and not any(map(clock, pair))
+    return numbers and pair[0] != pair[1] and not set(pair) <= {0, 1}

@@ -31,6 +31,8 @@ _KEY = re.compile(r"csrf|xsrf|nonce|token", re.IGNORECASE)
 _PERSON = re.compile(r"^(to|from|sender|recipient|receiver|assignee|assigned_to|owner|author|user|buyer|seller|member|created_by)(_(id|user|user_id|username))?$|_user(_id)?$", re.IGNORECASE)
 PRIVILEGED = re.compile(r"admin|super|staff|moderator|manager|support|teacher|doctor|editor|operator|employee|librarian", re.IGNORECASE)
 """Roles whose work it is to see and change what belongs to others."""
+_LINK = re.compile(r"^(?:[0-9a-f]{16,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[\w-]{10,})$")
+"""What was drawn at random, by its looks: hexadecimal, a UUID, a token of mixed case."""
 _SHORTEST = 6
 _CANARIES = 4
 _LONG = 24
@@ -94,6 +96,10 @@ def aimed(target: Target, journey: Journey, owner: Identity) -> Journey:
     for statement in honest.last.statements:
         for table in (*statement.reads, *statement.writes):
             column = target.owner(table)
+            if table == (owner.table or "").lower() and statement.text not in target.habits():
+                person_call = _self(journey.call, owner, table, (statement.text, statement.parameters))
+                if person_call is not None and succeeded(target.run(Trial((*journey.calls[:-1], person_call), journey.grants)).last):
+                    return replace(journey, calls=(*journey.calls[:-1], person_call))
             if column is None:
                 far = _far(target, journey.call, owner, table, (statement.text, statement.parameters))
                 if far is not None:
@@ -115,6 +121,15 @@ def aimed(target: Target, journey: Journey, owner: Identity) -> Journey:
             if succeeded(target.run(Trial(moved.calls, moved.grants)).last):
                 return moved
     return journey
+
+
+def _self(call: Call, owner: Identity, table: str, statement: tuple[str, tuple[Json, ...]]) -> Call | None:
+    """The call aimed at the owner's own row among the users, where it names another's."""
+    argument, bound = _bound(call, *statement, table, "") or (None, "")
+    own = next((value for name, value in owner.row.items() if name.lower() == bound), None)
+    if argument is None or own is None or argument.place is not Place.PATH or str(literal(argument)) == str(own):
+        return None
+    return call.with_argument(argument.place, argument.path, Literal(own))
 
 
 def _far(target: Target, call: Call, owner: Identity, table: str, statement: tuple[str, tuple[Json, ...]]) -> Call | None:
@@ -251,6 +266,18 @@ def shows(trace: Trace, exchange: Exchange, canary: str) -> bool:
     """Whether an answer shows what was planted under that name, or the text itself."""
     marker = trace.markers.get(canary)
     return holds(exchange, f"tgn{marker}" if marker else canary)
+
+
+def linked(target: Target, exchange: Exchange) -> bool:
+    """Whether a row was asked for by a link that nobody can guess, which the server made beside the row's own key."""
+    for statement in exchange.statements:
+        for (where, name, how), value in zip(sql.bindings(statement.text), statement.parameters, strict=False):
+            known = target.blueprint.table(where or next(iter((*statement.reads, *statement.writes)), ""))
+            column = known.column(name) if known else None
+            random = how == "eq" and isinstance(value, str) and _LINK.search(value) and (value in exchange.target or value in exchange.request_body)
+            if random and not name.endswith("_id") and (column is None or not (column.primary_key or column.references)):
+                return True
+    return False
 
 
 # -- whose row ---------------------------------------------------------------------------------------------------------

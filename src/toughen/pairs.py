@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toughen.model.journey import Call, Extract, Grant, Literal
 from toughen.model.trial import Experiment, Schedule, Trial
-from toughen.oracle import read_before, stops, touched, updated
+from toughen.oracle import clock, read_before, stops, touched, updated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.model.blueprint import Json, Place, Route
     from toughen.model.journey import Journey
-    from toughen.model.trace import Exchange, Statement, Trace
+    from toughen.model.trace import Exchange, RowChange, Statement, Trace
     from toughen.rule import Target
 
 _APART = 1.1
+_FLAG = re.compile(r"^(is|has|was)_|ed$|^(done|active|open|read|available|enabled)$", re.IGNORECASE)
 AMPLE = 12
 """How many honest requests a tuned resource has room for where none should be refused."""
 
@@ -75,6 +77,24 @@ def consumption(trace: Trace) -> tuple[Consumption, ...]:
             if key and _number(old) and _number(new) and name != key:
                 found.append(Consumption(change.table, name, ((key, change.before[key]),), old, old - new))  # type: ignore[arg-type,operator]
     return tuple(found)
+
+
+def switches(target: Target, route: Route, journey: Journey) -> bool:
+    """Whether somebody logged in only switches a row from one state to another: flags, words and dates, with no number moved and no row made."""
+    honest = target.honest(route.id)
+    if honest is None or journey.identity is None or not honest.final_changes:
+        return False
+    return all(each.kind == "updated" and all(_switched(target, each, name) for name in each.columns) for each in honest.final_changes)
+
+
+def _switched(target: Target, change: RowChange, name: str) -> bool:
+    known = target.blueprint.table(change.table)
+    column = known.column(name) if known else None
+    value = change.after.get(name)
+    if column is not None and column.type == "boolean":
+        return True
+    flag = _FLAG.search(name) is not None and all(str(each) in {"0", "1", "None"} for each in (value, change.before.get(name)))
+    return flag or clock(value) or not _number(value)
 
 
 def _number(value: object) -> bool:

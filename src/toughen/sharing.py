@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from toughen.model.blueprint import Place
 from toughen.model.journey import Extract, Literal, Marker, Stored
 from toughen.model.trial import Experiment, Trial
-from toughen.ownership import aimed, belonging, by, free, keys, row_of, shows, told, whole
-from toughen.twists import POWER, succeeded, texts
+from toughen.ownership import aimed, belonging, by, free, keys, linked, row_of, shows, told, whole
+from toughen.twists import POWER, given, succeeded, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toughen.model.blueprint import Json
     from toughen.model.identity import Identity
     from toughen.model.journey import Call, Journey
     from toughen.model.trace import Exchange, RowChange, Trace
@@ -29,8 +28,10 @@ PRIVATE_TABLE = re.compile(
 """Kinds of rows that no prototype means to share among its users."""
 _GROUP = re.compile(r"team|org|tenant|company|household|group|workspace|department|project|board|room|family|community|club|class|school", re.IGNORECASE)
 _LISTS, _SIBLINGS = 20, 3
-_TELLING = {"GET": {"GET", "PUT", "PATCH", "DELETE"}, "PUT": {"GET", "PUT", "PATCH"}, "PATCH": {"GET", "PUT", "PATCH"}, "DELETE": {"GET", "PUT", "PATCH", "DELETE"}, "POST": {"GET", "PUT", "PATCH", "DELETE"}}
-"""Whose refusal says that a method is not for everybody: in a wiki each may edit, and only the author may delete."""
+_REFUSED = frozenset({401, 403, 404})
+_TELLING = {"PUT": {"GET", "PUT", "PATCH"}, "PATCH": {"GET", "PUT", "PATCH"}, "DELETE": {"GET", "PUT", "PATCH", "DELETE"}}
+"""Whose refusal says that a method is not for everybody: in a wiki each may edit, and only the author may delete; what one may not
+edit one may read, bid on, or answer. Only who may not even see an object has no business with it."""
 
 
 def staged(target: Target, own: Journey, owner: Identity, attacker: Identity, planted: Planted) -> Experiment:
@@ -44,7 +45,7 @@ def staged(target: Target, own: Journey, owner: Identity, attacker: Identity, pl
     tables = _objects(target, control, planted)
     lists = listings(target, own, planted.canary)
     attack = Trial(by((*calls[:-1], hostile), attacker.name, owner.name), grants)
-    mixed = shared(target.run(attack).last, tables, target.habits(), attacker)
+    mixed = linked(target, control.last) or shared(target.run(attack).last, tables, target.habits(), attacker)
     private = planted.secret or bool(POWER.search(planted.column)) or any(PRIVATE_TABLE.search(each) for each in tables)
     trials = {
         "control": Trial(calls, grants),
@@ -58,7 +59,7 @@ def staged(target: Target, own: Journey, owner: Identity, attacker: Identity, pl
     if len(calls) > 1 and succeeded(target.run(likewise).last):
         trials["own"] = likewise
     detail = (
-        ("kind", kind), ("method", own.route.partition(" ")[0]), ("owner", owner.name), ("attacker", attacker.name), ("canary", planted.canary), ("field", planted.column),
+        ("kind", kind), ("owner", owner.name), ("attacker", attacker.name), ("canary", planted.canary), ("field", planted.column),
         ("before", str(len(calls) - 1)), ("lists", str(len(lists))), ("private", "yes" if private else ""), ("mixed", "yes" if mixed else ""), ("objects", ",".join(sorted(tables))),
     )
     return Experiment(trials, f"another's object, {kind}", (*detail, *belonging(target, owner, attacker, control)))
@@ -79,9 +80,28 @@ def visible(experiment: Experiment, traces: Mapping[str, Trace], whose: str) -> 
     start = before + (count if whose == "owner" else 0)
     listing = traces["listing"]
     seen = listing.exchanges[start : start + count]
-    if any(shows(listing, each, experiment.fact("canary")) for each in seen):
+    marker = listing.markers.get(experiment.fact("canary"))
+    text = f"tgn{marker}" if marker else experiment.fact("canary")
+    if any(shows(listing, each, text) and (whose == "attacker" or _among(each, text)) for each in seen):
         return True
     return whose == "attacker" and not experiment.fact("private") and any(_of_others(each, experiment) for each in seen)
+
+
+def _among(exchange: Exchange, text: str) -> bool:
+    """Whether an answer lists what it shows: a page of one's own, `/me`, shows one's own row and says nothing of who may see it elsewhere."""
+    waiting = [(exchange.response.json, False)] if exchange.response is not None else []
+    if exchange.response is None or not exchange.response.is_json:
+        return exchange.response is not None
+    while waiting:
+        value, listed = waiting.pop()
+        match value:
+            case list():
+                waiting += [(each, True) for each in value]
+            case dict():
+                waiting += [(each, listed) for each in value.values()]
+            case _ if listed and text in str(value):
+                return True
+    return False
 
 
 def _of_others(exchange: Exchange, experiment: Experiment) -> bool:
@@ -98,10 +118,12 @@ def _of_others(exchange: Exchange, experiment: Experiment) -> bool:
 
 
 def refused(experiment: Experiment, traces: Mapping[str, Trace]) -> bool:
-    """Whether another request on the owner's object is refused to the attacker."""
-    method = experiment.fact("method")
-    telling = [name for name in experiment.trials if name.startswith("sibling ") and name.split(" ")[1] in _TELLING.get(method, {method})]
-    return any(traces[name].last.status in {401, 403, 404} for name in telling)
+    """Whether another request on the owner's object is refused to the attacker; of pages that show it, none may be open to him."""
+    answers = [(name.split(" ")[1], traces[name].last) for name in experiment.trials if name.startswith("sibling ")]
+    if any(method in {"PUT", "PATCH", "DELETE"} and each.status in _REFUSED for method, each in answers):
+        return True
+    shown = [each for method, each in answers if method == "GET"]
+    return any(each.status in _REFUSED for each in shown) and not any(map(succeeded, shown))
 
 
 def denied(experiment: Experiment, traces: Mapping[str, Trace]) -> bool:
@@ -144,11 +166,12 @@ def _private_parent(target: Target, segment: str) -> bool:
 def siblings(target: Target, journey: Journey, owner: Identity, attacker: Identity, tables: frozenset[str]) -> dict[str, Trial]:
     """Other requests of the owner on one object of the same tables, sent by the attacker: one that is refused is evidence."""
     found: dict[str, Trial] = {}
+    telling = _TELLING.get(journey.route.partition(" ")[0], {"GET"}) if journey.route.endswith("}") else {"GET"}
     for each in target.journeys():
-        if each.route == journey.route or each.identity != owner.name or not target.refuses(each.route) or not any(one.place is Place.PATH for one in each.call.arguments):
+        if each.route.partition(" ")[0] not in telling or each.route == journey.route or each.identity != owner.name or not target.refuses(each.route) or not any(one.place is Place.PATH for one in each.call.arguments):
             continue
         honest = target.honest(each.route)
-        if honest is None or not tables & {table for one in honest.last.statements for table in (*one.reads, *one.writes)}:
+        if honest is None or not tables & {table for one in honest.last.statements if one.text not in target.habits() for table in (*one.reads, *one.writes)}:
             continue
         own = aimed(target, each, owner)
         if own.identity != owner.name:
@@ -188,9 +211,10 @@ def harm(change: RowChange, marks: list[str], sent: str, *, strict: bool) -> boo
         number = isinstance(before, int | float) and isinstance(after, int | float) and not isinstance(before, bool)
         flag = number and before in {0, 1} and after in {0, 1} and not POWER.search(name)
         if number and not flag:
-            if after < before or _sent(after, sent):  # type: ignore[operator]
+            # From nothing, what was paid in looks like what was written over.
+            if after < before or (before and given(after, sent)):  # type: ignore[operator]
                 return True
-        elif _sent(after, sent) or not strict:
+        elif given(after, sent) or not strict:
             return True
     return False
 
@@ -200,9 +224,3 @@ _IDLE = re.compile(
     re.IGNORECASE,
 )
 """Columns that others' honest requests move."""
-
-
-def _sent(value: Json, sent: str) -> bool:
-    """Whether a value stands in the request's body."""
-    shown = {"true", "1"} if value is True or value == 1 else {"false", "0"} if value is False or value == 0 else {str(value)}
-    return bool((shown - {""}) & set(re.split(r'[\s",:{}\[\]&=]+', sent)))

@@ -163,6 +163,20 @@ def unseen(trace: Trace, hostile: Callable[[Json], bool]) -> bool:
     return not trace.final_changes and any(each.writes and each.rows and not each.error and any(map(hostile, each.parameters)) for each in trace.last.statements)
 
 
+def given(value: Json, sent: str) -> bool:
+    """Whether a value stands in what was sent."""
+    shown = {"true", "1"} if value is True or value == 1 else {"false", "0"} if value is False or value == 0 else {str(value)}
+    return bool((shown - {""}) & set(re.split(r'[\s",:{}\[\]&=/?]+', sent)))
+
+
+def chosen(change: RowChange, column: str, exchange: Exchange) -> bool:
+    """Whether the request says what stands in a column afterwards; a number that it was moved by is worked out by the server."""
+    before, after = change.before.get(column), change.after.get(column)
+    sent = f"{exchange.target} {exchange.request_body}"
+    moved = isinstance(before, int | float) and isinstance(after, int | float) and given(abs(after - before), sent)
+    return given(after, sent) and not moved
+
+
 def row_facts(changes: tuple[RowChange, ...]) -> list[str]:
     """Row changes in words: `accounts 7: balance 100 -> 50`."""
     told = []

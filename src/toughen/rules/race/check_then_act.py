@@ -9,7 +9,7 @@ from toughen.atomicity import mends
 from toughen.backends import TICKETS
 from toughen.model.finding import Evidence, Severity
 from toughen.oracle import same_rows, serial, succeeded, telling_write
-from toughen.pairs import orders, pairs, steer, told
+from toughen.pairs import orders, pairs, steer, switches, told
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import answer
@@ -55,8 +55,9 @@ class CheckThenAct(Rule):
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """The resource suffices for exactly one of the two."""
+        detail = (("switches", "yes"),) if switches(target, route, journey) else ()
         for pair in pairs(target, route, journey, room=1):
-            yield from pair.experiments()
+            yield from pair.experiments(detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """One after the other, the second is refused; at once, both succeed."""
@@ -83,6 +84,8 @@ class CheckThenAct(Rule):
         if one.method in {"PUT", "DELETE"} and same_rows(race, serially):
             # PUT and DELETE are idempotent (RFC 9110 9.2.2): done twice, and the rows are as after once.
             return Fails()
+        if experiment.fact("switches") and same_rows(race, serially) and same_rows(traces["first"], {**serially, "ab": traces["second"], "ba": traces["second"]}):
+            return Unclear("both are told yes, and a state is switched as one alone switches it: nobody is seen to lose by it")
         write = telling_write(one, race)
         table = write.writes[0] if write else ""
         return Holds(

@@ -47,9 +47,9 @@ class LostUpdate(Rule):
         yield from contention.lost(self.id, blueprint, sources)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
-        """Both requests have room; they are stopped between read and write."""
+        """Both requests have room; they are stopped between read and write. What a GET counts by the way nobody asked for (RFC 9110 9.2.1)."""
         honest = target.honest(route.id)
-        if honest is None or not updated(honest.last, target.habits()):
+        if route.method == "GET" or honest is None or not updated(honest.last, target.habits()):
             return
         for pair in pairs(target, route, journey, room=AMPLE):
             yield from pair.experiments()
@@ -63,13 +63,13 @@ class LostUpdate(Rule):
         one, two = race.exchanges[-2:]
         if not (succeeded(one) and succeeded(two)):
             return Fails()
-        lost = differing_number(control, race)
-        if lost is None:
+        if differing_number(race, control) is None:
             return Fails()
         reverse = traces["reverse"]
         if not all(map(succeeded, reverse.exchanges[-2:])):
             return Unclear("the two honest requests do not both succeed one after the other")
-        if serial(race, orders(traces)):
+        lost = differing_number(race, control, reverse)
+        if lost is None or serial(race, orders(traces)):
             return Fails()
         table, column, expected, found = lost
         write = next((each for each in reversed(one.statements) if table.lower() in each.writes), None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from toughen import access, exposure
 from toughen.backends import CATALOGUE, DOORS, ITEMS, PEOPLE
-from toughen.doors import guarded_reads, guarded_writes, is_door, moved, siblings_of, stranger
+from toughen.doors import guarded_reads, guarded_writes, is_door, moved, siblings_of, stranger, unknown
 from toughen.model.finding import Evidence, Severity
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
@@ -69,7 +69,7 @@ class NoAuthentication(Rule):
         control = stranger(target, journey, siblings)
         if control is None:
             return
-        anonymous = Trial((*journey.calls[:-1], journey.call.by(None)), journey.grants)
+        anonymous = Trial((*journey.calls[:-1], unknown(journey.call)), journey.grants)
         yield Experiment({"control": control, "anonymous": anonymous}, "without a credential", (("kind", "write"), *guarded_writes(target, journey), *detail))
         for grant, column in guarded_reads(target, journey):
             grants = (*journey.grants, grant)
@@ -83,6 +83,8 @@ class NoAuthentication(Rule):
         control, anonymous, kind = traces["control"], traces["anonymous"], experiment.fact("kind")
         if not succeeded(control.last):
             return Unclear(f"the honest request does not succeed: {answer(control.last)}")
+        if kind == "write" and control.last.method != "GET" and not changed(control):
+            return Unclear("the honest request changes no row")
         if not succeeded(anonymous.last):
             return Fails()
         facts = {"request": shown(anonymous.last), "answer": answer(anonymous.last)}
@@ -98,7 +100,7 @@ class NoAuthentication(Rule):
             if nobody not in {401, 403} or not same:
                 return Fails()
             return Holds(Evidence(f"a made-up credential is taken: rows of {min(same)} change", {**facts, "rows": [*row_facts(changed(anonymous))]}, None, siblings))
-        bad = moved(changed(anonymous), experiment)
+        bad = moved(anonymous, experiment)
         if not bad:
             return Fails()
         verb = "deletes" if any(each.kind == "deleted" for each in bad) else "changes" if any(each.kind == "updated" for each in bad) else "adds"

@@ -85,7 +85,8 @@ class ObjectAuthorization(Rule):
             return Fails() if "own" not in traces or succeeded(traces["own"].last) else Unclear("the attacker does not succeed on an object of his own")
         if any(owned.of_owner(each) for each in changed(traces["garbage"])):
             return Fails()
-        if bad[0].table.lower() != owned.users and not denied(experiment, traces):
+        themselves = bad[0].table.lower() == owned.users and (attack.last.method != "POST" or bad[0].kind == "deleted")
+        if not themselves and not denied(experiment, traces):
             return Unclear(_UNDECIDED.format("change"))
         verb = "deletes" if any(each.kind == "deleted" for each in bad) else "changes"
         who, whose = experiment.fact("attacker"), experiment.fact("owner")
