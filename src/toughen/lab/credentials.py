@@ -139,9 +139,10 @@ def carrying(identity: Identity, token: str, held: tuple[tuple[str, str], ...] =
 
 
 def garbled(value: str) -> str:
-    """A value of the same form whose secret part is garbage."""
+    """A value of the same form whose secret part is garbage: of a signed token its signature, else the second half."""
     prefix, _, secret = value.rpartition(" ")
-    half = max(1, len(secret) // 2)
+    signed = secret.count(".") == 2  # noqa: PLR2004 - a JWT (RFC 7515 7.1), or a cookie as itsdangerous signs it
+    half = secret.rindex(".") + 1 if signed else max(1, len(secret) // 2)
     garbage = secret[:half] + "".join("Q" if each != "Q" else "Z" for each in secret[half:])
     return f"{prefix} {garbage}" if prefix else garbage
 
