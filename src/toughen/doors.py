@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from toughen.model.blueprint import Place
 from toughen.model.journey import Grant, Literal, Marker
 from toughen.model.trial import Trial
-from toughen.ownership import keys, linked
+from toughen.ownership import is_person, keys, linked
 from toughen.twists import SECRET, changed, chosen, given, holds, key_of, named, succeeded, users
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Json
     from toughen.model.identity import Identity
     from toughen.model.journey import Call, Journey
-    from toughen.model.trace import Exchange, RowChange, Trace
+    from toughen.model.trace import RowChange, Trace
     from toughen.model.trial import Experiment
     from toughen.rule import Target
 
@@ -137,17 +137,14 @@ def guarded_writes(target: Target, journey: Journey) -> tuple[tuple[str, str], .
             continue
         honest = target.honest(each.route)
         for change in changed(honest) if honest else ():
-            names = [_how(change, name, honest.last) for name in change.columns] if honest and change.kind == "updated" else ["*"]
+            sent = f"{honest.last.target} {honest.last.request_body}" if honest else ""
+            names = [f"{name}:{'chosen' if given(change.after.get(name), sent) else 'made'}" for name in change.columns] if change.kind == "updated" else ["*"]
             found |= {f"{change.table}:{change.kind}:{name}" for name in names}
     table = users(target.blueprint)
     known = sorted({key for each in target.identities for key in keys(each)})
     owners = sorted(f"{each.name}:{column}" for each in target.blueprint.tables if (column := target.owner(each.name)))
-    return (("guarded", ",".join(sorted(found))), ("people", ",".join(known)), ("owners", ",".join(owners)), ("users", table.name if table else ""))
-
-
-def _how(change: RowChange, column: str, exchange: Exchange) -> str:
-    """A column, and who says what stands there: somebody who edits, or the server that takes from a stock and counts a vote."""
-    return f"{column}:{'chosen' if chosen(change, column, exchange) else 'made'}"
+    named_so = any(is_person(named(each)) or f"/users/{{{named(each)}}}" in journey.route for each in journey.call.arguments)
+    return (("guarded", ",".join(sorted(found))), ("named", "yes" if named_so else ""), ("people", ",".join(known)), ("owners", ",".join(owners)), ("users", table.name if table else ""))
 
 
 def moved(trace: Trace, experiment: Experiment) -> tuple[RowChange, ...]:
@@ -169,9 +166,11 @@ def moved(trace: Trace, experiment: Experiment) -> tuple[RowChange, ...]:
             case "deleted":
                 return f"{change.table}:deleted:*" in guarded or (held and change.table in tables) or (only and change.table not in owners and change.table in tables)
             case "updated":
-                return any(f"{change.table}:updated:{_how(change, name, trace.last)}" in guarded for name in names)
+                # Somebody who edits says what stands there; the server takes from a stock, and counts a vote.
+                hows = {name: "chosen" if chosen(change, name, trace.last) else "made" for name in names}
+                return any(f"{change.table}:updated:{name}:{how}" in guarded for name, how in hows.items())
         # What the server writes to somebody by the way (a notice, an entry in a log) is nothing done in his name.
-        return held and f"{change.table}:inserted:*" in guarded and given(holder, f"{trace.last.target} {trace.last.request_body}")
+        return held and experiment.fact("named") == "yes" and f"{change.table}:inserted:*" in guarded and given(holder, f"{trace.last.target} {trace.last.request_body}")
 
     return tuple(each for each in changes if bad(each))
 

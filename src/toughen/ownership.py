@@ -19,7 +19,7 @@ from toughen.model.trial import Trial
 from toughen.twists import POWER, SECRET, holds, key_of, literal, named, parameter_of, succeeded, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from toughen.model.blueprint import Json, Table
     from toughen.model.identity import Identity
@@ -53,6 +53,11 @@ class Planted:
     """True where the column's name says that nobody else may see it."""
 
 
+def is_person(name: str) -> bool:
+    """Whether a value of that name says who somebody is: an owner, a recipient."""
+    return _PERSON.search(name) is not None
+
+
 def powerful(identity: Identity) -> bool:
     """Whether the identity's role may do more than others: what it reaches says nothing about ordinary users."""
     return bool(PRIVILEGED.search(identity.role or "") or PRIVILEGED.search(identity.name))
@@ -82,6 +87,20 @@ def by(calls: tuple[Call, ...], attacker: str | None, owner: str | None) -> tupl
 def whole(calls: tuple[Call, ...], owner: str, attacker: str) -> tuple[Call, ...]:
     """The same journey by another: all that the owner did himself, the other does himself."""
     return tuple(call.by(attacker) if call.identity == owner else call for call in calls)
+
+
+def withdrawn(target: Target, journey: Journey, owner: Identity, attacker: Identity) -> Journey:
+    """The journey in which the owner addresses himself where he addressed the attacker: who is a recipient may read."""
+    calls = journey.calls
+    for index, call in enumerate(journey.calls[:-1]):
+        for argument in call.arguments if call.identity == owner.name else ():
+            given = literal(argument)
+            name = next((key for key, value in key_of(attacker.row) if str(value) == str(given)), None) if is_person(named(argument)) else None
+            if name is not None and owner.row.get(name) is not None:
+                calls = (*calls[:index], calls[index].with_argument(argument.place, argument.path, Literal(owner.row[name])), *calls[index + 1 :])
+    if calls == journey.calls or not succeeded(target.run(Trial(calls, journey.grants)).last):
+        return journey
+    return replace(journey, calls=calls)
 
 
 # -- the owner's object ------------------------------------------------------------------------------------------------
@@ -305,10 +324,13 @@ class Belonging:
             return str(next(iter(before.values()), None)) in self.owner
         column = dict(self.columns).get(table)
         if column is not None:
-            party = any(_PERSON.search(name) and name != column and str(value) in self.attacker for name, value in before.items())
-            return str(before.get(column)) in self.owner and not party
+            return str(before.get(column)) in self.owner and not self.party(before, column)
         mine = self._through("owner", table, before)
         return mine and not self._through("attacker", table, before)
+
+    def party(self, row: Mapping[str, Json], column: str = "") -> bool:
+        """Whether a row names the attacker beside its owner: a recipient, an assignee."""
+        return any(_PERSON.search(name) and name != column and str(value) in self.attacker for name, value in row.items())
 
     def _through(self, whose: str, table: str, before: dict[str, Json]) -> bool:
         return any(str(before.get(column)) in held.split(",") for name, column, who, held in self.parents if name == table and who == whose)

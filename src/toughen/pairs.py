@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -187,6 +188,12 @@ def shifted(call: Call, steps: int) -> Call:
 def orders(traces: Mapping[str, Trace]) -> dict[str, Trace]:
     """The serial runs of a pair's experiment, under the names that the oracle compares them by."""
     return {"ab": traces["control"], "ab_again": traces["again"], "ba": traces["reverse"], "a": traces["first"], "b": traces["second"]}
+
+
+def apart(traces: Mapping[str, Trace]) -> bool:
+    """Whether the rows live in one process's memory, so that no race is seen: two processes leave other kinds of rows, or none at all."""
+    one, own = (Counter((each.table, each.kind) for each in traces[name].changes) for name in ("control", "again"))
+    return one != own or (not traces["race"].changes and bool(traces["first"].changes and traces["second"].changes))
 
 
 def told(race: Trace) -> dict[str, Json]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from toughen.rule import Target
 
 PRIVATE_TABLE = re.compile(
-    r"(^|_)(orders?|invoices?|carts?|baskets?|payments?|cards?|wallets?|addresses|address|prescriptions?|payslips?|transactions?|diary|diaries|journals?"
+    r"(^|_)(orders?|invoices?|carts?|baskets?|payments?|(?:credit|debit|bank|payment|gift)_?cards?|wallets?|addresses|address|prescriptions?|payslips?|transactions?|diary|diaries|journals?"
     r"|bank_?accounts?|accounts?|savings|loans?|settings|preferences|medical_?records?)(_items?)?$",
     re.IGNORECASE,
 )
@@ -158,8 +158,8 @@ def listings(target: Target, journey: Journey, canary: str) -> list[Call]:
 
 
 def _private_parent(target: Target, segment: str) -> bool:
-    wanted = segment.lower().replace("-", "_")
-    table = next((each for each in target.blueprint.tables if each.name.lower().endswith((wanted, f"{wanted}s"))), None)
+    wanted = segment.lower().replace("-", "_").removesuffix("s")
+    table = next((each for each in target.blueprint.tables if each.name.lower().removesuffix("s").endswith(wanted)), None)
     return table is not None and target.owner(table.name) is not None
 
 

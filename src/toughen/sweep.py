@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from toughen.model.blueprint import Place
 from toughen.model.journey import Argument, Literal, Marker
 from toughen.model.trial import Trial
-from toughen.twists import answer, body_of, changed, named, parameter_of, raw_json, succeeded
+from toughen.twists import answer, body_of, changed, named, negative, parameter_of, powerful, raw_json, succeeded, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +31,8 @@ _SLOW = 1500.0
 _TICK = 1.1
 _FAILED, _INVALID = 500, 422
 _LARGEST_CALL = 200_000
+_ROLE = re.compile(r"^(user|member|customer|client|guest|viewer|reader|student|basic|free|standard|pending|normal)s?$", re.IGNORECASE)
+"""What a role is called that has no power."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +344,37 @@ def power(column: Column, present: Json, target: Target) -> Json:
         return _POWER
     roles = [*column.enum, *(each.role for each in target.identities if each.role), *target.blueprint.roles]
     return next((each for each in roles if str(each).lower() != str(present).lower()), "admin")
+
+
+def open_to_clients(target: Target, route: Route, table: Table, column: str, present: Json) -> bool:
+    """Whether a route asks for a column of power by its name, in rows that nobody logs in with, and no route of the powerful sets it.
+
+    The opening balance of one's own book and an employee's role are the client's to say; who may not say them must be told by something.
+    """
+    honest, people = target.honest(route.id), users(target.blueprint)
+    asked = {each.name for each in route.parameters if each.place in {Place.JSON, Place.FORM}}
+    asked |= {str(each.key[-1]) for each in honest.last.demands if each.key} if honest else set()
+    own = {(people.name if people else "").lower(), *((each.table or "").lower() for each in target.identities)}
+    if column not in asked or table.name.lower() in own or (isinstance(present, str) and _ROLE.search(present)):
+        return False
+    for each in target.journeys():
+        facing = target.honest(each.route) if each.route != route.id and powerful(target.identity(each.identity or "")) else None
+        if facing is not None and any(one.table == table.name and one.kind == "updated" and column in one.columns for one in changed(facing)):
+            return False
+    return True
+
+
+def signed(target: Target, route: Route, field: str) -> bool:
+    """Whether numbers below zero are meant in a field: rows hold some, or a query asks for them."""
+    if any(negative(row.get(field), -1) for table, _ in written_rows(target, route) for row in target.rows(table.name)):
+        return True
+    below = re.compile(rf"\b{re.escape(field)}\b\W{{0,2}}\s*<\s*(0\b(?!\.\d*[1-9])|\?)", re.IGNORECASE)
+    for each in target.journeys():
+        honest = target.honest(each.route)
+        for statement in honest.last.statements if honest else ():
+            if (match := below.search(statement.text)) and (match.group(1) != "?" or 0 in statement.parameters):
+                return True
+    return False
 
 
 def same_value(found: Json, wanted: str) -> bool:

@@ -28,7 +28,7 @@ POWER = re.compile(
 SECRET = re.compile(r"password|passwd|pwd|senha|contrase|passwort|mot_?de_?passe|hash|secret|token|api_?key|ssn|otp|reset_?code|pin$", re.IGNORECASE)
 """Columns that no other user may see."""
 QUANTITY = re.compile(
-    r"(^|_)(quantity|qty|amount|price|stock|count|seats|units|total|cost|fee|salary|age|stars|rating|limit|deposit|withdrawal|sum|balance)(_|$)",
+    r"(^|_)(quantity|qty|amount|price|stock|count|seats|units|total|cost|fee|salary|age|stars|rating|limit|deposit|withdrawal|sum)(_|$)",
     re.IGNORECASE,
 )
 """Numbers that cannot be negative in any business."""

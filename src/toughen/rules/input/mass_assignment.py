@@ -10,7 +10,7 @@ from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.sweep import power, same_value, written_rows
+from toughen.sweep import open_to_clients, power, same_value, written_rows
 from toughen.twists import POWER, UNSEEN, answer, changed, powerful, row_facts, shown, succeeded, unseen
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class MassAssignment(Rule):
                     continue
                 call = journey.call.with_argument(place, (column.name,), Literal(value))
                 trials = {"control": Trial(journey.calls, journey.grants), "hostile": Trial((*journey.calls[:-1], call), journey.grants)}
-                detail = (("table", table.name), ("column", column.name), ("value", str(value)), ("fields", fields))
+                asked = "yes" if open_to_clients(target, route, table, column.name, row.get(column.name)) else ""
+                detail = (("table", table.name), ("column", column.name), ("value", str(value)), ("fields", fields), ("asked", asked))
                 yield Experiment(trials, f"{column.name} = {value!r}", detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
@@ -75,6 +76,8 @@ class MassAssignment(Rule):
         bad = tuple(each for each in changed(hostile) if each.table == table and column in each.columns and same_value(each.after.get(column), value))
         if not bad:
             return Unclear(UNSEEN) if unseen(hostile, lambda each: same_value(each, value)) else Fails()
+        if experiment.fact("asked"):
+            return Unclear(f"the route asks for {column}, and nothing says that a client may not set {table}.{column}")
         facts: dict[str, Json] = {"request": shown(hostile.last), "answer": answer(hostile.last), "rows": [*row_facts(bad)]}
         message = f"{experiment.about} in the request is written to {table}.{column}, which an honest client cannot set"
         place = next((each.location for each in reversed(hostile.last.statements) if table.lower() in each.writes), None)

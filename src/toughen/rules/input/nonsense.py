@@ -10,7 +10,7 @@ from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.sweep import honest_types
+from toughen.sweep import honest_types, signed
 from toughen.twists import (
     PAID,
     UNSEEN,
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from toughen.model.trace import Trace
     from toughen.rule import Judgement, Target
 
-_NEGATIVE = -17
+_NEGATIVE, _LOWER = -17, -17 * 10**6
+_FAILED = 500
 
 
 class Nonsense(Rule):
@@ -66,10 +67,14 @@ class Nonsense(Rule):
         """Each number that cannot be negative in any business, negative."""
         types = honest_types(target, route)
         for argument, name in counted(route, journey.call) if route.method != "GET" else ():
-            value = _NEGATIVE if not isinstance(argument.value, Literal) or not isinstance(argument.value.value, str) else str(_NEGATIVE)
-            trials = {"control": journey.calls, "hostile": (*journey.calls[:-1], journey.call.with_argument(argument.place, argument.path, Literal(value)))}
+            if signed(target, route, name):
+                continue
+            text = isinstance(argument.value, Literal) and isinstance(argument.value.value, str)
+            trials = {"control": journey.calls}
+            for each, value in (("hostile", _NEGATIVE), ("lower", _LOWER)):
+                trials[each] = (*journey.calls[:-1], journey.call.with_argument(argument.place, argument.path, Literal(str(value) if text else value)))
             detail = (("field", name), ("place", argument.place.value), ("keys", json.dumps(argument.path)), ("type", types.get(name, "")))
-            yield Experiment({each: Trial(calls, journey.grants) for each, calls in trials.items()}, f"{name} = {value}", detail)
+            yield Experiment({each: Trial(calls, journey.grants) for each, calls in trials.items()}, f"{name} = {_NEGATIVE}", detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """It is accepted, and rows hold the negative number or moved the wrong way."""
@@ -83,6 +88,9 @@ class Nonsense(Rule):
         stored = [each for each, name in low if not negative(each.before.get(name), _NEGATIVE)]
         if not stored and not turned:
             return Unclear(UNSEEN) if unseen(hostile, lambda value: negative(value, _NEGATIVE)) else Fails()
+        lower = traces["lower"].last if "lower" in experiment.trials else hostile.last
+        if not succeeded(lower) and (lower.status or _FAILED) < _FAILED:
+            return Unclear(f"a number far lower is refused ({lower.status}): what comes of it is checked, so one below zero may be meant")
         field = experiment.fact("field")
         strict = "yes" if turned or PAID.search(field) else ""
         facts: dict[str, Json] = {"request": shown(hostile.last), "answer": answer(hostile.last), "honest": shown(control.last)}

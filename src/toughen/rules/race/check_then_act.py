@@ -9,10 +9,10 @@ from toughen.atomicity import mends
 from toughen.backends import TICKETS
 from toughen.model.finding import Evidence, Severity
 from toughen.oracle import same_rows, serial, succeeded, telling_write
-from toughen.pairs import orders, pairs, steer, switches, told
+from toughen.pairs import apart, orders, pairs, steer, switches, told
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
-from toughen.twists import answer
+from toughen.twists import UNSEEN, answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,6 +69,8 @@ class CheckThenAct(Rule):
             return Fails()
         if refused.status is None or refused.status >= 500 or refused.status in _IDENTITY:  # noqa: PLR2004
             return Unclear(f"one after the other, the second request is not refused by a check ({answer(refused)})")
+        if apart(traces):
+            return Unclear(UNSEEN)
         race = traces["race"]
         one, two = race.exchanges[-2:]
         if not (succeeded(one) and succeeded(two)):
@@ -81,10 +83,10 @@ class CheckThenAct(Rule):
         serially = orders(traces)
         if serial(race, serially):
             return Fails()
-        if one.method in {"PUT", "DELETE"} and same_rows(race, serially):
-            # PUT and DELETE are idempotent (RFC 9110 9.2.2): done twice, and the rows are as after once.
+        if one.method in {"GET", "PUT", "DELETE"} and same_rows(race, serially):
+            # They are idempotent (RFC 9110 9.2.2): done twice, and the rows are as after once.
             return Fails()
-        if experiment.fact("switches") and same_rows(race, serially) and same_rows(traces["first"], {**serially, "ab": traces["second"], "ba": traces["second"]}):
+        if experiment.fact("switches") and same_rows(race, serially) and same_rows(traces["first"], serially, among=("b",)):
             return Unclear("both are told yes, and a state is switched as one alone switches it: nobody is seen to lose by it")
         write = telling_write(one, race)
         table = write.writes[0] if write else ""

@@ -8,9 +8,10 @@ from toughen import contention
 from toughen.atomicity import mends
 from toughen.model.finding import Evidence, Severity
 from toughen.oracle import differing_number, serial, succeeded, updated
-from toughen.pairs import AMPLE, orders, pairs, steer, told
+from toughen.pairs import AMPLE, apart, orders, pairs, steer, told
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
+from toughen.twists import UNSEEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,6 +60,8 @@ class LostUpdate(Rule):
         control = traces["control"]
         if not all(map(succeeded, control.exchanges[-2:])):
             return Unclear("the two honest requests do not both succeed one after the other")
+        if apart(traces):
+            return Unclear(UNSEEN)
         race = traces["race"]
         one, two = race.exchanges[-2:]
         if not (succeeded(one) and succeeded(two)):

@@ -8,7 +8,7 @@ from toughen import access, exposure
 from toughen.backends import ACCOUNTS, BANK, BLOG, BOARD, DOCUMENTS, NOTES, ORDERS
 from toughen.model.blueprint import Place
 from toughen.model.finding import Evidence, Severity
-from toughen.ownership import aimed, plant, powerful, shows, told
+from toughen.ownership import aimed, plant, powerful, row_of, shows, told, withdrawn
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.sharing import denied, harm, refused, staged, visible
 from toughen.specimens import FASTAPI_NEEDS, MODELS_NEEDS
@@ -64,7 +64,7 @@ class ObjectAuthorization(Rule):
             return
         if all(each.place is Place.HEADER for each in journey.call.arguments):
             return
-        own = aimed(target, journey, owner)
+        own = withdrawn(target, aimed(target, journey, owner), owner, attacker)
         for planted in plant(target, own, owner):
             yield staged(target, own, owner, attacker, planted)
             if route.method != "GET":
@@ -114,6 +114,9 @@ class ObjectAuthorization(Rule):
         text = f"tgn{marker}" if marker else canary
         seen = next((each for each in attack.last.statements if any(text in str(value) for row in each.sample for value in row.values())), None)
         table = seen.reads[0] if seen and seen.reads else ""
+        owned = told(experiment.fact)
+        if table != owned.users and any(owned.party(row_of(row, table)) for row in (seen.sample if seen else ()) if text in str(row)):
+            return Unclear("the other has a part in it himself")
         return Holds(
             Evidence(
                 f"{experiment.fact('attacker')} reads what belongs to {experiment.fact('owner')} ({experiment.fact('field')} holds {text})",
