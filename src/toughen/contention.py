@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from toughen.codemod.module import dotted, names_in, scope_of
 from toughen.handling import sought
+from toughen.oracle import advisory
 from toughen.touches import rows
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Step:
     checked: bool
     """An `if` before it asks the value that was read."""
     computed: bool
-    """The new value is computed in Python from the old one."""
+    """The new value is computed in Python from the old one, and somebody relies on it: no counter of views, nothing that a GET notes."""
 
 
 def lost(break_id: str, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
@@ -67,7 +68,8 @@ def _changes(handler: Handler, found: Rows) -> Iterator[Step]:
         table = handler.blueprint.table(write.table)
         if _moves(found, write, table):
             text = f"{write.column} is computed in Python from what was read"
-            yield Step(found.place, write.line, text, _checks(found, write.table, write.column, write.line), computed=True)
+            kept = handler.route.method != "GET" and not advisory(write.column)
+            yield Step(found.place, write.line, text, _checks(found, write.table, write.column, write.line), computed=kept)
     yield from _inserted(handler, found)
     for touch in found.touches:
         if touch.verb == "update" and touch.values and _relative(found.place, touch):

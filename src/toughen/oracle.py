@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _TIME = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _SECOND, _EPOCH = 1_000, (1_400_000_000, 4_000_000_000)
 _ADVISORY = re.compile(r"(^|_)(views?|clicks?|hits?|visits?|visitors?|impressions?|downloads?|plays?|logins?|reads|accesses|seen|popularity)(_(count|counter|number|total))?$", re.IGNORECASE)
-"""Counters of what was looked at: nobody settles an account with them."""
 _RANDOM = re.compile(r"^(?:[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\$2[aby]\$.*|[\w\-]{40,})$", re.IGNORECASE)
 
 State = Counter[str]
@@ -182,6 +181,11 @@ def _clock_only(columns: tuple[str, ...]) -> bool:
     return bool(columns) and all(re.search(r"last_|_at$|seen|login|visited", name) for name in columns)
 
 
+def advisory(column: str) -> bool:
+    """Whether a column counts what was looked at: nobody settles an account with it."""
+    return _ADVISORY.search(column) is not None
+
+
 def clock(value: Json) -> bool:
     """Whether a number is a reading of the clock: seconds since the epoch, or thousandths, millionths, billionths of them."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -215,14 +219,14 @@ def _differing(control: Trace, race: Trace) -> list[tuple[str, str, float, float
         assert known is not None
         for column in dict.fromkeys([*(expected.columns if expected else ()), *(found.columns if found else ())]):
             pair = ((expected.after if expected else known.before).get(column), (found.after if found else known.before).get(column))
-            if _differ(pair) and not _ADVISORY.search(column):
+            if _differ(pair) and not advisory(column):
                 differing.append((table, column, pair[0], pair[1]))  # type: ignore[arg-type]
     for (table, _), (expected, found) in made.items():
         for column in list(expected.after)[1:] if expected and found else ():
             assert expected is not None
             assert found is not None
             pair = (expected.after[column], found.after.get(column))
-            if not column.endswith("_id") and _differ(pair) and not _ADVISORY.search(column):
+            if not column.endswith("_id") and _differ(pair) and not advisory(column):
                 differing.append((table, column, pair[0], pair[1]))  # type: ignore[arg-type]
     return differing
 

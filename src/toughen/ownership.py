@@ -33,6 +33,8 @@ PRIVILEGED = re.compile(r"admin|super|staff|moderator|manager|support|teacher|do
 """Roles whose work it is to see and change what belongs to others."""
 _LINK = re.compile(r"^(?:[0-9a-f]{16,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[\w-]{10,})$")
 """What was drawn at random, by its looks: hexadecimal, a UUID, a token of mixed case."""
+_SIGNED = re.compile(r"[/=](?=[^/&?=]*[a-z])(?=[^/&?=]*[A-Z])(?=[^/&?=]*[0-9])(?=[^/&?=]{24,})[\w-]{2,}(?:[.:][\w-]{4,}){1,3}(?=[/&?]|$)")
+"""A value with its signature behind it, as JWT (RFC 7515) and itsdangerous write it, in an address."""
 _SHORTEST = 6
 _CANARIES = 4
 _LONG = 24
@@ -288,7 +290,9 @@ def shows(trace: Trace, exchange: Exchange, canary: str) -> bool:
 
 
 def linked(target: Target, exchange: Exchange) -> bool:
-    """Whether a row was asked for by a link that nobody can guess, which the server made beside the row's own key."""
+    """Whether a row was asked for by a link that nobody can guess: signed, or drawn by the server beside the row's own key."""
+    if _SIGNED.search(exchange.target):
+        return True
     for statement in exchange.statements:
         for (where, name, how), value in zip(sql.bindings(statement.text), statement.parameters, strict=False):
             known = target.blueprint.table(where or next(iter((*statement.reads, *statement.writes)), ""))

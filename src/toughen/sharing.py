@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from toughen import sql
 from toughen.model.blueprint import Place
 from toughen.model.journey import Extract, Literal, Marker, Stored
 from toughen.model.trial import Experiment, Trial
-from toughen.ownership import aimed, belonging, by, free, keys, linked, row_of, shows, told, whole
+from toughen.ownership import aimed, belonging, by, free, is_person, keys, linked, row_of, shows, told, whole
 from toughen.twists import POWER, given, succeeded, texts
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ PRIVATE_TABLE = re.compile(
 _GROUP = re.compile(r"team|org|tenant|company|household|group|workspace|department|project|board|room|family|community|club|class|school", re.IGNORECASE)
 _LISTS, _SIBLINGS = 20, 3
 _REFUSED = frozenset({401, 403, 404})
-_TELLING = {"PUT": {"GET", "PUT", "PATCH"}, "PATCH": {"GET", "PUT", "PATCH"}, "DELETE": {"GET", "PUT", "PATCH", "DELETE"}}
+_TELLING = {"PUT": {"GET", "PUT", "PATCH"}, "PATCH": {"GET", "PUT", "PATCH"}, "DELETE": {"GET", "POST", "PUT", "PATCH", "DELETE"}}
 """Whose refusal says that a method is not for everybody: in a wiki each may edit, and only the author may delete; what one may not
 edit one may read, bid on, or answer. Only who may not even see an object has no business with it."""
 
@@ -71,7 +72,8 @@ def _objects(target: Target, control: Trace, planted: Planted) -> frozenset[str]
     text = f"tgn{marker}" if marker else planted.canary
     changed = {each.table.lower() for each in control.final_changes if each.kind != "inserted" and target.owners(each.table)}
     read = {table for each in control.last.statements if text and any(text in str(value) for row in each.sample for value in row.values()) for table in each.reads if target.owners(table)}
-    return frozenset(changed or read)
+    holding = {each for each in read if (known := target.blueprint.table(each)) is not None and known.column(planted.column) is not None}
+    return frozenset(changed or holding or read)
 
 
 def visible(experiment: Experiment, traces: Mapping[str, Trace], whose: str) -> bool:
@@ -117,12 +119,12 @@ def _of_others(exchange: Exchange, experiment: Experiment) -> bool:
 
 
 
-def refused(experiment: Experiment, traces: Mapping[str, Trace]) -> bool:
+def refused(experiment: Experiment, traces: Mapping[str, Trace], *, edits: bool = False) -> bool:
     """Whether another request on the owner's object is refused to the attacker; of pages that show it, none may be open to him."""
     answers = [(name.split(" ")[1], traces[name].last) for name in experiment.trials if name.startswith("sibling ")]
-    if any(method in {"PUT", "PATCH", "DELETE"} and each.status in _REFUSED for method, each in answers):
+    if any(method != "GET" and each.status in _REFUSED for method, each in answers):
         return True
-    shown = [each for method, each in answers if method == "GET"]
+    shown = [each for method, each in answers if method == "GET" and not edits]
     return any(each.status in _REFUSED for each in shown) and not any(map(succeeded, shown))
 
 
@@ -131,7 +133,8 @@ def denied(experiment: Experiment, traces: Mapping[str, Trace]) -> bool:
     if experiment.fact("mixed"):
         return False
     if visible(experiment, traces, "attacker"):
-        return refused(experiment, traces)
+        # Whoever is shown it may see it; what is left to say is who may edit it.
+        return refused(experiment, traces, edits=True)
     return experiment.fact("private") == "yes" or visible(experiment, traces, "owner") or refused(experiment, traces)
 
 
@@ -191,6 +194,10 @@ def shared(exchange: Exchange, tables: frozenset[str], habits: frozenset[str], a
             continue
         others = set(statement.reads) - tables - {(attacker.table or "").lower()}
         if others and any(str(value) in mine for value in statement.parameters) and not set(statement.reads) & tables:
+            return True
+        # The membership may stand in the same statement: `JOIN members ... WHERE members.user_id = ?`.
+        bound = zip(sql.bindings(statement.text), statement.parameters, strict=False)
+        if others and any(where in others and is_person(name) and str(value) in mine for (where, name, _), value in bound):
             return True
         for table in set(statement.reads) & tables:
             if any(row_of(row, table).get(name) == value for row in statement.sample for name, value in groups.items()):

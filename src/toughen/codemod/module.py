@@ -48,7 +48,11 @@ class Span:
 @lru_cache(maxsize=32)
 def _read(source: str) -> tuple[ast.Module, dict[ast.AST, ast.AST]]:
     """The tree of a text, which nobody changes, and the parent of each of its nodes."""
-    tree = ast.parse(source)
+    try:
+        tree = ast.parse(source)
+    except SystemError:
+        # Two threads that parse at once confuse CPython's count of how deep it is (python/cpython#106905).
+        tree = ast.parse(source)
     return tree, {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
 
 
