@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from toughen import syntax
 from toughen.codemod import Module, claim, claim_sql, hold, lock, lock_sql, serial, step, taken
 from toughen.model.patch import FileChange, Patch, Unmended
 
@@ -137,9 +138,8 @@ def _locked(module: Module, line: int, database: str) -> Draft | Unmended:
 
 
 def _function(text: str, name: str) -> ast.AST | None:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = syntax.tree(text)
+    if tree is None:
         return None
     wanted = name.rpartition(".")[2]
     return next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == wanted), None)
@@ -152,10 +152,8 @@ def _steps(text: str, site: Site) -> list[tuple[int, str]]:
 
 
 def _all_steps(text: str) -> list[tuple[int, str]]:
-    try:
-        return list(_in(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError):
-        return []
+    tree = syntax.tree(text)
+    return [] if tree is None else list(_in(tree))
 
 
 def _in(root: ast.AST) -> Iterator[tuple[int, str]]:

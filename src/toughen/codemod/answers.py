@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from toughen import syntax
 from toughen.codemod.draft import Draft, Edit, word
 from toughen.codemod.mechanics import follow, layout, use, wrap
 from toughen.codemod.module import Module, Span, dotted, halt, scope, scope_of
@@ -37,7 +38,7 @@ def answer(
 
 
 def _handled(module: Module, statement: ast.stmt, exception: str, refusal: Refusal) -> Draft:
-    wanted = ast.parse(exception, mode="eval").body
+    wanted = syntax.expression(exception)
     names = {dotted(item) for item in (wanted.elts if isinstance(wanted, ast.Tuple) else [wanted])}
     for attempt in attempts(module, statement):
         caught = {name for handler in attempt.handlers for name in caught_names(handler)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING
 
+from toughen import syntax
 from toughen.codemod.draft import Draft, word
 from toughen.codemod.mechanics import after, argument, before, extend, follow, replace, use
 from toughen.codemod.module import Module, dotted, halt
@@ -302,7 +303,7 @@ def limit(
     if not tests:
         halt("no bound was given")
     broken = " or ".join(tests)
-    if ast.dump(ast.parse(broken, mode="eval").body) in ast.dump(function):
+    if ast.dump(syntax.expression(broken)) in ast.dump(function):
         halt(f"{function.name} already tests {name} so")
     refusal = refuse(module, function, status, text or f"{name} is out of range")
     if name in given:

@@ -10,6 +10,7 @@ import ast
 import textwrap
 from typing import TYPE_CHECKING
 
+from toughen import syntax
 from toughen.codemod.draft import Draft, Edit
 from toughen.codemod.module import Module, Span, bound_names, dotted, halt
 
@@ -99,7 +100,7 @@ def use(module: Module, statement: str) -> Draft:
     An existing `from x import ...` of the file's head is extended; else a line follows the head's last import, or the
     docstring and `from __future__`. Refuses where a name already means something else in the file.
     """
-    node = ast.parse(statement).body[0]
+    node = syntax.parse(statement).body[0]
     if not isinstance(node, (ast.Import, ast.ImportFrom)):
         return halt(f"`{statement}` is no import")
     new = [alias for alias in node.names if not _held(module, node, alias)]
@@ -180,7 +181,7 @@ def _head(module: Module) -> list[ast.stmt]:
 
 def parameter(module: Module, function: FunctionNode, text: str, *, first: bool = False) -> Draft:
     """Add a parameter: in front (behind `self`), or behind the last that may precede it. Refuses a taken name."""
-    node = ast.parse(f"def f({text}): ...").body[0]
+    node = syntax.parse(f"def f({text}): ...").body[0]
     new = node.args if isinstance(node, ast.FunctionDef) else halt(f"`{text}` is not a parameter")
     name = new.args[0].arg
     arguments = function.args
@@ -227,7 +228,7 @@ def _own_line(module: Module, behind: list[ast.arg], text: str) -> str:
 
 def decorate(module: Module, function: FunctionNode, text: str) -> Draft:
     """Put a decorator nearest to the function, below its routes. Refuses one that is there already."""
-    wanted = ast.dump(ast.parse(text.removeprefix("@"), mode="eval").body)
+    wanted = ast.dump(syntax.expression(text.removeprefix("@")))
     if any(ast.dump(item) == wanted for item in function.decorator_list):
         halt(f"{function.name} already has the decorator @{text.removeprefix('@')}")
     at = module.offset(function.lineno, 0)
@@ -238,7 +239,7 @@ def decorate(module: Module, function: FunctionNode, text: str) -> Draft:
 
 def argument(module: Module, call: ast.Call, text: str) -> Draft:
     """Add an argument behind the others. Refuses a keyword that is there already and a bare generator argument."""
-    keyword = ast.parse(f"f({text})", mode="eval").body
+    keyword = syntax.expression(f"f({text})")
     new = keyword.keywords if isinstance(keyword, ast.Call) else []
     if new and new[0].arg and new[0].arg in {item.arg for item in call.keywords}:
         halt(f"the call already has an argument {new[0].arg}")

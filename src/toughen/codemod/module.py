@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
+from toughen import syntax
 from toughen.errors import ToughenError
 
 if TYPE_CHECKING:
@@ -48,11 +49,7 @@ class Span:
 @lru_cache(maxsize=32)
 def _read(source: str) -> tuple[ast.Module, dict[ast.AST, ast.AST]]:
     """The tree of a text, which nobody changes, and the parent of each of its nodes."""
-    try:
-        tree = ast.parse(source)
-    except SystemError:
-        # Two threads that parse at once confuse CPython's count of how deep it is (python/cpython#106905).
-        tree = ast.parse(source)
+    tree = syntax.parse(source)
     return tree, {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
 
 
@@ -73,7 +70,7 @@ class Module:
         source = text.removeprefix(_BOM)
         try:
             self.tree, self._parents = _read(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        except SyntaxError as error:
             halt(f"{file} does not parse: {error}")
         body = self.data[self._skip :]
         self._starts = [self._skip] + [self._skip + match.end() for match in _LINE.finditer(body)]

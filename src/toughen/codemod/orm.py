@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toughen import syntax
 from toughen.codemod.draft import Draft, Edit, word
 from toughen.codemod.mechanics import after, argument, replace, use
 from toughen.codemod.module import Module, dotted, halt, names_in, own, scope_of
@@ -208,7 +209,7 @@ def owned(module: Module, line: int, column: str, caller: str, *, status: int = 
             return halt(f"the load at {module.file}:{line} is not assigned to one name")
     function = module.enclosing(statement) or halt("the load stands outside of a function")
     owner = f"{name}.{column}" if not _keyed(function, name) else f"{name}[{module.literal(column)}]"
-    wanted = ast.dump(ast.parse(owner, mode="eval").body)
+    wanted = ast.dump(syntax.expression(owner))
     if any(isinstance(item, ast.Compare) and wanted in ast.dump(item) for item in scope_of(function)):
         halt(f"{function.name} already compares {owner}")
     block = module.block(statement)

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from toughen import syntax
 from toughen.codemod.draft import Draft, Edit, word
 from toughen.codemod.mechanics import argument, extend, replace
 from toughen.codemod.module import Module, Span, halt, names_in, scope_of
@@ -273,7 +274,7 @@ def scope_sql(
     found = execution(module, line, project)
     if caller.strip():
         try:
-            ast.parse(caller, mode="eval")
+            syntax.expression(caller)
         except SyntaxError:
             halt("the caller is not an expression")
     text = read(module, found.text)

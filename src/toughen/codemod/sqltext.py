@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from toughen import syntax
 from toughen.codemod.module import Module, Span, halt
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _hole(value: ast.FormattedValue, text: str, start: int, end: int, token: Tok
     inner = text[1:-1].strip()
     plain = value.format_spec is None and value.conversion in {-1, ord("s")}
     try:
-        written = ast.dump(ast.parse(f"({inner.removesuffix('!s')})", mode="eval").body)
+        written = ast.dump(syntax.expression(f"({inner.removesuffix('!s')})"))
     except SyntaxError:
         written = ""
     if plain and written != ast.dump(value.value):

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toughen import syntax
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -59,9 +61,9 @@ def _modules(session: Session) -> Iterator[tuple[str, ast.Module]]:
     for file, text in session.sources.items():
         if re.search(r"(^|/)tests?(/|_)|test_", file):
             continue
-        with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+        with contextlib.suppress(SyntaxError, ValueError):
             relative = Path(file).relative_to(root)
-            yield prefix + ".".join(relative.with_suffix("").parts).removesuffix(".__init__"), ast.parse(text)
+            yield prefix + ".".join(relative.with_suffix("").parts).removesuffix(".__init__"), syntax.parse(text)
 
 
 def _methods(node: ast.ClassDef, pattern: str) -> dict[str, bool]:

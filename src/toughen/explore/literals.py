@@ -6,6 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from toughen import syntax
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -32,9 +34,8 @@ def records(sources: Mapping[str, str]) -> list[tuple[str, dict[str, Json]]]:
 
 
 def _assigned(text: str) -> Iterator[tuple[str, ast.expr]]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = syntax.tree(text)
+    if tree is None:
         return
     for node in tree.body:
         match node:
@@ -124,9 +125,8 @@ def _named(session: Session, name: str, *, collection: bool = False) -> list[Jso
 
 
 def _bound(text: str, name: str) -> Iterator[ast.expr]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = syntax.tree(text)
+    if tree is None:
         return
     bodies = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.ClassDef))]
     for node in (each for body in bodies for each in body):

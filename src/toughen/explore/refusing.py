@@ -6,6 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toughen import syntax
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -67,9 +69,8 @@ def _guarding(node: ast.If, suite: list[ast.stmt], negated: bool, function: ast.
 
 def _function(text: str, line: int) -> ast.AST | None:
     """The innermost function around a line; the module where there is none; None where the text does not parse."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = syntax.tree(text)
+    if tree is None:
         return None
     around = [
         node for node in ast.walk(tree)
@@ -90,9 +91,8 @@ def _passed_by(text: str, line: int) -> Iterator[Guarding]:
 
 def _left_early(text: str, lines: tuple[int, ...]) -> list[Guarding]:
     """Branches whose body ran and left its function, the one that ran last first."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = syntax.tree(text)
+    if tree is None:
         return []
     order = {line: number for number, line in enumerate(lines)}
     found = [

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toughen import syntax
 from toughen.lab.distributions import COMPANIONS, distribution_of
 
 if TYPE_CHECKING:
@@ -173,9 +174,8 @@ def _third_party(texts: Mapping[str, str]) -> frozenset[str]:
     for file, text in texts.items():
         if re.search(r"(^|/)(tests?|docs|examples?)/|(^|/)(test_[^/]*|conftest|setup)\.py$", file):
             continue
-        try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError):
+        tree = syntax.tree(text)
+        if tree is None:
             continue
         names.update(_imported(tree.body))
         names.update(_imported(node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)))

@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from toughen import syntax
 from toughen.model.blueprint import Json, Parameter, Place
 from toughen.survey.facts import dotted
 from toughen.survey.project import MISSING, Missing, Project, Symbol, keyword
@@ -66,8 +67,8 @@ def shape(project: Project, file: str, node: ast.expr | None, depth: int = 0) ->
             return Shape(optional=True)
         case ast.Constant(value=str() as text):
             try:
-                return shape(project, file, ast.parse(text, mode="eval").body, depth + 1)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                return shape(project, file, syntax.expression(text), depth + 1)
+            except SyntaxError:
                 return Shape()
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return _union([shape(project, file, each, depth + 1) for each in (left, right)])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from toughen import syntax
 from toughen.survey.facts import Definition, dotted
 
 if TYPE_CHECKING:
@@ -186,15 +187,14 @@ class Project:
                 warnings.simplefilter("ignore")
                 try:
                     nodes = _parsed(source, first - 2 if indented else first - 1, indented=indented)
-                except (SyntaxError, ValueError, RecursionError, MemoryError):
+                except SyntaxError:
                     nodes = self._cut(file, first, end)
         self._nodes[key] = nodes
         return nodes
 
     def _cut(self, file: str, first: int, end: int) -> list[ast.stmt]:
-        try:
-            tree = ast.parse(self.sources.texts[file])
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = syntax.tree(self.sources.texts[file])
+        if tree is None:
             return []
         found = [
             node
@@ -345,7 +345,7 @@ class Project:
 
 
 def _parsed(source: str, shift: int, *, indented: bool) -> list[ast.stmt]:
-    tree = ast.parse(source)
+    tree = syntax.parse(source)
     body = tree.body
     if indented and isinstance(body[0], ast.If):
         body = body[0].body

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from toughen import syntax
 from toughen.survey.facts import dotted
 from toughen.survey.project import Function, source
 
@@ -40,9 +41,8 @@ class LocalOrigin:
 @lru_cache(maxsize=32)
 def tree_of(text: str) -> tuple[ast.Module, dict[ast.AST, ast.AST]] | None:
     """The tree of a text and each node's parent, None where it cannot be parsed."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax.tree(text)
+    if tree is None:
         return None
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     return tree, parents

@@ -246,9 +246,7 @@ def _extract_one(text: str) -> FileFacts | str:
     try:
         return extract(text)
     except SyntaxError as error:
-        return f"{error.msg} (line {error.lineno})"
-    except (ValueError, RecursionError, MemoryError) as error:
-        return f"{type(error).__name__}: {error}"
+        return f"{error.msg} (line {error.lineno})" if error.lineno else error.msg
 
 
 def _load(place: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any, Final
 
+from toughen import syntax
 from toughen.survey.facts import (
     CLIENTS,
     LINK_CALLS,
@@ -42,8 +43,8 @@ _LONGEST: Final = 32_768
 
 
 def extract(text: str) -> FileFacts:
-    """Read one file; raises SyntaxError, ValueError, RecursionError or MemoryError where `ast` cannot parse it."""
-    tree = ast.parse(text)
+    """Read one file; raises SyntaxError where it cannot be parsed."""
+    tree = syntax.parse(text)
     return _Visitor(text).run(tree)
 
 
