@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 AGENT = Path(__file__).parents[3] / "src" / "toughen" / "lab" / "agent"
 RECORD = {"sql": 2, "demand": False, "lines": False, "markers": []}
 
+EMPTY: dict[str, Any] = {
+    "statements": [], "failure": None, "handled": [], "demands": [], "sightings": [], "lines": [], "last_line": None, "outgoing": [], "written_files": [],
+}  # fmt: skip
+BARE: dict[str, Any] = {"sample": [], "place": None, "error": None}
+
 
 class Wire:
     """One connection from an agent process."""
@@ -60,10 +65,11 @@ class Wire:
         return [self.exchange() for _ in requests]
 
     def exchange(self) -> dict[str, Any]:
-        """The next EXCHANGE."""
+        """The next EXCHANGE, with what the agent leaves out because it is empty."""
         told = self.receive()
-        if "body_b64" in told:
-            told["body"] = base64.b64decode(told.pop("body_b64"))
+        if "status" in told:
+            told = {**EMPTY, "body": base64.b64decode(told.pop("body_b64", "")), **told}
+            told["statements"] = [{**BARE, **each} for each in told["statements"]]
         return told
 
     def _exactly(self, size: int) -> bytes:

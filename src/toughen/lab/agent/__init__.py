@@ -47,6 +47,8 @@ EXCHANGE   {"status": int|null, "headers": [[..]], "body_b64", "size", "statemen
             "handled": [FAILURE...], "demands": [...], "sightings": [...], "lines": [[file, [int...]]...], "last_line": PLACE|null,
             "outgoing": [...], "written_files": [...], "milliseconds": float}
 STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "place": PLACE|null, "error": str|null}
+           What is empty or null is left out of both, but for "status", "headers", "size", "milliseconds", "text",
+           "parameters" and "rows".
            Optional keys. EXCHANGE: "imported" (modules of others that came in), "databases" (newly opened),
              "statements_dropped" (how many beyond the limit). STATEMENT: "names" (of named parameters, whose values
              come in order of appearance), "many" (sets of an executemany; "parameters" then holds the first sets).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from binascii import a2b_base64, b2a_base64
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -26,7 +26,7 @@ class Request:
         self.query = query.partition(b"#")[0]
         self.path = unquote_to_bytes(self.raw_path) if b"%" in self.raw_path else self.raw_path
         encoded = message.get("body_b64")
-        self.body = base64.b64decode(encoded) if encoded else b""
+        self.body = a2b_base64(encoded) if encoded else b""
         self.headers: list[tuple[bytes, bytes]] = [
             _HEADERS.get((name, value)) or _header(name, value) for name, value in message.get("headers") or ()
         ]
@@ -67,11 +67,10 @@ class Answer:
             self._kept.append(bytes(piece) if len(piece) <= self._room else bytes(piece[: self._room]))
             self._room -= len(piece)
 
-    def told(self) -> dict[str, Any]:
-        """Return the answer's part of an EXCHANGE."""
-        return {
-            "status": self.status,
-            "headers": self.headers,
-            "body_b64": base64.b64encode(b"".join(self._kept)).decode("ascii"),
-            "size": self.size,
-        }
+    def tell(self, exchange: dict[str, Any]) -> None:
+        """Put the answer's part into an EXCHANGE."""
+        exchange["status"] = self.status
+        exchange["headers"] = self.headers
+        exchange["size"] = self.size
+        if self._kept:
+            exchange["body_b64"] = b2a_base64(b"".join(self._kept), newline=False).decode("ascii")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import frames
@@ -28,7 +29,7 @@ _PLAIN = (str, int, float, list, dict, tuple)
 _REMEMBERED = 2000
 _FOREIGN: dict[str, bool] = {}
 """Modules that ask for the framework, by name."""
-_SUBCLASSES: dict[type, type] = {}
+_SUBCLASSES: dict[tuple[type, str], Any] = {}
 _RECORDING: set[type] = set()
 
 
@@ -103,9 +104,11 @@ class AskedDict(dict):  # type: ignore[type-arg]
 
     def __getitem__(self, key: Any) -> Any:
         """Note the key; it is required unless the whole object is being unpacked."""
-        frame = get_frame(1)
-        unpacked = self._at is not None and self._at == (id(frame), frame.f_lasti)
-        self._note(key, "unpack" if unpacked else "subscript")
+        how = "subscript"
+        if self._at is not None:
+            frame = get_frame(1)
+            how = "unpack" if self._at == (id(frame), frame.f_lasti) else how
+        self._note(key, how)
         return dict.__getitem__(self, key)
 
     def get(self, key: Any, default: Any = None) -> Any:
@@ -157,9 +160,10 @@ def asked_json(value: Any, place: str = "json", path: Key = (), depth: int = 0) 
     if depth > _DEEP:
         return value
     if type(value) is dict:
-        made = AskedDict((), place, path)
+        made = AskedDict(value, place, path)
         for key, each in value.items():
-            dict.__setitem__(made, key, asked_json(each, place, (*path, key), depth + 1))
+            if type(each) in (dict, list):
+                dict.__setitem__(made, key, asked_json(each, place, (*path, key), depth + 1))
         return made
     if type(value) is list:
         for index, each in enumerate(value):
@@ -168,14 +172,18 @@ def asked_json(value: Any, place: str = "json", path: Key = (), depth: int = 0) 
     return value
 
 
-def _recording(kind: Any) -> type:
+def recording(kind: Any, place: str) -> Any:
     """Return a subclass of a framework's multi-dictionary or headers class that notes what it is asked for."""
+    made = _SUBCLASSES.get((kind, place))
+    if made is None:
+        made = _SUBCLASSES[kind, place] = _recording(kind, place)
+        _RECORDING.add(made)
+    return made
 
+
+def _recording(kind: Any, place: str) -> type:
     def ask(self: Any, key: object, how: str, default: object = None, asked: object = None) -> None:
-        if not RECORDER.demand or foreign_ask(3):
-            return
-        place = self.__dict__.get("_asked_place")
-        if place is None or not isinstance(key, str):
+        if foreign_ask(3) or not isinstance(key, str):
             return
         try:
             present = bool(kind.__contains__(self, key))
@@ -188,14 +196,14 @@ def _recording(kind: Any) -> type:
         note(place, (key,), how, present, default, asked)
 
     def walk(self: Any) -> None:
-        place = self.__dict__.get("_asked_place")
         frame = get_frame(2)
-        if place is not None and RECORDER.demand and frames.relative(frame.f_code.co_filename) is not None:
+        if frames.relative(frame.f_code.co_filename) is not None:
             self.__dict__["_asked_at"] = (id(frame), frame.f_lasti)
             note(place, (), "iterate", present=True)
 
     def __getitem__(self: Any, key: Any, *more: Any, **keywords: Any) -> Any:
-        ask(self, key, "subscript")
+        if RECORDER.demand:
+            ask(self, key, "subscript")
         return kind.__getitem__(self, key, *more, **keywords)
 
     def get(self: Any, key: Any, default: Any = None, *args: Any, **keywords: Any) -> Any:
@@ -210,11 +218,13 @@ def _recording(kind: Any) -> type:
         return kind.get(self, key, default, *args, **keywords)
 
     def __contains__(self: Any, key: Any) -> bool:
-        ask(self, key, "in")
+        if RECORDER.demand:
+            ask(self, key, "in")
         return bool(kind.__contains__(self, key))
 
     def getlist(self: Any, key: Any, *args: Any, **keywords: Any) -> Any:
-        ask(self, key, "get", None, list)
+        if RECORDER.demand:
+            ask(self, key, "get", None, list)
         return kind.getlist(self, key, *args, **keywords)
 
     plain = kind.get is Mapping.get
@@ -223,7 +233,8 @@ def _recording(kind: Any) -> type:
         original = getattr(kind, name)
 
         def method(self: Any, *args: Any, **keywords: Any) -> Any:
-            walk(self)
+            if RECORDER.demand:
+                walk(self)
             return original(self, *args, **keywords)
 
         method.__name__ = name
@@ -246,15 +257,7 @@ _WALKS = ("__iter__", "keys", "items", "values", "to_dict", "multi_items", "list
 def asked_multi(value: Any, place: str) -> Any:
     """Make a framework's own object record, in place: identity, equality and type checks stay."""
     kind = type(value)
-    if kind in _RECORDING:
-        return value
-    made = _SUBCLASSES.get(kind)
-    if made is None:
-        made = _SUBCLASSES[kind] = _recording(kind)
-        _RECORDING.add(made)
-    try:
-        value.__class__ = made
-        value.__dict__["_asked_place"] = place
-    except (TypeError, AttributeError):
-        return value
+    if kind not in _RECORDING:
+        with suppress(TypeError, AttributeError):
+            value.__class__ = recording(kind, place)
     return value

@@ -96,18 +96,20 @@ class Child:
         spent = time.perf_counter() - self._started
         threads.join()
         cause = error or RECORDER.failure or RECORDER.passing
-        told = lines.end(cause) if RECORDER.lines else {"lines": [], "last_line": None, "handled": []}
+        told = lines.end(cause) if RECORDER.lines else None
         exchange = RECORDER.end()
-        exchange.update(told)
+        if told is not None:
+            exchange.update(told)
         leaves = error is not None and not isinstance(error, Exception)
         if answer.status is None and not leaves:
             # What a server in front of the app sends when nothing came back.
             answer.status = SERVER_ERROR
-        exchange.update(answer.told())
+        answer.tell(exchange)
         if error is None and (answer.status or 0) < SERVER_ERROR:
             # What the framework passed on was answered by someone: no failure.
             cause = None
-        exchange["failure"] = frames.failure(cause) if cause is not None else None
+        if cause is not None:
+            exchange["failure"] = frames.failure(cause)
         RECORDER.failure = RECORDER.passing = cause = None
         exchange["milliseconds"] = round(spent * 1000, 3)
         if len(sys.modules) != self._modules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from .asked import FRAMEWORKS, OWN, AskedDict, asked_json, asked_multi, foreign_ask, get_frame, note
+from .asked import FRAMEWORKS, OWN, AskedDict, asked_json, asked_multi, foreign_ask, get_frame, note, recording
 from .recorder import RECORDER
 
 # --- werkzeug and Flask -------------------------------------------------------------------------------------
@@ -23,7 +23,7 @@ def hook_werkzeug(module: Any) -> None:
         _hook_cached(request, name, place)
     if hasattr(request, "get_json"):
         _hook_get_json(request)
-    _hook_headers(request)
+    _hook_headers(module)
 
 
 def hook_older_json(module: Any) -> None:
@@ -45,7 +45,7 @@ def _hook_cached(request: Any, name: str, place: str) -> None:
 
     class Recording(base):  # type: ignore[misc, valid-type]
         def __get__(self, obj: Any, owner: Any = None) -> Any:
-            value = super().__get__(obj, owner)
+            value = base.__get__(self, obj, owner)
             if obj is None or not RECORDER.demand:
                 return value
             where = place
@@ -76,15 +76,20 @@ def _hook_get_json(request: Any) -> None:
     request.get_json = get_json
 
 
-def _hook_headers(request: Any) -> None:
-    start = request.__init__
+def _hook_headers(module: Any) -> None:
+    request = module.Request
+    if hasattr(module, "EnvironHeaders"):
+        # Its requests are made with headers of this class.
+        module.EnvironHeaders = recording(module.EnvironHeaders, "header")
+    else:
+        start = request.__init__
 
-    def __init__(self: Any, *args: Any, **keywords: Any) -> None:
-        start(self, *args, **keywords)
-        if RECORDER.demand:
-            asked_multi(self.headers, "header")
+        def __init__(self: Any, *args: Any, **keywords: Any) -> None:
+            start(self, *args, **keywords)
+            if RECORDER.demand:
+                asked_multi(self.headers, "header")
 
-    request.__init__ = __init__
+        request.__init__ = __init__
     original = _static(request, "authorization")
 
     def authorization(self: Any) -> Any:

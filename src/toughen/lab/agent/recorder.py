@@ -50,6 +50,18 @@ def plain_json(value: object, depth: int = 0) -> Any:
     return plain(value)
 
 
+def _wanted(record: dict[str, Any]) -> tuple[int, bool, bool, tuple[str, ...], frozenset[str]]:
+    """What a RECORD asks for: SQL, demands, lines, markers, refused hosts."""
+    markers, refused = record.get("markers"), record.get("refuse")
+    return (
+        int(record.get("sql") or 0),
+        bool(record.get("demand")),
+        bool(record.get("lines")),
+        tuple(each for each in markers if each) if markers else (),
+        frozenset(str(each).lower() for each in refused) if refused else _NOBODY,
+    )
+
+
 class Recorder:
     """Collects statements, exceptions, demands, sightings and the rest while a request is served."""
 
@@ -68,6 +80,8 @@ class Recorder:
         self.tasks: Callable[[], list[Any]] | None = None
         """Tasks of the running request, for ASGI."""
         self._told_databases = 0
+        self._record: dict[str, Any] | None = None
+        self._wanted = _wanted({})
         self._clear()
 
     def _clear(self) -> None:
@@ -85,12 +99,10 @@ class Recorder:
     def begin(self, record: dict[str, Any]) -> None:
         """Start to record a request as the RECORD says."""
         self._clear()
-        markers, refused = record.get("markers"), record.get("refuse")
-        self.markers = tuple(each for each in markers if each) if markers else ()
-        self.refused = frozenset(str(each).lower() for each in refused) if refused else _NOBODY
-        self.demand = bool(record.get("demand"))
-        self.lines = bool(record.get("lines"))
-        self.sql = int(record.get("sql") or 0)
+        if record is not self._record:
+            # All requests of a frame share one.
+            self._record, self._wanted = record, _wanted(record)
+        self.sql, self.demand, self.lines, self.markers, self.refused = self._wanted
         if self.gate is not None:
             self.sql = self.sql or 1
             self.gate.begin()
@@ -104,13 +116,17 @@ class Recorder:
         self.lines = False
         self.markers = ()
         self.refused = _NOBODY
-        found: dict[str, Any] = {
-            "statements": self.statements,
-            "demands": list(self.demands.values()),
-            "sightings": self.sightings,
-            "outgoing": self.outgoing,
-            "written_files": list(self.written),
-        }
+        found: dict[str, Any] = {}
+        if self.statements:
+            found["statements"] = self.statements
+        if self.demands:
+            found["demands"] = list(self.demands.values())
+        if self.sightings:
+            found["sightings"] = self.sightings
+        if self.outgoing:
+            found["outgoing"] = self.outgoing
+        if self.written:
+            found["written_files"] = list(self.written)
         if self.dropped:
             found["statements_dropped"] = self.dropped
         if len(self.databases) > self._told_databases:
@@ -153,10 +169,9 @@ class Recorder:
             "text": text if len(text) < TEXT else text[:TEXT],
             "parameters": parameters,
             "rows": None,
-            "sample": [],
-            "place": self.place(4) if self.sql > 1 else None,
-            "error": None,
         }
+        if self.sql > 1:
+            note["place"] = self.place(4)
         statements = self.statements
         if self.gate is None and len(statements) < STATEMENTS:
             statements.append(note)
