@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from bench.measure import Figure, fastest
 from toughen.lab import sandbox
-from toughen.lab.boot import Record, open_lab
+from toughen.lab.boot import open_lab
+from toughen.lab.child import Record
 from toughen.lab.environment import Environment
 from toughen.survey import read, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toughen.lab.boot import Child, Lab
+    from toughen.lab.boot import Lab
+    from toughen.lab.child import Child
 
 BOUND = 1.4
 ROUNDS = 20

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from toughen.errors import BootError
-from toughen.lab.boot import REQUEST_SECONDS, Record, open_lab
+from toughen.lab.boot import open_lab
+from toughen.lab.child import REQUEST_SECONDS, Record
 from toughen.lab.credentials import Wallet
 from toughen.lab.crew import Crew
 from toughen.lab.target import LabTarget

@@ -119,7 +119,7 @@ def test_a_handler_that_takes_its_process_along(booted: Boot, source: str, ended
     text = BANK.replace("PAY", f"{source}\n        pass")
     text += '\n    @app.get("/ok")\n    def ok():\n        return "ok"\n'
     with booted({"main.py": text}) as (lab, _):
-        from toughen.lab.boot import Record
+        from toughen.lab.child import Record
 
         request = {"method": "POST", "target": "/earn", "headers": [["Host", "x"]], "body_b64": ""}
         child = lab.child()

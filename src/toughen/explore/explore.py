@@ -251,7 +251,7 @@ class Explorer:
             return False
         from dataclasses import replace
 
-        fresh = renewed(session._server(), identity)  # noqa: SLF001
+        fresh = renewed(session._server(), identity, session.lab.world.rows)  # noqa: SLF001
         if fresh is None or fresh == identity.credential:
             return False
         session.wallet.add(replace(identity, credential=fresh))

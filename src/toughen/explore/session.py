@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
 from toughen.explore.values import Candidate, Maker, Pool
-from toughen.lab.boot import Record
+from toughen.lab.child import Record
 from toughen.lab.credentials import Jar, Wallet
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.model.blueprint import Parameter, Place, Route
@@ -19,7 +19,8 @@ from toughen.model.trace import Exchange
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toughen.lab.boot import Child, Lab
+    from toughen.lab.boot import Lab
+    from toughen.lab.child import Child
     from toughen.model.blueprint import Blueprint, Json
 
 _REMEMBERED = 12

@@ -16,97 +16,26 @@ from typing import TYPE_CHECKING, Any
 from toughen.errors import AgentLostError, BootError
 from toughen.lab import environment as environments
 from toughen.lab import observe, sandbox
+from toughen.lab.child import Child, Record, WholeChild
 from toughen.lab.copying import copy_project, roomy, sweep
+from toughen.lab.settled import Settled
 from toughen.lab.snapshot import World
 from toughen.lab.variables import asked_for
 from toughen.lab.wire import Connection, Listener
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from toughen.lab.environment import Environment
     from toughen.model.blueprint import Entry
-    from toughen.model.trace import Exchange
 
 IMPORT_SECONDS = 60.0
 """Longest time that importing the prototype may take."""
-REQUEST_SECONDS = 10.0
-"""Longest time that one request may take before its process is killed."""
 FORK_SECONDS = 20.0
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are kept."""
 _MOST_MISSING = 6
 _AGENT = Path(__file__).with_name("agent")
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What the agent notes while it serves."""
-
-    sql: int = 2
-    demand: bool = False
-    lines: bool = False
-    markers: tuple[str, ...] = ()
-
-    def frame(self) -> dict[str, Any]:
-        """The RECORD frame."""
-        return {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers)}
-
-
-@dataclass(slots=True)
-class Child:
-    """One process that serves requests; it keeps the memory that they change, and dies when closed."""
-
-    connection: Connection
-    lab: Lab
-    lines: bool = False
-    open: bool = True
-
-    def serve(self, request: dict[str, Any], record: Record, timeout: float = REQUEST_SECONDS) -> Exchange:
-        """Serve one request; a process that hangs is killed, and that it did is the Exchange's `ended`."""
-        if not self.open:
-            return observe.exchange({}, request, ended="died")
-        try:
-            self.connection.send({"do": "serve", "requests": [request], "record": record.frame()})
-            frame = self.connection.receive(timeout)
-        except TimeoutError:
-            self.kill()
-            return observe.exchange({}, request, ended="timeout")
-        except AgentLostError:
-            self.kill()
-            return observe.exchange({}, request, ended="died")
-        self.lab.note(frame)
-        return observe.exchange(frame, request)
-
-    def call(self, function: str, arguments: Sequence[Any], timeout: float = REQUEST_SECONDS) -> Any:  # noqa: ANN401
-        """Call a function of the prototype's; its JSON-safe result. Raises AgentLostError, or LookupError where it raised."""
-        self.connection.send({"do": "call", "function": function, "arguments": list(arguments), "keywords": {}})
-        try:
-            frame = self.connection.receive(timeout)
-        except (TimeoutError, AgentLostError):
-            self.kill()
-            raise AgentLostError("the process under attack did not come back", subject=function) from None
-        if "returned" not in frame:
-            raise LookupError(str(frame.get("failed")))
-        return frame["returned"]
-
-    def tables(self, timeout: float = REQUEST_SECONDS) -> dict[str, list[dict[str, Any]]]:
-        """Rows of the databases in its memory, by table; nothing where there are none or it does not answer."""
-        try:
-            self.connection.send({"do": "rows"})
-            found = self.connection.receive(timeout).get("tables")
-        except (TimeoutError, AgentLostError):
-            self.kill()
-            return {}
-        return {str(name): [row for row in rows if isinstance(row, dict)] for name, rows in found.items() if isinstance(rows, list)} if isinstance(found, dict) else {}
-
-    def kill(self) -> None:
-        """End the process at once."""
-        if self.open:
-            self.open = False
-            self.connection.kill()
-
-    close = kill
 
 
 @dataclass(slots=True)
@@ -135,9 +64,14 @@ class Lab:
     import_seconds: float = IMPORT_SECONDS
     ended: bool = False
     """True once it was told to end: nothing boots it again."""
+    settled: Settled = field(init=False)
     _boxes: list[sandbox.Box] = field(default_factory=list)
     _number: int = 0
     _port: int = 0
+
+    def __post_init__(self) -> None:
+        """Nothing is settled yet."""
+        self.settled = Settled(self.world, self._settle)
 
     @property
     def imports(self) -> Path:
@@ -261,33 +195,51 @@ class Lab:
         finally:
             box.close()
 
-    def child(self, *, gate: bool = False, lines: bool = False) -> Child:
-        """A fresh process with the memory that the prototype had after its import. Raises AgentLostError."""
+    def child(self, *, gate: bool = False, lines: bool = False, restored: bool = False) -> Child:
+        """A fresh process with the memory that the prototype had after its start-up. Raises AgentLostError.
+
+        Where the databases are just `restored`, it may come from a process whose start-up saw the same.
+        """
         for _ in range(2):
             try:
-                return self._child(gate=gate, lines=lines)
+                return self._child(gate=gate, lines=lines, restored=restored)
             except (AgentLostError, TimeoutError):
+                self.settled.drop("it was lost")
                 if self.server is not None and self.box is not None and self.box.alive():
                     with contextlib.suppress(TimeoutError, AgentLostError):
                         return self._child(gate=gate, lines=lines)
                 self.boot()
         raise AgentLostError("the prototype's server process cannot be kept alive")
 
-    def _child(self, *, gate: bool, lines: bool) -> Child:
+    def _child(self, *, gate: bool, lines: bool, restored: bool = False) -> Child:
+        if self.whole:
+            self._number += 1
+            return self._whole_child(self._number)
+        source = self.settled.connection() if restored and not lines else None
+        connection, _ = self.forked({"gate": gate, "lines": lines}, source=source)
+        return Child(connection, self.note, lines=lines)
+
+    def forked(self, order: dict[str, Any], *, hello: str = "child", source: Connection | None = None) -> tuple[Connection, dict[str, Any]]:
+        """A process that the server, or another `source`, forks, and what it says when it is ready. Raises AgentLostError, TimeoutError."""
+        server = source or self.server
+        if server is None:
+            raise AgentLostError("the prototype is not running")
         self._number += 1
         number = self._number
-        if self.whole:
-            return self._whole_child(number)
-        if self.server is None:
-            raise AgentLostError("the prototype is not running")
-        self.server.send({"do": "fork", "id": number, "gate": gate, "lines": lines})
-        _, connection = self.listener.accept(FORK_SECONDS, hello="child", number=number, alive=self._lives)
+        server.send({"do": "fork", "id": number, **order})
+        _, connection = self.listener.accept(FORK_SECONDS, hello=hello, number=number, alive=self._lives)
         try:
-            self._ready(connection, FORK_SECONDS)
+            return connection, self._ready(connection, FORK_SECONDS)
         except (BootError, TimeoutError, AgentLostError) as error:
             connection.kill()
             raise AgentLostError(str(error)) from error
-        return Child(connection, self, lines=lines)
+
+    def _settle(self) -> tuple[Connection, str]:
+        """A process that goes through the start-up and forks children from there, and whether it can: "safe", or why not."""
+        if not self.facts.get("lifespan"):
+            raise AgentLostError("its framework knows no start-up")
+        connection, told = self.forked({"settle": True}, hello="settled")
+        return connection, str(told.get("fork") or "it does not say")
 
     def _lives(self) -> bool:
         return self.box is not None and self.box.alive()
@@ -300,7 +252,7 @@ class Lab:
         except (TimeoutError, AgentLostError, BootError) as error:
             box.close()
             raise AgentLostError(str(error)) from error
-        return _WholeChild(connection, self, box=box)
+        return WholeChild(connection, self.note, box=box)
 
     def restore(self) -> None:
         """Go back to the snapshot. All children must have ended."""
@@ -318,29 +270,13 @@ class Lab:
 
     def stop(self) -> None:
         """End the server and all its children."""
+        self.settled.forget()
         if self.server is not None:
             self.server.close()
             self.server = None
         if self.box is not None:
             self.box.close()
             self.box = None
-
-
-@dataclass(slots=True)
-class _WholeChild(Child):
-    """A child that is a box of its own, where forking is unsafe."""
-
-    box: sandbox.Box | None = None
-
-    def kill(self) -> None:
-        """End the process and its box."""
-        if self.open:
-            self.open = False
-            self.connection.kill()
-            if self.box:
-                self.box.close()
-
-    close = kill
 
 
 @contextlib.contextmanager

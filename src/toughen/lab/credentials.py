@@ -9,14 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
-from toughen.lab.boot import Record
+from toughen.lab.child import Record
 from toughen.lab.requests import Resolver, UnresolvedError, assemble, cookies, pick
 from toughen.model.identity import Credential, Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from toughen.lab.boot import Child, Lab
+    from toughen.lab.boot import Lab
+    from toughen.lab.child import Child
+    from toughen.model.blueprint import Json
     from toughen.model.trace import Response
 
 FORGED = "garbage"
@@ -93,7 +95,7 @@ class Wallet:
         lab.restore()
         child = lab.child()
         try:
-            fresh = renewed(child, identity)
+            fresh = renewed(child, identity, lab.world.rows)
         finally:
             child.close()
         if fresh is None:
@@ -104,7 +106,7 @@ class Wallet:
         return True
 
 
-def renewed(child: Child, identity: Identity) -> Credential | None:
+def renewed(child: Child, identity: Identity, rows: Callable[[str], list[dict[str, Json]]]) -> Credential | None:
     """A fresh credential for an identity, made as its first one was; None where that no longer works."""
     if identity.forge is not None and identity.header is not None:
         function, arguments = identity.forge
@@ -115,7 +117,7 @@ def renewed(child: Child, identity: Identity) -> Credential | None:
         return carrying(identity, str(token), identity.credential.cookies)
     if identity.login is None:
         return None
-    resolver = Resolver(child.lab.world.rows)
+    resolver = Resolver(rows)
     exchange = child.serve(assemble(identity.login, resolver, (), None), Record(sql=1))
     if exchange.response is None or exchange.response.status >= 400:  # noqa: PLR2004
         return None

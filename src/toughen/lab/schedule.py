@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
 from toughen.lab import observe
-from toughen.lab.boot import REQUEST_SECONDS, Record
+from toughen.lab.child import REQUEST_SECONDS, Record
 
 if TYPE_CHECKING:
-    from toughen.lab.boot import Child, Lab
+    from toughen.lab.boot import Lab
+    from toughen.lab.child import Child
     from toughen.model.trace import Exchange
 
 RECORD = Record(sql=2)
@@ -66,7 +67,7 @@ class _Runner:
             self.waiting = frame
         else:
             self.answer = frame
-            self.child.lab.note(frame)
+            self.child.note(frame)
 
     def exchange(self) -> Exchange:
         return observe.exchange(self.answer or {}, self.request, ended=self.ended if self.answer is None else "answered")

@@ -57,6 +57,8 @@ class World:
     """Paths of SQLite files relative to root."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Held while `pristine` is laid anew, and by whoever reads it from another thread."""
+    taken: int = 0
+    """How often a snapshot was taken."""
     _opened: set[str] = field(default_factory=set)
     _memory: dict[str, sqlite3.Connection] = field(default_factory=dict)
     _start: dict[str, Table] = field(default_factory=dict)
@@ -112,6 +114,7 @@ class World:
                 ignore=lambda folder, names: [name for name in names if _is_database(os.path.join(folder, name)) or name == "node_modules"],
             )
         self._start = self.tables()
+        self.taken += 1
         return Snapshot(digest.hexdigest(), images)
 
     def load(self, snapshot: Snapshot) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
 from toughen.lab import schedule
-from toughen.lab.boot import Record
+from toughen.lab.child import Record
 from toughen.lab.credentials import FORGED, Jar, Wallet
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.lab.snapshot import keyed
@@ -19,7 +19,8 @@ from toughen.model.trial import Trial
 from toughen.oracle import succeeded
 
 if TYPE_CHECKING:
-    from toughen.lab.boot import Child, Lab
+    from toughen.lab.boot import Lab
+    from toughen.lab.child import Child
     from toughen.lab.snapshot import Table
     from toughen.model.blueprint import Blueprint, Json
     from toughen.model.identity import Identity
@@ -189,10 +190,11 @@ class LabTarget:
             self.memory.traces.clear()
         self.lab.restore()
         base = self.lab.world.start
-        if self._granted(trial, 0):
+        restored = not self._granted(trial, 0)
+        if not restored:
             base = self.lab.world.tables()
         try:
-            return self._run(trial, base)
+            return self._run(trial, base, restored=restored)
         except AgentLostError as error:
             lost = Exchange("", "", "", None, ended="died")
             return Trace((lost,) * max(1, len(calls)), schedule=(str(error),))
@@ -204,7 +206,7 @@ class LabTarget:
             self.lab.world.write(grant)
         return bool(due)
 
-    def _run(self, trial: Trial, base: dict[str, Table]) -> Trace:
+    def _run(self, trial: Trial, base: dict[str, Table], *, restored: bool) -> Trace:
         resolver = Resolver(self.lab.world.rows)
         jar = Jar()
         exchanges: list[Exchange] = []
@@ -217,7 +219,7 @@ class LabTarget:
                 if child is None or isolated or not child.open:
                     if child is not None:
                         child.close()
-                    child = self.lab.child()
+                    child = self.lab.child(restored=restored and not index)
                     if not index and (inside := self._inside(child)):
                         base = before_last = {**base, **inside}
                 if index and trial.apart:

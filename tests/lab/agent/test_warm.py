@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,3 +52,25 @@ def test_mappers_that_do_not_fit_fail_as_ever(boot: Callable[..., Any], number: 
         failure = host.child().serve(("GET", "/"))[0]["failure"]
         assert failure["type"].endswith("InvalidRequestError")
         assert failure["message"].startswith("When initializing mapper Mapper[Shelf(shelves)], expression 'Pamphlet' failed to locate a name")
+
+
+LOOKED = """
+    import inspect
+    import os
+    looked, original = [], inspect.getsourcelines
+    def getsourcelines(thing):
+        looked.append(os.getpid())
+        return original(thing)
+    inspect.getsourcelines = getsourcelines
+    from fastapi import FastAPI
+    app = FastAPI()
+    @app.get("/")
+    def root():
+        return {"here": os.getpid() in looked, "before": len(looked)}
+    """
+
+
+def test_endpoints_are_looked_up_before_the_fork(boot: Callable[..., Any]) -> None:
+    """FastAPI, where it looks up the source of an endpoint, has done so before the first request of a child."""
+    told = json.loads(boot({"main.py": LOOKED}).child().serve(("GET", "/"))[0]["body"])
+    assert told["here"] is False

@@ -20,12 +20,15 @@ CONFIG.json
 Server -> lab      {"hello": "server", "pid": int, "python": "3.11.7"}
                    {"ready": FACTS}  or  {"failed": {"stage": "import|entry|lifespan", "failure": FAILURE}}
 lab -> server      {"do": "fork", "id": int, "gate": bool, "lines": bool}        -> child connects
+                   {"do": "fork", "id": int, "settle": true}                     -> a settled process connects: it goes
+                     through the lifespan's start-up and then forks children as the server does ("lifespan" of FACTS true)
                    {"do": "prepare", "step": "main_block" | "create_all"}        -> {"prepared": {...}}
                    {"do": "facts"}                                               -> {"ready": FACTS}
                    {"do": "import", "modules": [str...]}                         -> {"imported": int}
                      (what children import while they serve comes into the server before its next fork anyway)
                    {"do": "quit"}
 
+Settled -> lab     {"hello": "settled", "id": int, "pid": int}, then {"ready": {"fork": "safe" | reason}} or {"failed": {...}}
 Child -> lab       {"hello": "child", "id": int, "pid": int}, then after the lifespan's start-up
                    {"ready": {}} or {"failed": {...}}
 lab -> child       {"do": "serve", "requests": [REQUEST...], "record": RECORD}   -> one EXCHANGE frame a request
@@ -61,7 +64,7 @@ STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "p
 PLACE      [file relative to root, line, function qualified name or name]
 FAILURE    {"type", "message", "place": PLACE|null, "traceback"}
 FACTS      {"framework", "routes": [ROUTE...], "openapi": {...}|null, "specs": [paths that serve one], "tables": [TABLE...], "databases": [{"driver", "path"}...],
-            "threads": [name...], "modules": [...], "fork": "safe" | reason}
+            "threads": [name...], "modules": [...], "fork": "safe" | reason, "lifespan": bool}
 ROUTE      {"methods": [...], "path": template in braces, "name", "file" (absolute), "line", "function", "in_schema": bool,
             "converters": {parameter: "int"|"float"|"path"|"uuid"|"string"},
             "dependencies": [{"name", "file", "line", "scopes": [...], "kind": "dependency"|"scheme"}...]}

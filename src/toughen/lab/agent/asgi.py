@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import selectors
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .answers import CLIENT, SERVER, Answer, Request
@@ -48,6 +49,30 @@ class AsgiCaller:
         self._create = create
         self._loop.create_task = create_task  # type: ignore[method-assign]
         self._lifespan: asyncio.Task[None] | None = None
+
+    def bound(self) -> str:
+        """Why what the start-up left behind cannot go on in a forked process; empty where it can."""
+        held: Any = self._loop
+        loop: asyncio.AbstractEventLoop = self._loop
+        private = ("_selector", "_ssock", "_csock", "_internal_fds", "_make_self_pipe", "_scheduled")
+        if not isinstance(loop, asyncio.SelectorEventLoop) or not all(hasattr(loop, name) for name in private):
+            return "its event loop cannot be made anew"
+        if asyncio.all_tasks(loop) - {self._lifespan} or not all(each.cancelled() for each in held._scheduled):
+            return "tasks of its start-up go on beside the requests"
+        if len(held._selector.get_map()) > 1:
+            return "its event loop waits for a connection"
+        return ""
+
+    def reborn(self) -> None:
+        """Give the loop, in a process that was forked with it, eyes and ears of its own."""
+        loop: Any = self._loop
+        shared, loop._selector = loop._selector, selectors.DefaultSelector()
+        shared.close()
+        for end in (loop._ssock, loop._csock):
+            end.close()
+        loop._internal_fds -= 1
+        loop._make_self_pipe()
+        asyncio.set_event_loop(loop)
 
     def live(self, life: Coroutine[Any, Any, None]) -> None:
         """Run the child's whole life in one task: worker threads live as long as the task that they began under."""

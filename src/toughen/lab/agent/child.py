@@ -24,19 +24,26 @@ if TYPE_CHECKING:
     from .wire import Message, Wire
 
 SERVER_ERROR = 500
+BODY_LIMIT = 1 << 20
+"""Bytes of an answer's body that are kept, where the lab names no other number."""
 
 
 class Child:
     """Serves requests to one loaded app until the lab says quit or goes away."""
 
-    def __init__(self, app: App, config: Message, order: Message, wire: Wire, late: Late) -> None:
+    def __init__(
+        self, app: App, config: Message, order: Message, wire: Wire, late: Late, settled: AsgiCaller | None = None
+    ) -> None:
         """Put the recorders of this process in place."""
         self._app = app
         self._order = order
         self._wire = wire
         self._late = late
-        limit = int(config.get("body_limit") or 1 << 20)
-        self._caller: AsgiCaller | WsgiCaller = (AsgiCaller if app.asgi else WsgiCaller)(app.target, limit)
+        self._settled = settled is not None
+        limit = int(config.get("body_limit") or BODY_LIMIT)
+        self._caller: AsgiCaller | WsgiCaller = settled or (AsgiCaller if app.asgi else WsgiCaller)(app.target, limit)
+        if settled is not None:
+            settled.reborn()
         self._modules = len(sys.modules)
         self._came: set[str] = set()
         self._record: Message = {}
@@ -54,7 +61,8 @@ class Child:
         if self._order.get("lines"):
             lines.install(self._app)
         try:
-            await self._caller.start()
+            if not self._settled:
+                await self._caller.start()
         except BaseException as error:
             self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
             return

@@ -14,7 +14,8 @@ import time
 from typing import Any
 
 from . import boot, demand, facts, frames, frameworks, late, outbound, prepare, schemas, sqlite, warm
-from .child import Child
+from .asgi import AsgiCaller
+from .child import BODY_LIMIT, Child
 from .hooks import Finder
 from .wire import Message, Wire
 
@@ -37,6 +38,8 @@ class Server:
         self._wire = Wire(config["socket"])
         self._prctl = _prctl()
         self._late = late.Late()
+        self._settled: AsgiCaller | None = None
+        """In a process that has been through the app's start-up: what went through it."""
         frames.own(config["root"])
         sqlite.install()
         finder = Finder()
@@ -56,14 +59,17 @@ class Server:
         except boot.LoadFailedError as error:
             self._failed = {"failed": {"stage": error.stage, "failure": frames.failure(error.cause)}}
         seconds = time.perf_counter() - started
-        if self._failed is None and fork_safety() == "safe":
-            warm.up()
+        if self._app is not None and fork_safety() == "safe":
+            warm.up(self._app)
         gc.collect()
         if self._failed is None:
             self._wire.send({"ready": self._facts(), "seconds": round(seconds, 3)})
         else:
             self._wire.send(self._failed)
         gc.freeze()
+        self._attend()
+
+    def _attend(self) -> None:
         while True:
             order = self._wire.receive()
             if order is None or order.get("do") == "quit":
@@ -93,6 +99,7 @@ class Server:
         prepare.quiesce()
         known = facts.facts(self._app)
         known["fork"] = fork_safety()
+        known["lifespan"] = self._app is not None and self._app.asgi
         gc.freeze()
         return known
 
@@ -124,8 +131,45 @@ class Server:
         if os.getppid() != parent:
             os._exit(71)
         self._wire.close()
+        if order.get("settle"):
+            self._settle(order)
         self._live(order)
         return None
+
+    def _settle(self, order: Message) -> None:
+        """Go through the app's start-up once and fork children from there; never come back."""
+        code = 0
+        try:
+            assert self._app is not None
+            self._wire = Wire(self._config["socket"])
+            self._wire.send({"hello": "settled", "id": order.get("id"), "pid": os.getpid()})
+            caller = AsgiCaller(self._app.target, int(self._config.get("body_limit") or BODY_LIMIT))
+            sockets = _sockets()
+            try:
+                caller.live(caller.start())
+            except BaseException as error:
+                self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
+                return
+            prepare.quiesce()
+            reason = fork_safety()
+            if reason == "safe":
+                reason = caller.bound() or ("" if _sockets() == sockets else "a connection is open") or sqlite.held() or "safe"
+            self._settled = caller
+            # Children tell what they import to the process that they came from.
+            self._late = late.Late()
+            gc.collect()
+            gc.freeze()
+            self._wire.send({"ready": {"fork": reason}})
+            self._attend()
+        except OSError:
+            code = 72
+        except BaseException as error:
+            sys.stderr.write("toughen_agent: " + frames.failure(error)["traceback"] + "\n")
+            code = 73
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                _flush(stream)
+            os._exit(code)
 
     def _live(self, order: Message, first: Message | None = None) -> None:
         """Be the child, on the server's own connection where the lab's first order came by it; never come back."""
@@ -136,7 +180,7 @@ class Server:
                 raise RuntimeError(message)
             self._late.look()
             wire = Wire(self._config["socket"]) if first is None else self._wire
-            Child(self._app, self._config, order, wire, self._late).run(first)
+            Child(self._app, self._config, order, wire, self._late, self._settled).run(first)
         except OSError:
             code = 72
         except BaseException as error:
@@ -157,6 +201,17 @@ def fork_safety() -> str:
     if busy:
         return "a transaction is open after the import: " + ", ".join(busy)
     return "safe"
+
+
+def _sockets() -> set[str]:
+    """Sockets that this process holds, by what the kernel calls them."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            target = os.readlink("/proc/self/fd/" + name)
+            if target.startswith("socket:"):
+                found.add(target)
+    return found
 
 
 def _prctl() -> Any:

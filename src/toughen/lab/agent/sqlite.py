@@ -347,6 +347,11 @@ def busy_connections() -> list[str]:
     return busy
 
 
+def held() -> str:
+    """Say that a connection to a file is open; empty where none is."""
+    return "a connection to a database is open" if any(_file_of(each) for each in _connections()) else ""
+
+
 def never_wait() -> None:
     """Make connections that exist already give up at once instead of waiting for a lock."""
     for connection in _connections():

@@ -5,10 +5,36 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from . import routes
+
+if TYPE_CHECKING:
+    from .boot import App
 
 
-def up() -> None:
-    """Tie SQLAlchemy's mappers together, as the first query of every process would.
+_ENDPOINTS = 400
+
+
+def up(app: App) -> None:
+    """Do what SQLAlchemy does at the first query of a process, and FastAPI at the first request of a route."""
+    _tie_mappers()
+    _find_endpoints(app)
+
+
+def _find_endpoints(app: App) -> None:
+    """FastAPI reads the file of an endpoint, for the text of errors that may come, and remembers where it found it."""
+    find = getattr(sys.modules.get("fastapi.routing"), "_extract_endpoint_context", None)
+    if find is None or app.starlette is None:
+        return
+    with contextlib.suppress(Exception):
+        for endpoint in islice(routes.endpoints(app.starlette), _ENDPOINTS):
+            find(endpoint)
+
+
+def _tie_mappers() -> None:
+    """Tie SQLAlchemy's mappers together.
 
     A prototype whose mappers do not fit says so at its first query, in words that a second attempt no longer has: it is
     tried in a process of its own first.

@@ -1,0 +1,107 @@
+"""Owns one process that serves requests: what it is asked to record, and how it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from toughen.errors import AgentLostError
+from toughen.lab import observe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from toughen.lab import sandbox
+    from toughen.lab.wire import Connection
+    from toughen.model.trace import Exchange
+
+REQUEST_SECONDS = 10.0
+"""Longest time that one request may take before its process is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the agent notes while it serves."""
+
+    sql: int = 2
+    demand: bool = False
+    lines: bool = False
+    markers: tuple[str, ...] = ()
+
+    def frame(self) -> dict[str, Any]:
+        """The RECORD frame."""
+        return {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers)}
+
+
+@dataclass(slots=True)
+class Child:
+    """One process that serves requests; it keeps the memory that they change, and dies when closed."""
+
+    connection: Connection
+    note: Callable[[dict[str, Any]], None]
+    """Is told of every answer."""
+    lines: bool = False
+    open: bool = True
+
+    def serve(self, request: dict[str, Any], record: Record, timeout: float = REQUEST_SECONDS) -> Exchange:
+        """Serve one request; a process that hangs is killed, and that it did is the Exchange's `ended`."""
+        if not self.open:
+            return observe.exchange({}, request, ended="died")
+        try:
+            self.connection.send({"do": "serve", "requests": [request], "record": record.frame()})
+            frame = self.connection.receive(timeout)
+        except TimeoutError:
+            self.kill()
+            return observe.exchange({}, request, ended="timeout")
+        except AgentLostError:
+            self.kill()
+            return observe.exchange({}, request, ended="died")
+        self.note(frame)
+        return observe.exchange(frame, request)
+
+    def call(self, function: str, arguments: Sequence[Any], timeout: float = REQUEST_SECONDS) -> Any:  # noqa: ANN401
+        """Call a function of the prototype's; its JSON-safe result. Raises AgentLostError, or LookupError where it raised."""
+        self.connection.send({"do": "call", "function": function, "arguments": list(arguments), "keywords": {}})
+        try:
+            frame = self.connection.receive(timeout)
+        except (TimeoutError, AgentLostError):
+            self.kill()
+            raise AgentLostError("the process under attack did not come back", subject=function) from None
+        if "returned" not in frame:
+            raise LookupError(str(frame.get("failed")))
+        return frame["returned"]
+
+    def tables(self, timeout: float = REQUEST_SECONDS) -> dict[str, list[dict[str, Any]]]:
+        """Rows of the databases in its memory, by table; nothing where there are none or it does not answer."""
+        try:
+            self.connection.send({"do": "rows"})
+            found = self.connection.receive(timeout).get("tables")
+        except (TimeoutError, AgentLostError):
+            self.kill()
+            return {}
+        return {str(name): [row for row in rows if isinstance(row, dict)] for name, rows in found.items() if isinstance(rows, list)} if isinstance(found, dict) else {}
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self.open:
+            self.open = False
+            self.connection.kill()
+
+    close = kill
+
+
+@dataclass(slots=True)
+class WholeChild(Child):
+    """A child that is a box of its own, where forking is unsafe."""
+
+    box: sandbox.Box | None = None
+
+    def kill(self) -> None:
+        """End the process and its box."""
+        if self.open:
+            self.open = False
+            self.connection.kill()
+            if self.box:
+                self.box.close()
+
+    close = kill
