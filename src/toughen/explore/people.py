@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint, Json, Table
 
 _PASSWORD = re.compile(
-    r"^(hashed_?|encrypted_?|user_?)?(password|passwd|psswd|pwd|psw|passphrase|passcode|senha|contrase(n|ñ)a|contrasenia|clave|mot_?de_?passe|passwort|kennwort|wachtwoord|sifre|parola|haslo|heslo)(_?(hash|hashed|digest|salt))?\d?$"
+    r"^(hash(ed)?_?|encrypted_?|user_?)?(password|passwd|psswd|pwd|psw|passphrase|passcode|senha|contrase(n|ñ)a|contrasenia|clave|mot_?de_?passe|passwort|kennwort|wachtwoord|sifre|parola|haslo|heslo)(_?(hash|hashed|digest|salt))?\d?$"
     r"|^hash(ed)?(_(password|pwd|pass))?$|^(pw|pass)(_?hash)?$",
     re.IGNORECASE,
 )

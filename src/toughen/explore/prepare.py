@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toughen.errors import AgentLostError
+from toughen.errors import AgentLostError, BootError
 from toughen.explore import misplaced, stale
 from toughen.explore.outcomes import Depth, depth
 
@@ -24,10 +24,11 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
 
     Order (each step only while tables are missing): the entry's own `__main__` block, migrations, `create_all`,
     scripts of the project that are named for it. The block is run as well where every page crashes: it may hold what
-    the application needs.
+    the application needs. Raises BootError where its start-up fails to the end.
     """
     done: list[str] = []
     lab = session.lab
+    missing = missing or lab.unstarted is not None
     root = lab.imports
     steps = [("main_block", None), ("migrations", None), ("create_all", None), *(("script", each) for each in _scripts(session))]
     for step, script in steps:
@@ -48,6 +49,8 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
             case "script":
                 done.extend(_run(session, script or "", root))
         lab.world.discover(lab.opened)
+    if lab.unstarted is not None:
+        lab.begin()
     done.extend(misplaced.bring(session))
     if lacking := stale.behind(session):
         session.reset()
@@ -69,6 +72,11 @@ def _missing(session: Session) -> bool:
     """Look: each GET route without parameters, until a statement fails for want of a table."""
     from toughen.model.journey import Call
 
+    if session.lab.unstarted is not None:
+        try:
+            session.lab.begin()
+        except BootError:
+            return True
     wanted = {table.name.lower() for table in session.blueprint.tables if table.columns}
     there = {name.lower() for name in session.lab.world.tables()}
     session.missing_tables.clear()

@@ -30,6 +30,8 @@ _VARIED = 2
 """How often an attempt varies one place at a time: around its first request, and around its last."""
 _PATIENCE = 3
 """How often the same answer is read again for what it teaches."""
+_ANEW = frozenset({"made again", "unused"})
+"""Why a plan is sent that was sent before: what it names is there now."""
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 _CREDENTIAL_COLUMNS = ("password", "passwd", "hash", "email", "username", "role", "admin", "active", "token")
 
@@ -58,9 +60,11 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
     seen: set[str] = set()
     answers: Counter[tuple[int | None, str]] = Counter()
     spent = varied = 0
+    shallow: Plan | None = None
+    """What was answered well and yet seemed not to be all."""
     while queue and spent < budget:
         plan = queue.popleft()
-        if f"{state.body} {plan.signature}" in seen and plan.why != "made again":
+        if f"{state.body} {plan.signature}" in seen and plan.why not in _ANEW:
             continue
         seen.add(f"{state.body} {plan.signature}")
         checkpoint = session.lab.world.checkpoint() if state.route.method in _MUTATING or plan.grants else {}
@@ -72,6 +76,7 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
             better = _deepen(session, state, plan, exchange, identity) if spent < budget else None
             if better is not None:
                 session.lab.world.rollback(checkpoint)
+                shallow = plan
                 queue.clear()
                 queue.append(better)
                 continue
@@ -99,10 +104,22 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         if heard == 1 or (heard <= _PATIENCE and not plan.grants):
             for better in reversed(list(_next(session, state, plan, exchange, identity))):
                 queue.appendleft(better)
-        queue = deque(each for each in queue if f"{state.body} {each.signature}" not in seen or each.why == "made again")
+        queue = deque(each for each in queue if f"{state.body} {each.signature}" not in seen or each.why in _ANEW)
         if varied < _VARIED and (spent == 1 or not queue):
             varied += 1
             queue.extend(_coordinates(session, state, plan))
+    return shallow is not None and _reached_after_all(session, state, shallow, identity, keep=keep)
+
+
+def _reached_after_all(session: Session, state: RouteState, plan: Plan, identity: str | None, *, keep: bool) -> bool:
+    """Where nothing deeper was found: what was answered well before is the success."""
+    checkpoint = session.lab.world.checkpoint() if state.route.method in _MUTATING or plan.grants else {}
+    granted = sum(session.lab.world.write(grant) for grant in plan.grants) == len(plan.grants)
+    exchange = session.send(plan.call(state.route, identity, state.body))
+    if granted and depth(exchange, identified=session.known(identity, exchange)) is Depth.SUCCESS:
+        _reach(session, state, plan, exchange, identity, checkpoint, keep=keep)
+        return True
+    session.lab.world.rollback(checkpoint)
     return False
 
 
@@ -231,7 +248,7 @@ def _deepen(session: Session, state: RouteState, plan: Plan, exchange: Exchange,
     if empty and not wrote:
         for better in learn.wanted_rows(session, state, plan, exchange, _own_id(session, identity)):
             return Plan(better.values, better.grants, "deepened")
-    if state.route.method in _MUTATING and not wrote and not state.shallow:
+    if state.route.method in _MUTATING and not wrote and not state.shallow and session.lab.world.databases:
         state.shallow = True
         every = first_plan(session, state, every=True)
         if len(every.values) > len(plan.values):

@@ -20,7 +20,7 @@ from toughen.lab.child import Child, Record, WholeChild
 from toughen.lab.copying import copy_project, roomy, sweep
 from toughen.lab.settled import Settled
 from toughen.lab.snapshot import World
-from toughen.lab.variables import asked_for
+from toughen.lab.variables import asked_for, fitting, wants_file
 from toughen.lab.wire import Connection, Listener
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ FORK_SECONDS = 20.0
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are kept."""
 _MOST_MISSING = 6
+_ATTEMPTS = 4
 _AGENT = Path(__file__).with_name("agent")
 
 
@@ -64,14 +65,19 @@ class Lab:
     import_seconds: float = IMPORT_SECONDS
     ended: bool = False
     """True once it was told to end: nothing boots it again."""
+    unstarted: BootError | None = None
+    """Why its start-up fails, as long as it does: it may want tables that are made later."""
     settled: Settled = field(init=False)
     _boxes: list[sandbox.Box] = field(default_factory=list)
+    _children: list[Child] = field(default_factory=list)
+    _laid: int = 0
     _number: int = 0
     _port: int = 0
 
     def __post_init__(self) -> None:
         """Nothing is settled yet."""
         self.settled = Settled(self.world, self._settle)
+        self.world.let_go = self._let_go
 
     @property
     def imports(self) -> Path:
@@ -200,27 +206,50 @@ class Lab:
 
         Where the databases are just `restored`, it may come from a process whose start-up saw the same.
         """
-        for _ in range(2):
+        failed: Exception | None = None
+        for attempt in range(_ATTEMPTS):
+            if failed is not None and (attempt > 1 or self.server is None or not self._lives()):
+                self.boot()
             try:
                 return self._child(gate=gate, lines=lines, restored=restored)
-            except (AgentLostError, TimeoutError):
+            except (AgentLostError, BootError, TimeoutError) as error:
+                failed = error
                 self.settled.drop("it was lost")
-                if self.server is not None and self.box is not None and self.box.alive():
-                    with contextlib.suppress(TimeoutError, AgentLostError):
-                        return self._child(gate=gate, lines=lines)
-                self.boot()
-        raise AgentLostError("the prototype's server process cannot be kept alive")
+        raise AgentLostError(f"no process of the prototype's comes as far as to serve: {str(failed) or 'it takes too long'}", subject=self.entry) from failed
+
+    def begin(self) -> None:
+        """Go through the prototype's start-up once. Raises BootError with what it says."""
+        try:
+            self._child(gate=False, lines=False).close()
+        except (AgentLostError, TimeoutError) as error:
+            raise BootError(f"the prototype does not start up: {str(error) or 'it takes too long'}", subject=self.entry) from error
+        self.unstarted = None
 
     def _child(self, *, gate: bool, lines: bool, restored: bool = False) -> Child:
         if self.whole:
             self._number += 1
             return self._whole_child(self._number)
+        if self.world.laid != self._laid:
+            # What the server has open since its import is no longer there.
+            self._laid = self.world.laid
+            self.boot()
         source = self.settled.connection() if restored and not lines else None
         connection, _ = self.forked({"gate": gate, "lines": lines}, source=source)
-        return Child(connection, self.note, lines=lines)
+        child = Child(connection, self.note, lines=lines)
+        self._children = [*(each for each in self._children if each.open), child]
+        return child
+
+    def _let_go(self) -> None:
+        """End every child: one of them keeps a database locked."""
+        for child in self._children:
+            child.kill()
+        self._children = []
 
     def forked(self, order: dict[str, Any], *, hello: str = "child", source: Connection | None = None) -> tuple[Connection, dict[str, Any]]:
-        """A process that the server, or another `source`, forks, and what it says when it is ready. Raises AgentLostError, TimeoutError."""
+        """A process that the server, or another `source`, forks, and what it says when it is ready.
+
+        Raises BootError where the start-up fails, AgentLostError, TimeoutError.
+        """
         server = source or self.server
         if server is None:
             raise AgentLostError("the prototype is not running")
@@ -230,9 +259,9 @@ class Lab:
         _, connection = self.listener.accept(FORK_SECONDS, hello=hello, number=number, alive=self._lives)
         try:
             return connection, self._ready(connection, FORK_SECONDS)
-        except (BootError, TimeoutError, AgentLostError) as error:
+        except (BootError, TimeoutError, AgentLostError):
             connection.kill()
-            raise AgentLostError(str(error)) from error
+            raise
 
     def _settle(self) -> tuple[Connection, str]:
         """A process that goes through the start-up and forks children from there, and whether it can: "safe", or why not."""
@@ -249,9 +278,9 @@ class Lab:
         try:
             _, connection = self.listener.accept(self.import_seconds, hello="server", alive=box.alive)
             self._ready(connection, self.import_seconds)
-        except (TimeoutError, AgentLostError, BootError) as error:
+        except (TimeoutError, AgentLostError, BootError):
             box.close()
-            raise AgentLostError(str(error)) from error
+            raise
         return WholeChild(connection, self.note, box=box)
 
     def restore(self) -> None:
@@ -329,17 +358,29 @@ def _read_schema(lab: Lab) -> None:
 
 
 def _boot_with_what_is_missing(lab: Lab) -> None:
-    """Boot; where a package is missing that the project forgot to name, or a variable that nothing told of, add it and boot again."""
+    """Boot; where a package is missing that the project forgot to name, or a variable that nothing told of, add it and boot again.
+
+    Raises BootError where it cannot be imported; where only its start-up fails, that is remembered.
+    """
+    filed = wants_file(lab.project)
     for _ in range(_MOST_MISSING):
+        if filed:
+            (lab.project / ".env").write_text("".join(f"{name}={value}\n" for name, value in lab.variables.items()), encoding="utf-8")
+        imported = False
         try:
-            return lab.boot()
+            lab.boot()
+            imported = True
+            return lab.begin()
         except BootError as error:
             said = f"{error.message} {error.hint}"
             package = environments.missing(said)
             extended = environments.extend(lab.environment, package) if package else None
-            wanted = {name: value for name, value in asked_for(said).items() if name not in lab.variables}
+            wanted = {name: value for name, value in asked_for(said).items() if name not in lab.variables} or fitting(said, lab.variables)
             if extended is None and not wanted:
-                raise
+                if not imported:
+                    raise
+                lab.unstarted = error
+                return None
             lab.environment = extended or lab.environment
             lab.variables.update(wanted)
     return lab.boot()

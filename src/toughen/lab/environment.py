@@ -114,8 +114,8 @@ def missing(said: str) -> str | None:
     """What a failed import asks for: a package to add, or, with `<` behind it, an older release of one (or of `python`)."""
     if match := re.search(r"pip install ['\"]?(?:-\S+ )*([A-Za-z0-9][\w.\-]*(?:\[[\w,.\-]+\])?)", said):
         return match.group(1)
-    if match := re.search(r"\b([a-z][\w.\-]*) (?:must be|is not|needs to be) installed", said):
-        return distribution_of(match.group(1))
+    if match := re.search(r"\b([a-z][\w.\-]*) (?:must be|is not|needs to be) installed|\b[Ii]nstall ['\"`]([\w.\-]+)['\"`] (?:for|to)\b", said):
+        return distribution_of(match.group(1) or match.group(2))
     if re.search(r"pydantic\.errors\.Pydantic(Import|User)Error|moved to the `pydantic-settings` package", said):
         return "pydantic<"
     if match := re.search(r"No module named ['\"]([A-Za-z_]\w*)", said):

@@ -123,6 +123,15 @@ def cookies(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
+def _submitted_twice(credential: Credential, path: str) -> list[tuple[str, str]]:
+    """What a page's script sends as a header because it stands in a cookie: a token against request forgery (the double submit cookie of OWASP's cheat sheet)."""
+    held = [(name, value) for name, value in credential.cookies if re.search(r"csrf|xsrf", name, re.IGNORECASE)]
+    # Where there is one for each token, that of the token that the route takes.
+    fitting = [each for each in held if ("refresh" in each[0].lower()) == ("refresh" in path.lower())] or held
+    header = {"csrftoken": "X-CSRFToken", "xsrf-token": "X-XSRF-TOKEN"}
+    return [(header.get(name.lower(), "X-CSRF-TOKEN"), value) for name, value in fitting[:1]]
+
+
 def assemble(  # noqa: C901 - one case for each place
     call: Call, resolver: Resolver, exchanges: Sequence[Exchange], credential: Credential | None
 ) -> dict[str, Any]:
@@ -170,6 +179,8 @@ def assemble(  # noqa: C901 - one case for each place
     if credential:
         named = {name.lower() for name, _ in headers}
         headers.extend((name, value) for name, value in credential.headers if name.lower() not in named)
+        if method not in {"GET", "HEAD"}:
+            headers.extend((name, value) for name, value in _submitted_twice(credential, path) if name.lower() not in named)
     if given:
         headers.append(("Cookie", "; ".join(f"{key}={value}" for key, value in given.items())))
     if body or method in {"POST", "PUT", "PATCH"}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toughen.errors import AgentLostError
+from toughen.errors import AgentLostError, BootError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ class Settled:
 
     world: World
     start: Callable[[], tuple[Connection, str]]
-    """Starts such a process, and says "safe", or why it must not be forked. Raises AgentLostError, TimeoutError."""
+    """Starts such a process, and says "safe", or why it must not be forked. Raises AgentLostError, BootError, TimeoutError."""
     reason: str = "not tried"
     """Why there is none; empty where there is one."""
     _snapshot: int = 0
@@ -50,7 +50,7 @@ class Settled:
         """Start it; why not, where it cannot be."""
         try:
             self._connection, reason = self.start()
-        except (AgentLostError, TimeoutError) as error:
+        except (AgentLostError, BootError, TimeoutError) as error:
             return str(error)
         if reason == "safe" and self.world.tables() == self.world.start:
             return ""

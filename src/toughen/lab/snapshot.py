@@ -16,7 +16,7 @@ from toughen.lab.sandbox import PRIVATE
 from toughen.model.trace import RowChange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from toughen.model.blueprint import Blueprint, Json
@@ -30,6 +30,7 @@ ROWS = 20_000
 _PRIVATE_FOLDERS = ("/tmp", "/dev/shm")  # noqa: S108
 _LONGEST = 4_000
 _LOCKED_SECONDS = 1.0
+_AT_ONCE = 0.2
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 Row = dict[str, "Json"]
@@ -57,6 +58,10 @@ class World:
     """Paths of SQLite files relative to root."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Held while `pristine` is laid anew, and by whoever reads it from another thread."""
+    let_go: Callable[[], None] = lambda: None
+    """Ends the processes that may keep a database locked."""
+    laid: int = 0
+    """How often a database was laid anew, so that who had it open holds a file without a name."""
     taken: int = 0
     """How often a snapshot was taken."""
     _opened: set[str] = field(default_factory=set)
@@ -164,12 +169,17 @@ class World:
 
     def _restore(self, name: str, memory: sqlite3.Connection) -> None:
         path = self.root / name
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
+            _copy(memory, live, _AT_ONCE)
+            return
+        # A process keeps it locked: a handler that failed within its transaction. What it did is undone, so it may go.
+        self.let_go()
         try:
             with contextlib.closing(self._open(name)) as live:
                 _copy(memory, live)
         except sqlite3.Error:
-            # A damaged file, or one that a process keeps locked (a handler that failed within its transaction): it is
-            # laid anew under its name, and who still holds the old one harms nobody.
+            # A damaged file: it is laid anew under its name, and whoever still holds the old one must be started again.
+            self.laid += 1
             for suffix in ("", "-wal", "-shm", "-journal"):
                 (path.parent / (path.name + suffix)).unlink(missing_ok=True)
             with contextlib.closing(sqlite3.connect(path)) as live:
@@ -304,11 +314,11 @@ def keyed(tables: dict[str, list[Row]], blueprint: Blueprint) -> dict[str, Table
     return found
 
 
-def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection, seconds: float = _LOCKED_SECONDS) -> None:
     """Copy a whole database. Raises sqlite3.OperationalError where it stays locked: `backup` alone would wait forever."""
-    deadline = time.monotonic() + _LOCKED_SECONDS
+    deadline = time.monotonic() + seconds
     for each in (source, target):
-        each.execute(f"PRAGMA busy_timeout={int(_LOCKED_SECONDS * 500)}")
+        each.execute(f"PRAGMA busy_timeout={int(seconds * 500)}")
 
     def look(status: int, _: int, __: int) -> None:
         if status in _BUSY and time.monotonic() > deadline:

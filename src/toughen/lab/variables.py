@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from toughen.model.blueprint import Blueprint
@@ -17,16 +18,28 @@ _SHAPES = (
     (r"(DATABASE|DB|SQLALCHEMY|SQL).*(URL|URI|DSN)$", "sqlite:///./toughen-lab.db"),
     (r"(REDIS|BROKER|CELERY).*", "redis://localhost:6379/0"),
     (r"(URL|URI|ENDPOINT|ORIGIN|ORIGINS)$", "http://localhost:8000"),
-    (r"ALGORITHM$", _ALGORITHM),
+    (r"ALGORI[A-Z]*$|(^|_)ALGO?$", _ALGORITHM),
+    (r"SAMESITE$", "Lax"),
     (r"(EXPIRE|EXPIRES|EXPIRATION|TTL|MINUTES|SECONDS|DAYS|TIMEOUT|MAX|LIMIT|SIZE|COUNT)", "30"),
     (r"PORT$", "5432"),
     (r"HOST(NAME)?$", "localhost"),
     (r"(EMAIL|MAIL_FROM|FROM|SENDER)$", "lab@example.com"),
-    (r"(DEBUG|ENABLE|ENABLED|USE_|IS_)", "0"),
+    (r"(DEBUG|ENABLE|ENABLED|USE_|IS_)|(SECURE|HTTPONLY)$", "0"),
     (r"(FILE|PATH|DIR|FOLDER)$", "./toughen-lab"),
 )
 
 
+_PLAIN = "toughen-lab-0123456789abcdef0123456789abcdef"
+_ROUNDS = re.compile(r"SALT|ROUND|COST|STRENGTH", re.IGNORECASE)
+"""What says how often a password is hashed: each more doubles the time."""
+_KEY = re.compile(r"KEY|SECRET|SALT|CIPHER|(^|_)IV$", re.IGNORECASE)
+_FORMS = (
+    (r"Fernet key must be", "dG91Z2hlbi1sYWItMDEyMzQ1Njc4OWFiY2RlZjAxMjM="),
+    (r"fromhex|non-hexadecimal|unhexlify|odd-length string", "0123456789abcdef" * 4),
+    (r"Incorrect padding|base64-encoded string", "dG91Z2hlbi1sYWItMDEyMzQ1Njc4OWFiY2RlZjAxMjM="),
+    (r"key (size|length)|(16|24|32) bytes|(128|192|256)[ -]?bit", "0123456789abcdef" * 2),
+)
+"""What is said of a key that does not fit, and 32 bytes in the form that does."""
 _OWN_WORDS = frozenset(
     ["APP", "FLASK", "FASTAPI", "API", "AUTH", "JWT", "TOKEN", "ACCESS", "REFRESH", "SESSION", "PASSWORD", "SECRET", "SECRETKEY", "KEY", "SALT", "ALGORITHM", "ALGO", "ALG", "EXPIRE", "EXPIRES", "EXPIRATION", "EXPIRY", "EXP", "MINUTES", "MINUTE", "MIN", "SECONDS", "HOURS", "DAYS", "TIME", "IN", "OF", "SECURITY", "HASH", "ENCRYPTION", "SIGNING", "COOKIE", "CSRF", "WTF", "RESET", "PRIVATE", "DURATION", "LIFETIME", "TTL", "ISSUER", "AUDIENCE", "ADMIN"]
 )
@@ -43,6 +56,7 @@ _FIELD = re.compile(r"^(\w+)\n[ \t]+(?:Field required|field required)", re.MULTI
 _DATABASE = re.compile(r"(DATABASE|DB|SQLALCHEMY|SQL|POSTGRES|POSTGRESQL|PG|MYSQL).*(URL|URI|DSN)$", re.IGNORECASE)
 _SERVER = re.compile(r"postgres|mysql|mariadb|mssql|oracle|cockroach", re.IGNORECASE)
 _ASYNC = re.compile(r"\+(asyncpg|aiomysql|asyncmy|psycopg_async)")
+_FILES, _LARGEST = 5_000, 1_000_000
 _SAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
 
 
@@ -114,11 +128,28 @@ def asked_for(said: str) -> dict[str, str]:
     return {name: _dummy(name) for name in dict.fromkeys(names)}
 
 
+def fitting(said: str, held: Mapping[str, str]) -> dict[str, str]:
+    """Made-up values in the form that a failed import or start-up says they should have; none where it says nothing of them."""
+    if re.search(r"invalid literal for int|could not convert string to float", said):
+        return {name: "10" if _ROUNDS.search(name) else "30" for name, value in held.items() if value == _PLAIN and re.search(rf"\b{name}\b", said)}
+    form = next((form for pattern, form in _FORMS if re.search(pattern, said, re.IGNORECASE)), None)
+    made_up = {_PLAIN, *(form for _, form in _FORMS)}
+    return {name: form for name, value in held.items() if form and value in made_up and value != form and _KEY.search(name)}
+
+
 def _dotenv(file: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     pairs = re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(.*?)[ \t]*$", file.read_text(errors="replace"), re.MULTILINE)
     return {name: value.strip("'\"") for name, value in pairs}
+
+
+def wants_file(project: Path) -> bool:
+    """Whether the source reads a `.env` file itself (python-dotenv's `dotenv_values`) that is not there."""
+    if (project / ".env").exists():
+        return False
+    files = islice((each for each in project.rglob("*.py") if "site-packages" not in each.parts), _FILES)
+    return any(b"dotenv_values(" in each.read_bytes() for each in files if each.is_file() and each.stat().st_size < _LARGEST)
 
 
 def _speaks(texts: Iterable[str]) -> str:
@@ -136,4 +167,4 @@ def _dummy(name: str) -> str:
     for pattern, value in _SHAPES:
         if re.search(pattern, name, re.IGNORECASE):
             return value
-    return "toughen-lab-0123456789abcdef0123456789abcdef"
+    return _PLAIN

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
+from toughen import syntax
 from toughen.model.blueprint import EnvironmentVariable
 from toughen.model.source import Location
 from toughen.survey.facts import dotted
@@ -20,7 +21,7 @@ _SETTINGS: Final = frozenset({"BaseSettings"})
 def variables(project: Project) -> tuple[EnvironmentVariable, ...]:
     """Every variable once; required where a place needs it and no place of the same file supplies a default."""
     found: dict[str, EnvironmentVariable] = {}
-    for each in (*_read(project), *_settings(project), *_wrapped(project)):
+    for each in (*_read(project), *_settings(project), *_wrapped(project), *_filed(project)):
         known = found.get(each.name)
         if known is None:
             found[each.name] = each
@@ -116,12 +117,51 @@ def _wrapped(project: Project) -> Iterator[EnvironmentVariable]:
             continue
         position = definition.bases.index(seen.text)
         own = Symbol(file, definition.name)
+        function = project.function(own)
+        needed = seen.flag or (function is not None and any(isinstance(each, ast.Raise) for each in ast.walk(function)))
         for user, text in project.sources.texts.items():
             if user in project.facts and f"{definition.name.rpartition('.')[2]}(" in text:
-                yield from _calls(project, user, own, position, seen.flag)
+                yield from _calls(project, user, own, definition.bases, position, needed)
 
 
-def _calls(project: Project, file: str, wrapper: Symbol, position: int, needed: bool) -> Iterator[EnvironmentVariable]:  # noqa: FBT001 - the sighting's flag
+def _filed(project: Project) -> Iterator[EnvironmentVariable]:
+    """Keys of what python-dotenv's `dotenv_values` read: they come from the file alone, or from it first."""
+    for file, text in project.sources.texts.items():
+        tree = syntax.tree(text) if "dotenv_values" in text else None
+        nodes = list(ast.walk(tree)) if tree is not None else []
+        held = {
+            target.id
+            for node in nodes if isinstance(node, ast.Assign)
+            if any(isinstance(each, ast.Call) and dotted(each.func).rpartition(".")[2] == "dotenv_values" for each in ast.walk(node.value))
+            for target in node.targets if isinstance(target, ast.Name)
+        }
+        for node in nodes:
+            match node:
+                case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str() as key), ctx=ast.Load()) if name in held:
+                    yield EnvironmentVariable(key, required=True, default=None, location=_place(project, file, node.lineno))
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[ast.Constant(value=str() as key), *rest]) if name in held:
+                    default = str(rest[0].value) if rest and isinstance(rest[0], ast.Constant) else None
+                    yield EnvironmentVariable(key, required=False, default=default, location=_place(project, file, node.lineno))
+
+
+def _argument(node: ast.Call, parameters: tuple[str, ...], position: int) -> ast.expr | None:
+    """What a call gives for a parameter; a method's first one is the object before the dot."""
+    by_name = keyword(node, parameters[position]) if position < len(parameters) else None
+    place = position - (parameters[0] in {"self", "cls"} and isinstance(node.func, ast.Attribute))
+    return by_name if by_name is not None else node.args[place] if 0 <= place < len(node.args) else None
+
+
+def _is(project: Project, file: str, func: ast.expr, wrapper: Symbol) -> bool:
+    """Whether a call's function is that one: by name, or as a method of the class around it."""
+    if project.resolve(file, dotted(func)) == wrapper:
+        return True
+    own = isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id in {"self", "cls"}
+    return own and file == wrapper.file and "." in wrapper.name
+
+
+def _calls(
+    project: Project, file: str, wrapper: Symbol, parameters: tuple[str, ...], position: int, needed: bool  # noqa: FBT001 - a fact of the wrapper
+) -> Iterator[EnvironmentVariable]:
     short = wrapper.name.rpartition(".")[2]
     lines = project.sources.texts[file].split("\n")
     seen: set[int] = set()
@@ -132,17 +172,13 @@ def _calls(project: Project, file: str, wrapper: Symbol, position: int, needed: 
             for node in ast.walk(statement):
                 if not isinstance(node, ast.Call) or dotted(node.func).rpartition(".")[2] != short:
                     continue
-                if (
-                    id(node) in seen
-                    or project.resolve(file, dotted(node.func)) != wrapper
-                    or len(node.args) <= position
-                ):
+                if id(node) in seen or not _is(project, file, node.func, wrapper):
                     continue
                 seen.add(id(node))
-                name = project.text(node.args[position], file)
+                name = project.text(_argument(node, parameters, position), file)
                 if not name:
                     continue
-                given = node.args[position + 1] if len(node.args) > position + 1 else keyword(node, "default")
+                given = _argument(node, parameters, position + 1) or keyword(node, "default")
                 folded = project.fold(given, file)
                 default = None
                 if given is not None and folded is not None:

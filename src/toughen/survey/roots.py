@@ -7,6 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from toughen.survey.sources import Sources
 
 _PATH: Final = re.compile(r"""["'](?:\./)?([A-Za-z_]\w*)/([\w.-]+)[\w./-]*["']""")
@@ -34,7 +36,7 @@ def import_root(sources: Sources, file: str) -> str:
         if not top or path.startswith(f"{top}/") or "/" not in path
         for module in facts.imported
     }
-    modules = set(sources.facts)
+    modules = set(sources.facts) | {parent for path in sources.facts for parent in _folders(path)}
     scores: dict[str, int] = {}
     for ancestor in ancestors:
         prefix = f"{ancestor}/" if ancestor else ""
@@ -43,7 +45,7 @@ def import_root(sources: Sources, file: str) -> str:
                 f"{prefix}{'/'.join(parts[:count])}{end}" in modules
                 for parts in [module.split(".")]
                 for count in {len(parts), max(1, len(parts) - 1)}
-                for end in (".py", "/__init__.py")
+                for end in (".py", "/__init__.py", "/")
             )
             for module in wanted
         )
@@ -59,22 +61,17 @@ def import_root(sources: Sources, file: str) -> str:
             plain = ancestors[1] if len(ancestors) > 1 else plain
         return plain or "."
     best = max(scores.values())
-    chosen = next(each for each in ancestors if scores[each] == best)
-    if (
-        f"{chosen}/__init__.py".lstrip("/") in modules
-        and any(target.startswith(".") for target in sources.facts.get(file, _NO_FACTS).imports.values())
-        and chosen
-    ):
-        tied = [each for each in ancestors if scores[each] == best and each != chosen]
-        chosen = tied[0] if tied else chosen
-    return chosen or "."
+    tied = [each for each in ancestors if scores[each] == best]
+    # `from .db import Base` in api/app.py wants api as a package: imports start above it.
+    targets = sources.facts[file].imports.values() if file in sources.facts else ()
+    reach = max((len(each) - len(each.lstrip(".")) for each in targets), default=0)
+    return next((each for each in tied if len(each.split("/")) * bool(each) <= file.count("/") - reach), tied[0]) or "."
 
 
-class _NoFacts:
-    imports: Final[dict[str, str]] = {}
-
-
-_NO_FACTS: Final = _NoFacts()
+def _folders(path: str) -> Iterator[str]:
+    """Folders around a file, with a slash: packages, even without an `__init__.py` (PEP 420)."""
+    parts = path.split("/")[:-1]
+    return ("/".join(parts[:count]) + "/" for count in range(1, len(parts) + 1))
 
 
 def package_of(sources: Sources, file: str) -> str:

@@ -38,7 +38,9 @@ _CLIENT_ONLY: Final = {
 
 _ROLE_NAMES: Final = frozenset(
     {"role", "user_role", "account_type", "user_type", "roles", "permission", "account_role"}
+    | {"cargo", "papel", "perfil", "rol", "rolle", "tipo_usuario"}
 )
+_ROLE_PARTS: Final = ("rol", "account_type", "user_type", "permission", "cargo", "papel", "perfil", "tipo_usuario")
 _LONGEST: Final = 32_768
 
 
@@ -88,7 +90,7 @@ class _Visitor:
         self.subscripts: list[ast.Subscript] = []
         lowered = text.lower()
         self.has_environ = "environ" in text
-        self.has_role = "role" in lowered or "account_type" in lowered or "user_type" in lowered
+        self.has_role = any(each in lowered for each in _ROLE_PARTS)
         self.has_secret = any(word in lowered for word in ("secret", "key", "token", "passw", "pwd"))
         self.handlers: dict[type, Any] = {
             ast.FunctionDef: self.function, ast.AsyncFunctionDef: self.function, ast.ClassDef: self.klass,
@@ -340,9 +342,8 @@ class _Visitor:
                 self.see("outbound", node, full)
 
     def environment(self, node: ast.Call, full: str) -> None:
-        if not node.args:
-            return
-        first = node.args[0]
+        named = next((each.value for each in node.keywords if each.arg in {"key", "option"}), None)
+        first = node.args[0] if node.args else named
         default, has_default = default_of(node)
         if default is None and id(node) in self.fallbacks:
             default, has_default = self.fallbacks[id(node)], True

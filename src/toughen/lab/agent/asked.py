@@ -246,11 +246,12 @@ def _recording(kind: Any, place: str) -> type:
     if hasattr(kind, "getlist"):
         body["getlist"] = getlist
     body.update({name: walker(name) for name in _WALKS if hasattr(kind, name)})
-    # Comparisons and copies go by __class__: they see the framework's own class.
-    body["__class__"] = property(lambda _self: kind)
+    # Comparisons and copies go by __class__: they see the framework's own class. Flask gives a request's files another one.
+    body["__class__"] = property(lambda _self: kind, _CLASS.__set__)
     return type(kind.__name__, (kind,), body)
 
 
+_CLASS: Any = vars(object)["__class__"]
 _WALKS = ("__iter__", "keys", "items", "values", "to_dict", "multi_items", "lists")
 
 

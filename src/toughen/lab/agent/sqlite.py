@@ -285,7 +285,8 @@ def connect(database: Any, *args: Any, **keywords: Any) -> Any:
     try:
         connection = _real_connect(database, *positional, **keywords)
     except sqlite3.OperationalError:
-        if not _made_room(_path(database, uri)):
+        path = _path(database, uri)
+        if not _made_room(path) and (uri or not (database := _nearest(path))):
             raise
         connection = _real_connect(database, *positional, **keywords)
     _opened.add(weakref.ref(connection, _opened.discard))
@@ -312,6 +313,18 @@ def _made_room(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _nearest(path: str) -> str:
+    """Where the author's own `/Users/.../shop/app/data.db` lies here: the longest end of it whose folder the project has."""
+    parts = [part for part in path.split("/") if part]
+    if os.path.isdir(os.path.dirname(path)) or path == ":memory:":
+        return ""
+    for start in range(1, len(parts) - 1):
+        below = os.path.join(os.getcwd(), *parts[start:-1])
+        if os.path.isdir(below):
+            return os.path.join(below, parts[-1])
+    return os.path.join(os.getcwd(), parts[-1])
 
 
 def _traced_connection(factory: Any) -> Any:
