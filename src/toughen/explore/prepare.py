@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange
 
 _SCRIPT = re.compile(r"(^|[_-])(init|create|setup|seed|seeds|populate|bootstrap|fixtures?|reset|initial)([_-]|$).*|^(database|db)$|(^|[_-])seed(er|s)?([_-]|$)", re.IGNORECASE)
+_COMMAND = re.compile(r"\.command\(\s*(?:(?:name\s*=\s*)?['\"]([\w-]+)['\"])?[^)\n]*\)(?:\s*\n\s*@[^\n]+)*\s*\n\s*def (\w+)")
 _SEED = re.compile(r"seed|populate|fixture|sample|demo|initial", re.IGNORECASE)
 
 
@@ -30,7 +31,7 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
     lab = session.lab
     missing = missing or lab.unstarted is not None
     root = lab.imports
-    steps = [("main_block", None), ("migrations", None), ("create_all", None), *(("script", each) for each in _scripts(session))]
+    steps = [("main_block", None), ("migrations", None), ("create_all", None), *(("command", each) for each in _commands(session)), *(("script", each) for each in _scripts(session))]
     for step, script in steps:
         if not (missing or _missing(session)) and not (step == "main_block" and session.crashing):
             break
@@ -46,6 +47,8 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
                 done.extend(str(each) for each in told.get("did") or ())
             case "migrations":
                 done.extend(_migrate(session, root))
+            case "command":
+                done.extend([f"ran flask {script}"] if _flask(session, root, script or "") else [])
             case "script":
                 done.extend(_run(session, script or "", root))
         lab.world.discover(lab.opened)
@@ -106,15 +109,28 @@ def _scripts(session: Session) -> list[str]:
     return sorted(found, key=lambda file: (len(Path(file).parts) + (0 if Path(file).is_relative_to(entry) else 3), bool(_SEED.search(Path(file).stem)), file))[:6]
 
 
+def _commands(session: Session) -> list[str]:
+    """Commands of Flask's that the project adds for preparing a database (`flask init-db`, as its tutorial has it)."""
+    if session.lab.entry.framework != "flask":
+        return []
+    found = [name or (function or "").removesuffix("_command").replace("_", "-") for text in session.sources.values() for name, function in _COMMAND.findall(text)]
+    return sorted({name for name in found if _SCRIPT.search(name)}, key=lambda name: (bool(_SEED.search(name)), name))[:4]
+
+
 def _migrate(session: Session, root: Path) -> list[str]:
     folder = next((each for each in (root, session.lab.project) if (each / "alembic.ini").is_file()), None)
     if folder is not None:
         code, _ = session.lab.run_script(["-m", "alembic", "upgrade", "head"], cwd=folder)
         return ["ran alembic upgrade head"] if code == 0 else []
     if (root / "migrations" / "env.py").is_file():
-        code, _ = session.lab.run_script(["-m", "flask", "--app", session.lab.entry.target.removesuffix("()"), "db", "upgrade"], cwd=root)
-        return ["ran flask db upgrade"] if code == 0 else []
+        return ["ran flask db upgrade"] if _flask(session, root, "db", "upgrade") else []
     return []
+
+
+def _flask(session: Session, root: Path, *words: str) -> bool:
+    """Run one of the project's Flask commands; the variable names the app, because `--app` is younger (Flask 2.2)."""
+    code, _ = session.lab.run_script(["-m", "flask", *words], cwd=root, variables={"FLASK_APP": session.lab.entry.target.removesuffix("()")})
+    return code == 0
 
 
 def _run(session: Session, script: str, root: Path) -> list[str]:

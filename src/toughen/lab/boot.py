@@ -24,7 +24,7 @@ from toughen.lab.variables import asked_for, fitting, wants_file
 from toughen.lab.wire import Connection, Listener
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from toughen.lab.environment import Environment
     from toughen.model.blueprint import Entry
@@ -184,18 +184,18 @@ class Lab:
             self.server.send({"do": "facts"})
             self.facts = self._ready(self.server, 30)
 
-    def start_script(self, arguments: list[str], *, cwd: Path) -> sandbox.Box:
+    def start_script(self, arguments: list[str], *, cwd: Path, variables: Mapping[str, str] | None = None) -> sandbox.Box:
         """Start the prototype's interpreter on something of the project's, in the same kind of box; whoever starts it closes it."""
         self._number += 1
-        environment = sandbox.scrubbed(self.work, dict(self.variables))
+        environment = sandbox.scrubbed(self.work, {**self.variables, **(variables or {})})
         return sandbox.start(
             [[str(self.environment.python), *arguments]],
             work=self.work, cwd=cwd, python=self.environment.python, environment=environment, name=f"script{self._number}",
         )
 
-    def run_script(self, arguments: list[str], *, cwd: Path, timeout: float = 60.0) -> tuple[int | None, str]:
+    def run_script(self, arguments: list[str], *, cwd: Path, timeout: float = 60.0, variables: Mapping[str, str] | None = None) -> tuple[int | None, str]:
         """The same, to its end: (exit code, None where it was ended for its time; output)."""
-        box = self.start_script(arguments, cwd=cwd)
+        box = self.start_script(arguments, cwd=cwd, variables=variables)
         try:
             return box.finish(timeout), box.output()
         finally:

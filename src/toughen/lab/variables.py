@@ -43,6 +43,7 @@ _FORMS = (
 _OWN_WORDS = frozenset(
     ["APP", "FLASK", "FASTAPI", "API", "AUTH", "JWT", "TOKEN", "ACCESS", "REFRESH", "SESSION", "PASSWORD", "SECRET", "SECRETKEY", "KEY", "SALT", "ALGORITHM", "ALGO", "ALG", "EXPIRE", "EXPIRES", "EXPIRATION", "EXPIRY", "EXP", "MINUTES", "MINUTE", "MIN", "SECONDS", "HOURS", "DAYS", "TIME", "IN", "OF", "SECURITY", "HASH", "ENCRYPTION", "SIGNING", "COOKIE", "CSRF", "WTF", "RESET", "PRIVATE", "DURATION", "LIFETIME", "TTL", "ISSUER", "AUDIENCE", "ADMIN"]
 )
+_OWN = re.compile(r"(^|_)(SECRET|KEY|SALT|JWT|TOKEN|ALGORITHM|ALGO|EXPIRE|EXPIRES|EXPIRY|MINUTES|PASSWORD)(_|$)|SECRET", re.IGNORECASE)
 _MODE = re.compile(r"(^|_)(ENV|ENVIRONMENT|MODE|CONFIG|STAGE|SETTINGS)$|^(CONFIG|SETTINGS)_", re.IGNORECASE)
 _ASKED = (
     r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b[^.\n]{0,80}\benv(?:ironment)?[ -]?var",
@@ -93,7 +94,7 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
             if _SERVER.search(named) or _SERVER.search(blueprint.database or ""):
                 stood_in.append(each.name)
             found[each.name] = "sqlite+aiosqlite:///./toughen-lab.db" if waits else "sqlite:///./toughen-lab.db"
-        elif (each.required or (each.default is None and _own(each.name))) and each.name not in supplied:
+        elif (each.required or (each.default is None and (_own(each.name) or (each.relied and _OWN.search(each.name))))) and each.name not in supplied:
             usable = sample.get(each.name, "")
             found[each.name] = usable if usable and _fits(usable, _dummy(each.name)) else _dummy(each.name)
         elif each.default is None and _MODE.search(each.name) and each.name not in supplied and (mode := _mode(texts)):

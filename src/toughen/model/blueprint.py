@@ -156,6 +156,8 @@ class EnvironmentVariable:
     """True when nothing supplies it otherwise (`os.environ["X"]`, a settings field without default)."""
     default: str | None
     location: Location
+    relied: bool = False
+    """Nothing in the source asks whether it is there before its value is used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from toughen.model.source import Location
 from toughen.survey.facts import dotted
 from toughen.survey.models import bases
 from toughen.survey.project import Missing, Project, Symbol, keyword
+from toughen.survey.reliance import relied_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ def variables(project: Project) -> tuple[EnvironmentVariable, ...]:
         elif (each.required and not known.required) or (known.default is None and each.default is not None):
             required = known.required or each.required
             default = known.default if known.default is not None else each.default
-            found[each.name] = EnvironmentVariable(each.name, required, default, known.location)
+            found[each.name] = EnvironmentVariable(each.name, required, default, known.location, known.relied or each.relied)
     return tuple(sorted(found.values(), key=lambda each: (each.location, each.name)))
 
 
@@ -41,7 +42,8 @@ def _read(project: Project) -> Iterator[EnvironmentVariable]:
         default = seen.detail
         if default == "?":
             default = _computed(project, file, seen.line, seen.end, seen.text)
-        yield EnvironmentVariable(seen.text, seen.flag, default, _place(project, file, seen.line))
+        relied = default is None and not seen.flag and relied_on(file, seen.line, seen.text, project.sources.texts)
+        yield EnvironmentVariable(seen.text, seen.flag, default, _place(project, file, seen.line), relied)
 
 
 def _computed(project: Project, file: str, first: int, end: int, name: str) -> str:

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from typing import TYPE_CHECKING, Any
 
-from .mail import hook_smtplib
+from .mail import hook_deliverability, hook_smtplib
 from .recorder import RECORDER
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def install(finder: Finder, address: Sequence[Any] | None, allowed: Sequence[Seq
     kind.sendto = _sendto
     finder.when("ssl", hook_ssl)
     finder.when("smtplib", hook_smtplib)
+    finder.when("email_validator", hook_deliverability)
+    finder.when("email_validator.deliverability", hook_deliverability)
 
 
 def address_of(host: str) -> str:
