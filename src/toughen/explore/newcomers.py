@@ -13,6 +13,7 @@ from toughen.explore.people import HASHED, password_column, password_parameter, 
 from toughen.explore.session import Entry
 from toughen.explore.values import PASSWORD, Candidate, grants_power, normal
 from toughen.model.blueprint import Parameter, Place
+from toughen.twists import POWERFUL
 
 if TYPE_CHECKING:
     from toughen.explore.session import Plan, RouteState, Session
@@ -148,7 +149,8 @@ class Newcomers:
                     row[column.name] = password
                 elif not column.nullable or column.unique or normal(column.name) in {"username", "email", "name"}:
                     kind = {"datetime": "string", "date": "string"}.get(column.type, column.type)
-                    row[column.name] = self.session.maker.make(Parameter(Place.JSON, (column.name,), type=kind, enum=column.enum))
+                    least = [each for each in column.enum if not POWERFUL.search(str(each))] or column.enum
+                    row[column.name] = least[0] if least else self.session.maker.make(Parameter(Place.JSON, (column.name,), type=kind))
             self.session.lab.world.insert(self.table.name, row)
         return self.session.rows(self.table.name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -357,6 +358,12 @@ def _read_schema(lab: Lab) -> None:
                 return
 
 
+def _own_module(lab: Lab, said: str) -> bool:
+    """Whether the module that is not found belongs below a folder or a file of the project's own: no package of others fills that gap."""
+    match = re.search(r"No module named ['\"]([A-Za-z_]\w*)\.", said)
+    return match is not None and any((lab.imports / f"{match.group(1)}{end}").exists() for end in ("", ".py"))
+
+
 def _boot_with_what_is_missing(lab: Lab) -> None:
     """Boot; where a package is missing that the project forgot to name, or a variable that nothing told of, add it and boot again.
 
@@ -373,7 +380,7 @@ def _boot_with_what_is_missing(lab: Lab) -> None:
             return lab.begin()
         except BootError as error:
             said = f"{error.message} {error.hint}"
-            package = environments.missing(said)
+            package = None if _own_module(lab, said) else environments.missing(said)
             extended = environments.extend(lab.environment, package) if package else None
             wanted = {name: value for name, value in asked_for(said).items() if name not in lab.variables} or fitting(said, lab.variables)
             if extended is None and not wanted:

@@ -97,6 +97,9 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
         elif (each.required or (each.default is None and (_own(each.name) or (each.relied and _OWN.search(each.name))))) and each.name not in supplied:
             usable = sample.get(each.name, "")
             found[each.name] = usable if usable and _fits(usable, _dummy(each.name)) else _dummy(each.name)
+        elif each.default and _dummy(each.name) == _ALGORITHM and not _fits(each.default, _ALGORITHM) and each.name not in supplied:
+            # A placeholder that no library can sign with: the real one stands in a file that is not shown.
+            found[each.name] = _ALGORITHM
         elif each.default is None and _MODE.search(each.name) and each.name not in supplied and (mode := _mode(texts)):
             found[each.name] = mode
     return Dummies(found, tuple(stood_in))
