@@ -48,7 +48,7 @@ def depth(exchange: Exchange, *, identified: bool = False) -> Depth:
             target = response.header("Location") or ""
             to_login = bool(_LOGIN_PAGE.search(target.partition("?")[0]) or "next=" in target) and not exchange.target.startswith(target)
             # Log-out and sign-up send everybody to the log-in page; a guard sends those who are not logged in.
-            wrote = any(each.writes and each.rows != 0 for each in exchange.statements)
+            wrote = any(each.writes and each.rows != 0 for each in exchange.statements) or any(not each.endswith(".log") for each in exchange.written_files)
             if exchange.method == "POST" and exchange.statements and not wrote and target.partition("?")[0] == exchange.target.partition("?")[0] and not to_login:
                 return Depth.INVALID
             return Depth.REFUSED if to_login and ("next=" in target or not (identified or wrote)) else Depth.SUCCESS

@@ -78,7 +78,10 @@ def _missing(session: Session) -> bool:
     if session.lab.unstarted is not None:
         try:
             session.lab.begin()
-        except BootError:
+        except BootError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                # What takes too long takes too long with tables as well.
+                raise
             return True
     wanted = {table.name.lower() for table in session.blueprint.tables if table.columns}
     there = {name.lower() for name in session.lab.world.tables()}

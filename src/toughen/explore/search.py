@@ -96,9 +96,9 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
                 queue.extend(each for each in branch_plans(session, state, plan, exchange, identity) if each.grants or each.why in {"branch", "literal", "own", "mirror"})
             if queue:
                 continue
-            return False
+            break
         if deep is Depth.DEAD:
-            return False
+            break
         answers[exchange.status, message(exchange)] += 1
         heard = answers[exchange.status, message(exchange)]
         if heard == 1 or (heard <= _PATIENCE and not plan.grants):
@@ -241,13 +241,18 @@ def _own_id(session: Session, identity: str | None) -> Json:
 
 def _deepen(session: Session, state: RouteState, plan: Plan, exchange: Exchange, identity: str | None) -> Plan | None:
     """A 2xx during which the row that our value names was not found is not the success: name one that exists."""
-    if plan.why in {"deepened", "every"} or not plan.values:
+    if plan.why in {"deepened", "every"}:
         return None
     empty = [statement for _, _, _, statement in learn.bind(state, plan, exchange) if statement.rows == 0]
     wrote = any(statement.writes for statement in exchange.statements)
     if empty and not wrote:
         for better in learn.wanted_rows(session, state, plan, exchange, _own_id(session, identity)):
             return Plan(better.values, better.grants, "deepened")
+    if state.route.method in _MUTATING and not any(key[0] in {Place.JSON, Place.FORM} for key, _ in plan.values):
+        asked = learn.demanded(state, plan, exchange, session)
+        if asked is not None:
+            # It took nothing for an answer, and yet it asked for something.
+            return Plan(asked.values, asked.grants, "deepened")
     if state.route.method in _MUTATING and not wrote and not state.shallow and session.lab.world.databases:
         state.shallow = True
         every = first_plan(session, state, every=True)

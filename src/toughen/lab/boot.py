@@ -21,7 +21,7 @@ from toughen.lab.child import Child, Record, WholeChild
 from toughen.lab.copying import copy_project, roomy, sweep
 from toughen.lab.settled import Settled
 from toughen.lab.snapshot import World
-from toughen.lab.variables import asked_for, fitting, wants_file
+from toughen.lab.variables import asked_for, fitting, wants_file, written
 from toughen.lab.wire import Connection, Listener
 
 if TYPE_CHECKING:
@@ -162,13 +162,17 @@ class Lab:
         deadline = time.monotonic() + timeout
         while True:
             frame = connection.receive(max(0.01, deadline - time.monotonic()))
-            if "failed" in frame:
-                failure = frame["failed"].get("failure") or {}
-                where = observe.place(failure.get("place"))
-                message = f"the prototype did not boot: {failure.get('type')}: {failure.get('message')}"
-                raise BootError(message + (f" ({where})" if where else ""), subject=failure, hint=observe.own_frames(str(failure.get("traceback") or ""), self.project))
+            self._started(frame)
             if "ready" in frame:
                 return dict(frame["ready"] or {})
+
+    def _started(self, frame: dict[str, Any]) -> None:
+        """Raise BootError where the agent says that the import or the start-up failed."""
+        if "failed" in frame:
+            failure = frame["failed"].get("failure") or {}
+            where = observe.place(failure.get("place"))
+            message = f"the prototype did not boot: {failure.get('type')}: {failure.get('message')}"
+            raise BootError(message + (f" ({where})" if where else ""), subject=failure, hint=observe.own_frames(str(failure.get("traceback") or ""), self.project))
 
     def prepare(self, step: str, timeout: float = 60.0) -> dict[str, Any]:
         """Have the server process prepare its database (`main_block`, `create_all`). Raises AgentLostError, TimeoutError."""
@@ -236,7 +240,10 @@ class Lab:
             self.boot()
         source = self.settled.connection() if restored and not lines else None
         connection, _ = self.forked({"gate": gate, "lines": lines}, source=source)
-        child = Child(connection, self.note, lines=lines)
+        return self._held(Child(connection, self.note, lines=lines))
+
+    def _held(self, child: Child) -> Child:
+        """The child, remembered until it is closed."""
         self._children = [*(each for each in self._children if each.open), child]
         return child
 
@@ -279,10 +286,13 @@ class Lab:
         try:
             _, connection = self.listener.accept(self.import_seconds, hello="server", alive=box.alive)
             self._ready(connection, self.import_seconds)
+            # Its start-up comes with its first order.
+            connection.send({"do": "rows"})
+            self._started(connection.receive(FORK_SECONDS))
         except (TimeoutError, AgentLostError, BootError):
             box.close()
             raise
-        return WholeChild(connection, self.note, box=box)
+        return self._held(WholeChild(connection, self.note, box=box))
 
     def restore(self) -> None:
         """Go back to the snapshot. All children must have ended."""
@@ -369,10 +379,10 @@ def _boot_with_what_is_missing(lab: Lab) -> None:
 
     Raises BootError where it cannot be imported; where only its start-up fails, that is remembered.
     """
-    filed = wants_file(lab.project)
+    filed = [folder for folder in dict.fromkeys([lab.project, lab.imports]) if wants_file(folder)]
     for _ in range(_MOST_MISSING):
-        if filed:
-            (lab.project / ".env").write_text("".join(f"{name}={value}\n" for name, value in lab.variables.items()), encoding="utf-8")
+        for folder in filed:
+            (folder / ".env").write_text(written(lab.variables), encoding="utf-8")
         imported = False
         try:
             lab.boot()

@@ -179,6 +179,7 @@ def assemble(  # noqa: C901 - one case for each place
     if credential:
         named = {name.lower() for name, _ in headers}
         headers.extend((name, value) for name, value in credential.headers if name.lower() not in named)
+        named = {name.lower() for name, _ in headers}
         if method not in {"GET", "HEAD"}:
             headers.extend((name, value) for name, value in _submitted_twice(credential, path) if name.lower() not in named)
     if given:

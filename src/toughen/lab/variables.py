@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ALGORITHM = "HS256"
 _SHAPES = (
+    (r"ROUNDS|WORK_?FACTOR|BCRYPT_\w*(COST|STRENGTH)|HASH_?COST", "10"),
     (r"(DATABASE|DB|SQLALCHEMY|SQL).*(URL|URI|DSN)$", "sqlite:///./toughen-lab.db"),
     (r"(REDIS|BROKER|CELERY).*", "redis://localhost:6379/0"),
     (r"(URL|URI|ENDPOINT|ORIGIN|ORIGINS)$", "http://localhost:8000"),
@@ -30,14 +31,14 @@ _SHAPES = (
 
 
 _PLAIN = "toughen-lab-0123456789abcdef0123456789abcdef"
-_ROUNDS = re.compile(r"SALT|ROUND|COST|STRENGTH", re.IGNORECASE)
+_ROUNDS = re.compile(r"SALT|ROUND|COST|STRENGTH|FACTOR", re.IGNORECASE)
 """What says how often a password is hashed: each more doubles the time."""
 _KEY = re.compile(r"KEY|SECRET|SALT|CIPHER|(^|_)IV$", re.IGNORECASE)
 _FORMS = (
     (r"Fernet key must be", "dG91Z2hlbi1sYWItMDEyMzQ1Njc4OWFiY2RlZjAxMjM="),
     (r"fromhex|non-hexadecimal|unhexlify|odd-length string", "0123456789abcdef" * 4),
     (r"Incorrect padding|base64-encoded string", "dG91Z2hlbi1sYWItMDEyMzQ1Njc4OWFiY2RlZjAxMjM="),
-    (r"key (size|length)|(16|24|32) bytes|(128|192|256)[ -]?bit", "0123456789abcdef" * 2),
+    (r"key (size|length)|(16|24|32) (bytes|char)|(128|192|256)[ -]?bit", "0123456789abcdef" * 2),
 )
 """What is said of a key that does not fit, and 32 bytes in the form that does."""
 _OWN_WORDS = frozenset(
@@ -135,7 +136,9 @@ def asked_for(said: str) -> dict[str, str]:
 def fitting(said: str, held: Mapping[str, str]) -> dict[str, str]:
     """Made-up values in the form that a failed import or start-up says they should have; none where it says nothing of them."""
     if re.search(r"invalid literal for int|could not convert string to float", said):
-        return {name: "10" if _ROUNDS.search(name) else "30" for name, value in held.items() if value == _PLAIN and re.search(rf"\b{name}\b", said)}
+        plain = [name for name, value in held.items() if value == _PLAIN]
+        named = [name for name in plain if re.search(rf"\b{name}\b", said)] or plain[: len(plain) == 1]
+        return {name: "10" if _ROUNDS.search(name) else "30" for name in named}
     form = next((form for pattern, form in _FORMS if re.search(pattern, said, re.IGNORECASE)), None)
     made_up = {_PLAIN, *(form for _, form in _FORMS)}
     return {name: form for name, value in held.items() if form and value in made_up and value != form and _KEY.search(name)}
@@ -154,6 +157,12 @@ def wants_file(project: Path) -> bool:
         return False
     files = islice((each for each in project.rglob("*.py") if "site-packages" not in each.parts), _FILES)
     return any(b"dotenv_values(" in each.read_bytes() for each in files if each.is_file() and each.stat().st_size < _LARGEST)
+
+
+def written(values: Mapping[str, str]) -> str:
+    """The text of a `.env` file that holds these values; line breaks within one are escaped."""
+    quoted = {name: '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"' if "\n" in value else value for name, value in values.items()}
+    return "".join(f"{name}={value}\n" for name, value in quoted.items())
 
 
 def _speaks(texts: Iterable[str]) -> str:

@@ -120,7 +120,7 @@ def _wrapped(project: Project) -> Iterator[EnvironmentVariable]:
         position = definition.bases.index(seen.text)
         own = Symbol(file, definition.name)
         function = project.function(own)
-        needed = seen.flag or (function is not None and any(isinstance(each, ast.Raise) for each in ast.walk(function)))
+        needed = seen.flag or (seen.detail is None and function is not None and any(isinstance(each, ast.Raise) for each in ast.walk(function)))
         for user, text in project.sources.texts.items():
             if user in project.facts and f"{definition.name.rpartition('.')[2]}(" in text:
                 yield from _calls(project, user, own, definition.bases, position, needed)

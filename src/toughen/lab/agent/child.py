@@ -40,6 +40,8 @@ class Child:
         self._wire = wire
         self._late = late
         self._settled = settled is not None
+        self.begun = False
+        """Whether its start-up is done."""
         limit = int(config.get("body_limit") or BODY_LIMIT)
         self._caller: AsgiCaller | WsgiCaller = settled or (AsgiCaller if app.asgi else WsgiCaller)(app.target, limit)
         if settled is not None:
@@ -69,6 +71,7 @@ class Child:
         if self._order.get("gate"):
             RECORDER.gate = Gate(self._wire)
             sqlite.never_wait()
+        self.begun = True
         if first is None:
             self._wire.send({"ready": {}})
         while True:

@@ -180,7 +180,13 @@ class Server:
                 raise RuntimeError(message)
             self._late.look()
             wire = Wire(self._config["socket"]) if first is None else self._wire
-            Child(self._app, self._config, order, wire, self._late, self._settled).run(first)
+            child = Child(self._app, self._config, order, wire, self._late, self._settled)
+            try:
+                child.run(first)
+            except (SystemExit, KeyboardInterrupt) as error:
+                if child.begun:
+                    raise
+                wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
         except OSError:
             code = 72
         except BaseException as error:

@@ -320,7 +320,7 @@ def _nearest(path: str) -> str:
     parts = [part for part in path.split("/") if part]
     if os.path.isdir(os.path.dirname(path)) or path == ":memory:":
         return ""
-    for start in range(1, len(parts) - 1):
+    for start in range(len(parts) - 1):
         below = os.path.join(os.getcwd(), *parts[start:-1])
         if os.path.isdir(below):
             return os.path.join(below, parts[-1])

@@ -1,0 +1,114 @@
+"""Proves the settings that a wrapper or a file supplies, imports from folders without `__init__.py`, and roles in other words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from toughen.survey import entries, survey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from toughen.survey import Sources
+
+    Write = Callable[[Mapping[str, str]], Sources]
+
+FLASK = "from flask import Flask\napp = Flask(__name__)\n"
+WRAPPER = """
+    import os
+
+
+    class Settings:
+        def __init__(self):
+            self.secret = self.get_env_var(key="SECRET_KEY")
+            self.name = self.get_env_var("SERVICE_NAME")
+            self.place = self.find("PLACE")
+            self.mode = self.find(key="MODE", default="quiet")
+
+        def get_env_var(self, key: str) -> str:
+            value = os.getenv(key=key)
+            if value is None:
+                raise ValueError(f"{key} is not there")
+            return value
+
+        def find(self, key, default=None):
+            return os.environ.get(key, default)
+    """
+FILED = """
+    import os
+    from dotenv import dotenv_values
+    from flask import Flask
+
+    settings = {**dotenv_values(".env"), **os.environ}
+    plain = {"COLOUR": "red"}
+    app = Flask(__name__)
+    app.secret_key = settings["SECRET_KEY"]
+    mode = settings.get("MODE", "quiet")
+    place = settings.get("PLACE")
+    colour = plain["COLOUR"]
+    settings["ADDED"] = "x"
+    """
+
+
+def told(sources: Sources) -> dict[str, tuple[bool, str | None]]:
+    """(required, default) of each variable."""
+    return {each.name: (each.required, each.default) for each in survey(sources).environment}
+
+
+def test_a_method_that_reads_a_variable_and_raises(project: Write) -> None:
+    """Names given to a method that reads them, by keyword or by place, are variables; required where it raises, with the default that the call gives."""
+    assert told(project({"main.py": FLASK, "settings.py": WRAPPER})) == {
+        "SECRET_KEY": (True, None),
+        "SERVICE_NAME": (True, None),
+        "PLACE": (False, None),
+        "MODE": (False, "quiet"),
+    }
+
+
+def test_a_wrapper_of_another_class_is_another(project: Write) -> None:
+    """A method of the same name on some other object reads no variable."""
+    other = "from settings import Settings\nfrom shop import cart\ncart.get_env_var(key='APPLE')\n"
+    assert "APPLE" not in told(project({"main.py": FLASK, "settings.py": WRAPPER, "shop.py": "cart = None\n", "use.py": other}))
+
+
+def test_keys_of_a_file_that_is_read_by_hand(project: Write) -> None:
+    """What is taken out of `dotenv_values` is a variable: required by subscript, with its default by `.get`; other dictionaries hold none."""
+    assert told(project({"main.py": FILED})) == {"SECRET_KEY": (True, None), "MODE": (False, "quiet"), "PLACE": (False, None)}
+
+
+ROUTES = "from fastapi import APIRouter\nrouter = APIRouter()\n\n\n@router.get('/x')\ndef x():\n    return 'x'\n"
+RELATIVE = "from fastapi import FastAPI\nfrom .api import router\napp = FastAPI()\napp.include_router(router)\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "root", "target"),
+    [
+        ({"app/app.py": RELATIVE, "app/api.py": ROUTES, "main1.py": "from app import app\nprint(app)\n"}, ".", "app.app:app"),
+        ({"shop/app/app.py": RELATIVE.replace(".api", "..api"), "shop/api.py": ROUTES, "main1.py": "from shop.app import app\n"}, ".", "shop.app.app:app"),
+        ({"backend/app/app.py": RELATIVE, "backend/app/api.py": ROUTES, "backend/main1.py": "from app import app\n"}, "backend", "app.app:app"),
+        ({"app/app.py": RELATIVE.replace(".api", "api"), "app/api.py": ROUTES, "main1.py": "from app import app\n"}, "app", "app:app"),
+    ],
+    ids=["one", "two", "below", "absolute"],
+)  # fmt: skip
+def test_a_folder_is_a_package_without_saying_so(project: Write, files: dict[str, str], root: str, target: str) -> None:
+    """An entry whose imports are relative is imported from above as far as they reach, though no folder has an `__init__.py`."""
+    found = entries(project(files))[0]
+    assert (found.import_root, found.target) == (root, target)
+    assert [each.id for each in survey(project(files)).routes] == ["GET /x"]
+
+
+@pytest.mark.parametrize(
+    ("test", "role"),
+    [
+        ("user.cargo.lower() != 'gerente'", "gerente"),
+        ("user['perfil'] == 'vendedor'", "vendedor"),
+        ("user.get('tipo_usuario') not in ('chefe', 'dono')", "chefe dono"),
+        ("user.cargador.lower() != 'rapido'", ""),
+    ],
+)
+def test_roles_in_other_languages(project: Write, test: str, role: str) -> None:
+    """What is compared with a role by its Portuguese, Spanish or German name is a role; a word that begins alike is none."""
+    app = FLASK + f"\n\n@app.get('/')\ndef index():\n    user = load()\n    if {test}:\n        return 'no', 403\n    return 'yes'\n"
+    assert list(survey(project({"main.py": app})).roles) == role.split()
