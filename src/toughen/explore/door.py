@@ -75,7 +75,7 @@ class Doors:
         """The door that this person opens, None where none is found."""
         probes = self.probes()
         if person.password is not None:
-            for door in itertools.chain(self._logins(person, probes), self._basic(person, probes)):
+            for door in itertools.chain(self._logins(person, probes), self._basic(person, probes), self._welcomes(person)):
                 self._introduce(person)
                 return door
         return self._forged(person, probes)
@@ -94,6 +94,23 @@ class Doors:
                 door = self._opened(exchange, probes)
                 if door is not None:
                     yield replace(door, login=call, names=names, secrets=secrets)
+
+    def _welcomes(self, person: Person) -> Iterator[Door]:
+        """Where nothing refuses strangers: a log-in that gives a cookie and sends elsewhere whoever has the right password, and nobody else."""
+        for state in self._takers():
+            for plan, names in self._introductions(state, person) if state is not self.signup else ():
+                secrets = tuple(key for key, _ in plan.values if password_parameter(str(key[1][-1])))
+                wrong = plan.put({key: Candidate(garbled(str(person.password)), "identity") for key in secrets}, "log in")
+                told = []
+                for each in (plan, wrong):
+                    told.append(self.session.send(each.call(state.route, None, state.body)))
+                    self.session.forget()
+                right, other = told
+                if right.response is None or other.response is None or depth(right) is not Depth.SUCCESS or not cookies(right.response.headers):
+                    continue
+                if (right.status, right.response.header("Location")) != (other.status, other.response.header("Location")):
+                    self._note_reached(state, plan, right)
+                    yield Door(login=plan.call(state.route, None, state.body), names=names, secrets=secrets, cookie=True)
 
     def _takers(self) -> list[RouteState]:
         """Routes that take a password, log-in first and sign-up last."""
