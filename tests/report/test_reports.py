@@ -69,6 +69,38 @@ Next: `toughen fix --dry-run` shows the repairs, `toughen replay .toughen/proofs
 """
 
 
+def crash(route: str, subject: str, exception: str, line: int) -> Finding:
+    """A proven crash of a route."""
+    evidence = Evidence(f"{subject} ends in {exception}", {"request": route, "exception": exception}, Location("main.py", line))
+    return Finding("input/crash", route, Location("main.py", line), Status.PROVEN, Severity.MEDIUM, f"{subject} ends in {exception}", evidence)
+
+
+SAME = """\
+1. MEDIUM  input/crash
+   input/crash on GET /a
+   id = 10**30 ends in OverflowError: too large
+   at main.py:1
+   request:    GET /a
+   exception:  OverflowError: too large
+   The same in 1 more:
+   2. GET /c: page = 10**30, at main.py:3
+
+3. MEDIUM  input/crash
+   input/crash on GET /b
+   q = a list ends in KeyError: 0
+   at main.py:2
+   request:    GET /b
+   exception:  KeyError: 0
+"""
+
+
+def test_one_cause_is_told_once() -> None:
+    """Crashes that end in the same exception stand under the first of them, each with its number, route and place."""
+    found = (crash("GET /a", "id = 10**30", "OverflowError: too large", 1), crash("GET /b", "q = a list", "KeyError: 0", 2), crash("GET /c", "page = 10**30", "OverflowError: too large", 3))
+    verdict = Verdict(BLUEPRINT, "harden", "3 breaks proven", found)
+    assert SAME in text_report.render(verdict, "0.1.0")
+
+
 def test_the_text_report() -> None:
     """A reader sees the worst first, with what happened and where, and what was not reached and why."""
     assert text_report.render(VERDICT, "0.1.0", {"race/lost-update": "Two requests at once, and one change is lost"}) == TEXT

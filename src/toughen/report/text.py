@@ -28,8 +28,12 @@ def _lines(verdict: Verdict, version: str, titles: Mapping[str, str]) -> Iterato
     yield ""
     proven = [each for each in verdict.findings if each.status is Status.PROVEN]
     suspected = [each for each in verdict.findings if each.status is Status.SUSPECTED]
-    for number, finding in enumerate(proven, 1):
+    number = 1
+    for finding, *others in _by_cause(proven):
         yield from _finding(number, finding, titles)
+        yield from _others(number + 1, others)
+        yield ""
+        number += 1 + len(others)
     if not verdict.booted:
         yield "Nothing was executed."
         yield from (f"  {line}" for line in verdict.why.splitlines())
@@ -67,7 +71,22 @@ def _finding(number: int, finding: Finding, titles: Mapping[str, str]) -> Iterat
             shown = value if isinstance(value, list) else [value]
             for index, each in enumerate(shown[:6]):
                 yield f"   {name + ':' if index == 0 else '':<12}{str(each)[:160]}"
-    yield ""
+
+
+def _by_cause(findings: list[Finding]) -> Iterator[list[Finding]]:
+    """Findings that end in the same exception together, each group where its first one stood."""
+    groups: dict[tuple[str, object], list[Finding]] = {}
+    for each in findings:
+        exception = (each.evidence.facts if each.evidence else {}).get("exception")
+        groups.setdefault((each.break_id, exception or id(each)), []).append(each)
+    yield from groups.values()
+
+
+def _others(number: int, findings: list[Finding]) -> Iterator[str]:
+    if findings:
+        yield f"   The same in {len(findings)} more:"
+    for at, each in enumerate(findings, number):
+        yield f"   {at}. {each.route}: {each.message.partition(' ends in ')[0]}, at {each.location}"
 
 
 def _mends(verdict: Verdict) -> Iterator[str]:
