@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.measure import Figure, fastest
 from toughen.lab import sandbox
-from toughen.lab.boot import open_lab
 from toughen.lab.child import Record
 from toughen.lab.environment import Environment
+from toughen.lab.opening import open_lab
 from toughen.survey import read, survey
 
 if TYPE_CHECKING:

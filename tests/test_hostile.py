@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from toughen.errors import BootError
-from toughen.lab.boot import open_lab
+from toughen.lab.opening import open_lab
 from toughen.survey import read, survey
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from toughen.conclude import finding_of, notes_of, offered, verdict_of
 from toughen.errors import LabError
 from toughen.events import Stage, Step, silent
 from toughen.lab import environment
-from toughen.lab.boot import Lab, open_lab
 from toughen.lab.crew import Crew, spare
+from toughen.lab.opening import open_lab
 from toughen.lab.target import LabTarget, Memory
 from toughen.lab.twin import logged_in
 from toughen.lab.variables import dummies
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from toughen.config import Config
     from toughen.events import Listener
     from toughen.explore.explore import Explored
+    from toughen.lab.boot import Lab
     from toughen.model.blueprint import Blueprint
     from toughen.rule import Rule
 

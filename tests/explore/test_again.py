@@ -9,9 +9,9 @@ import pytest
 from toughen import config
 from toughen.explore.search import attempt, new_state
 from toughen.explore.session import Session
-from toughen.lab.boot import open_lab
 from toughen.lab.credentials import Wallet
 from toughen.lab.environment import existing
+from toughen.lab.opening import open_lab
 from toughen.lab.requests import Resolver, assemble
 from toughen.model.blueprint import Place
 from toughen.model.identity import Credential

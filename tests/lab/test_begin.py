@@ -14,9 +14,9 @@ import pytest
 from toughen import config
 from toughen.errors import AgentLostError, BootError
 from toughen.explore.explore import Explorer
-from toughen.lab.boot import open_lab
 from toughen.lab.child import Record
 from toughen.lab.environment import Environment, missing
+from toughen.lab.opening import open_lab
 from toughen.lab.variables import dummies, fitting
 from toughen.pipeline import Run
 from toughen.survey import join, read, survey

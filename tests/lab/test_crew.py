@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from toughen.errors import BootError
-from toughen.lab.boot import open_lab
 from toughen.lab.child import REQUEST_SECONDS, Record
 from toughen.lab.credentials import Wallet
 from toughen.lab.crew import Crew
+from toughen.lab.opening import open_lab
 from toughen.lab.target import LabTarget
 from toughen.lab.twin import Probe
 from toughen.model.blueprint import Place

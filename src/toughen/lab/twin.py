@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toughen.lab.boot import open_lab
 from toughen.lab.credentials import Wallet
+from toughen.lab.opening import open_lab
 from toughen.lab.target import LabTarget, Memory
 
 if TYPE_CHECKING:

@@ -1,0 +1,114 @@
+"""Owns how a prototype is brought up: copied into a throw-away world, booted, and given what it turns out to lack."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toughen.errors import AgentLostError, BootError
+from toughen.lab import environment as environments
+from toughen.lab.boot import IMPORT_SECONDS, Lab
+from toughen.lab.child import Record
+from toughen.lab.copying import copy_project, roomy, sweep
+from toughen.lab.snapshot import World
+from toughen.lab.variables import asked_for, fitting, wants_file, written
+from toughen.lab.wire import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toughen.lab.environment import Environment
+    from toughen.model.blueprint import Entry
+
+_MOST_MISSING = 6
+_AGENT = Path(__file__).with_name("agent")
+
+
+@contextlib.contextmanager
+def open_lab(
+    root: Path, entry: Entry, environment: Environment, variables: dict[str, str], *, import_seconds: float = IMPORT_SECONDS
+) -> Iterator[Lab]:
+    """Copy the project into a throw-away world and boot it; everything is gone when the context ends.
+
+    Raises BootError. The world lies in memory-backed storage where there is room.
+    """
+    sweep(roomy())
+    work = Path(tempfile.mkdtemp(prefix=f"toughen-{os.getpid()}-", dir=roomy()))
+    listener: Listener | None = None
+    lab: Lab | None = None
+    try:
+        # The folder keeps its name: where it is a package, its modules are imported by that name.
+        project = work / "world" / (entry.package or (root.name if root.name.isidentifier() else "project"))
+        copy_project(root, project)
+        shutil.copytree(_AGENT, work / "agent" / "toughen_agent", ignore=shutil.ignore_patterns("__pycache__"))
+        listener = Listener(work / "agent.sock")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        world = World(work / "world", work / "pristine")
+        lab = Lab(work, project, world, environment, entry, variables, listener, import_seconds=import_seconds, _port=port)
+        _boot_with_what_is_missing(lab)
+        _read_schema(lab)
+        yield lab
+    finally:
+        if lab is not None:
+            lab.stop()
+        if listener is not None:
+            listener.close()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _read_schema(lab: Lab) -> None:
+    """Where a library serves the prototype's own OpenAPI document, ask for it."""
+    if lab.facts.get("openapi"):
+        return
+    for path in lab.facts.get("specs") or ():
+        with contextlib.suppress(AgentLostError):
+            child = lab.child()
+            request = {"method": "GET", "target": str(path), "headers": [["Host", "localhost"]], "body_b64": ""}
+            answer = child.serve(request, Record(sql=0)).response
+            child.close()
+            if answer is not None and answer.status == 200 and isinstance(answer.json, dict) and "paths" in answer.json:  # noqa: PLR2004
+                lab.facts["openapi"] = answer.json
+                return
+
+
+def _own_module(lab: Lab, said: str) -> bool:
+    """Whether the module that is not found belongs below a folder or a file of the project's own: no package of others fills that gap."""
+    match = re.search(r"No module named ['\"]([A-Za-z_]\w*)\.", said)
+    return match is not None and any((lab.imports / f"{match.group(1)}{end}").exists() for end in ("", ".py"))
+
+
+def _boot_with_what_is_missing(lab: Lab) -> None:
+    """Boot; where a package is missing that the project forgot to name, or a variable that nothing told of, add it and boot again.
+
+    Raises BootError where it cannot be imported; where only its start-up fails, that is remembered.
+    """
+    filed = [folder for folder in dict.fromkeys([lab.project, lab.imports]) if wants_file(folder)]
+    for _ in range(_MOST_MISSING):
+        for folder in filed:
+            (folder / ".env").write_text(written(lab.variables), encoding="utf-8")
+        imported = False
+        try:
+            lab.boot()
+            imported = True
+            return lab.begin()
+        except BootError as error:
+            said = f"{error.message} {error.hint}"
+            package = None if _own_module(lab, said) else environments.missing(said)
+            extended = environments.extend(lab.environment, package) if package else None
+            wanted = {name: value for name, value in asked_for(said).items() if name not in lab.variables} or fitting(said, lab.variables)
+            if extended is None and not wanted:
+                if not imported:
+                    raise
+                lab.unstarted = error
+                return None
+            lab.environment = extended or lab.environment
+            lab.variables.update(wanted)
+    return lab.boot()
