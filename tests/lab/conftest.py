@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toughen.lab.boot import open_lab
 from toughen.lab.environment import Environment
+from toughen.lab.opening import open_lab
 from toughen.survey import join, read, survey
 
 if TYPE_CHECKING:
