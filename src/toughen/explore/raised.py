@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from toughen.explore import learn
+from toughen.explore import offers
 from toughen.explore.outcomes import message
 from toughen.explore.values import Candidate, grants_power, normal
 from toughen.lab.requests import text_of
@@ -98,7 +98,7 @@ def _retyped(session: Session, state: RouteState, plan: Plan, keys: list[Key], k
     for key in keys:
         parameter = replace(state.parameters.get(key) or Parameter(key[0], key[1], declared=False), type=kind, format=None)
         state.parameters[key] = parameter
-        for number, candidate in enumerate(learn.candidates(session, state, parameter)):
+        for number, candidate in enumerate(offers.offers(session, state, parameter)):
             if number >= _MOST:
                 break
             yield plan.put({key: candidate}, "raised")
@@ -162,7 +162,7 @@ def _fields(session: Session, state: RouteState, plan: Plan, text: str) -> Itera
             continue
         parameter = state.parameters.get(key) or Parameter(place, (name,), required=True, declared=False)
         state.parameters[key] = parameter
-        missing[key] = learn.first(session, state, parameter)
+        missing[key] = offers.first(session, state, parameter)
     if missing:
         state.body = state.body or "json"
         yield plan.put(missing, "raised")

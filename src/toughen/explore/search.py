@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from toughen.explore import handshake, learn
+from toughen.explore import handshake, learn, offers
 from toughen.explore.branching import branch_plans
 from toughen.explore.outcomes import Depth, depth, message, wants_identity
 from toughen.explore.people import password_column, password_parameter
@@ -142,7 +142,7 @@ def first_plan(session: Session, state: RouteState, *, every: bool = False) -> P
     plan = Plan()
     for parameter in required(list(state.parameters.values()), every=every):
         key = (parameter.place, parameter.path)
-        plan = plan.put({key: learn.first(session, state, parameter)}, "every" if every else "first")
+        plan = plan.put({key: offers.first(session, state, parameter)}, "every" if every else "first")
     return plan
 
 
@@ -225,7 +225,7 @@ def _coordinates(session: Session, state: RouteState, plan: Plan) -> Iterator[Pl
         parameter = state.parameters.get(key)
         if parameter is None:
             continue
-        for other in learn.candidates(session, state, parameter):
+        for other in offers.offers(session, state, parameter):
             if other.source == candidate.source == "name":
                 continue
             if other.value != candidate.value or type(other.value) is not type(candidate.value):
