@@ -139,9 +139,13 @@ def _flask(session: Session, root: Path, *words: str) -> bool:
 def _run(session: Session, script: str, root: Path) -> list[str]:
     """Run a script as a file, in its own folder; as a module where that fails."""
     file = session.lab.project / script
-    code, _ = session.lab.run_script([str(file)], cwd=file.parent)
-    if code == 0:
-        return [f"ran {script}"]
+    folders = list(dict.fromkeys([file.parent, root, session.lab.project]))
+    for folder in folders:
+        code, _ = session.lab.run_script([str(file)], cwd=folder)
+        session.lab.world.discover(session.lab.opened)
+        # A database whose name is relative lies where the script was started: the tables may still be missing.
+        if code == 0 and (folder == folders[-1] or not _missing(session)):
+            return [f"ran {script}"]
     try:
         module = ".".join(file.relative_to(root).with_suffix("").parts)
     except ValueError:

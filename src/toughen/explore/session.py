@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from toughen.lab.child import Child
     from toughen.model.blueprint import Blueprint, Json
 
+_TOO_MANY = 429
+_WAIT, _MOST_WAITS = 1.1, 30
+"""Seconds to wait where requests are counted, and how often."""
 _REMEMBERED = 12
 """Requests that a process which traces lines does first, so that its memory is like the session's."""
 
@@ -146,6 +150,7 @@ class Session:
     _lines: Child | None = None
     _since: int = 0
     """Where in the history the memory of the present process begins."""
+    _waits: int = 0
     _served: str | None = None
     """The route that the session's process served last."""
 
@@ -174,6 +179,8 @@ class Session:
         child = self._server()
         before, self._served = self._served, route
         exchange = child.serve(request, record)
+        if exchange.status == _TOO_MANY and before is not None:
+            return self._later(child, request, record) or exchange
         if exchange.ended == "died" and before not in {None, route}:
             again = self._server().serve(request, record)
             if again.ended != "died":
@@ -181,6 +188,17 @@ class Session:
                 self.hung[before] = exchange
             return again
         return exchange
+
+    def _later(self, child: Child, request: dict[str, Any], record: Record) -> Exchange | None:
+        """The same request once more: whoever counts requests in memory begins anew in a new process, or after a second where the state is there too."""
+        if self.lab.world.databases:
+            child.close()
+            return self._server().serve(request, record)
+        if self._waits >= _MOST_WAITS:
+            return None
+        self._waits += 1
+        time.sleep(_WAIT)
+        return child.serve(request, record)
 
     def _server(self) -> Child:
         if self._child is None or not self._child.open:

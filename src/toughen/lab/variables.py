@@ -95,20 +95,23 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
             if _SERVER.search(named) or _SERVER.search(blueprint.database or ""):
                 stood_in.append(each.name)
             found[each.name] = "sqlite+aiosqlite:///./toughen-lab.db" if waits else "sqlite:///./toughen-lab.db"
+        elif each.default is None and _MODE.search(each.name) and each.name not in supplied and not sample.get(each.name) and (mode := _mode(texts)):
+            found[each.name] = mode
         elif (each.required or (each.default is None and (_own(each.name) or (each.relied and _OWN.search(each.name))))) and each.name not in supplied:
             usable = sample.get(each.name, "")
             found[each.name] = usable if usable and _fits(usable, _dummy(each.name)) else _dummy(each.name)
         elif each.default and _dummy(each.name) == _ALGORITHM and not _fits(each.default, _ALGORITHM) and each.name not in supplied:
             # A placeholder that no library can sign with: the real one stands in a file that is not shown.
             found[each.name] = _ALGORITHM
-        elif each.default is None and _MODE.search(each.name) and each.name not in supplied and (mode := _mode(texts)):
-            found[each.name] = mode
     return Dummies(found, tuple(stood_in))
 
 
 def _mode(texts: Iterable[str]) -> str:
     """The name under which the source keeps the settings of a development machine, "" where it keeps none."""
-    return next((name for name in ("development", "dev", "default") if any(re.search(rf"['\"]{name}['\"]\s*:", text) for text in texts)), "")
+    for name in ("development", "dev", "local", "default"):
+        if any(re.search(rf"['\"]{name}['\"]\s*:|^class {name.title()}(Config|Settings|Configuration)\b", text, re.MULTILINE) for text in texts):
+            return name
+    return ""
 
 
 def _fits(sample: str, dummy: str) -> bool:

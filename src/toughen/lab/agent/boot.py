@@ -128,9 +128,17 @@ def _is_factory(target: Any) -> bool:
     return not _required(target)
 
 
+_UNEVALUATED: dict[str, Any] = {}
+if sys.version_info >= (3, 14):
+    import annotationlib
+
+    # From then on annotations are evaluated when somebody asks, and may name what only a type checker imports.
+    _UNEVALUATED["annotation_format"] = annotationlib.Format.STRING
+
+
 def _required(target: Any) -> tuple[str, ...]:
     try:
-        signature = inspect.signature(target)
+        signature = inspect.signature(target, **_UNEVALUATED)
     except (TypeError, ValueError):
         return ()
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
