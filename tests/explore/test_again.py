@@ -149,6 +149,119 @@ CARGO = """
             return jsonify(error="you may not"), 403
         return jsonify(board=1)
     """
+FILES = """
+    import json
+    import os
+    from flask import Flask, redirect, render_template_string, request, session
+
+    app = Flask(__name__)
+    app.secret_key = "k"
+    JOIN = "<form method=post><input name=name><input name=secret_word type=password><input name=city></form>"
+    ENTER = "<form method=post><input name=name><input name=secret_word type=password></form>"
+
+
+    def place(name):
+        return os.path.join("data", f"{name}.json")
+
+
+    def load(name):
+        if not name or not os.path.exists(place(name)):
+            return None
+        with open(place(name)) as file:
+            return json.load(file)
+
+
+    def save(user):
+        os.makedirs("data", exist_ok=True)
+        with open(place(user["name"]), "w") as file:
+            json.dump(user, file)
+
+
+    @app.route("/register", methods=["GET", "POST"])
+    def register():
+        if request.method == "GET":
+            return render_template_string(JOIN)
+        user = {"name": request.form.get("username"), "password": request.form.get("password"), "city": request.form.get("city"), "notes": []}
+        if not user["name"] or not user["password"]:
+            return render_template_string(JOIN), 400
+        if load(user["name"]):
+            return "that name is taken", 409
+        save(user)
+        return redirect("/login")
+
+
+    @app.route("/login", methods=["GET", "POST"])
+    def login():
+        if request.method == "GET":
+            return render_template_string(ENTER)
+        user = load(request.form.get("username"))
+        if not user or user["password"] != request.form.get("password"):
+            return "wrong name or password", 401
+        session["name"] = user["name"]
+        return redirect("/notes")
+
+
+    @app.get("/notes")
+    def notes():
+        user = load(session.get("name"))
+        return {"notes": user["notes"]} if user else redirect("/login")
+
+
+    @app.post("/notes")
+    def add():
+        user = load(session.get("name"))
+        if not user:
+            return redirect("/login")
+        user["notes"].append(request.form.get("text"))
+        save(user)
+        return {"notes": user["notes"]}
+    """
+COUNTED = """
+    import os
+    from flask import Flask, redirect, request, session
+    from store import ask
+
+    app = Flask(__name__)
+    app.secret_key = "k"
+    ask("CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, username TEXT UNIQUE, password TEXT)")
+
+
+    @app.before_request
+    def count():
+        os.makedirs("visits", exist_ok=True)
+        with open(os.path.join("visits", str(session.get("who", 0))), "a") as file:
+            file.write("x")
+
+
+    @app.post("/register")
+    def register():
+        ask("INSERT INTO users (username, password) VALUES (?, ?)", request.form["username"], request.form["password"])
+        return redirect("/login")
+
+
+    @app.post("/login")
+    def login():
+        found = ask("SELECT id FROM users WHERE username = ? AND password = ?", request.form["username"], request.form["password"])
+        if not found:
+            return "wrong", 401
+        session["who"] = found[0]["id"]
+        return redirect("/notes")
+
+
+    @app.get("/notes")
+    def notes():
+        return {"notes": []} if session.get("who") else redirect("/login")
+    """
+GREETING = """
+    from flask import Flask, jsonify, request
+
+    app = Flask(__name__)
+
+
+    @app.post("/greet")
+    def greet():
+        return jsonify(said=f"hello {request.form.get('name')} of {request.form.get('city', 'nowhere')}")
+    """
 TWICE = """
     import secrets
     from flask import Flask, jsonify, request
@@ -270,6 +383,48 @@ def test_a_change_that_writes_nothing_and_takes_no_more(first_attempt: Attempt) 
     assert state.shallow
 
 
+@pytest.mark.parametrize("refusal", ["raise HTTPException(401, 'log in first')", "raise HTTPException(403, 'coupons are for others')", "import os; os._exit(3)"], ids=["401", "403", "dies"])
+def test_a_change_whose_optional_field_is_for_others(first_attempt: Attempt, refusal: str) -> None:
+    """A good answer counts as reached at once, where its optional field alone is refused for want of a right, or ends the process."""
+    app = QUOTE.replace('raise HTTPException(400, "coupons are for others")', refusal)
+    assert app != QUOTE
+    state, _ = first_attempt({"main.py": app, "store.py": STORE}, "POST /quote")
+    assert state.reached is not None
+    assert [key[1] for key, _ in state.reached.plan.values] == [("pieces",)]
+    assert state.shallow
+
+
+def test_a_form_that_takes_nothing_for_an_answer(first_attempt: Attempt) -> None:
+    """A handler that asks its form for keys, and does without them, is reached with those keys filled in."""
+    state, _ = first_attempt({"main.py": GREETING}, "POST /greet")
+    assert state.reached is not None
+    sent = {key: candidate.value for key, candidate in state.reached.plan.values}
+    assert set(sent) == {(Place.FORM, ("name",)), (Place.FORM, ("city",))}
+    answer = state.reached.exchange.response
+    assert answer is not None
+    assert answer.json == {"said": f"hello {sent[Place.FORM, ('name',)]} of {sent[Place.FORM, ('city',)]}"}
+
+
+def test_users_who_live_in_files(prototype: Write) -> None:
+    """Who signs up is written to a file and sent to the log-in page: that is no refusal, he logs in, and the pages behind the log-in open to him alone."""
+    verdict = explored(prototype({"app.py": FILES}))
+    found = reached(verdict)
+    assert set(found) == {f"{method} /{page}" for method in ("GET", "POST") for page in ("register", "login", "notes")}
+    joined = found["POST /register"]
+    assert {argument.path for argument in joined.call.arguments} >= {("username",), ("password",), ("city",)}
+    assert verdict.identities
+    for route in ("GET /notes", "POST /notes"):
+        assert found[route].identity in {each.name for each in verdict.identities}
+        assert not found[route].anonymous
+
+
+def test_a_guard_that_keeps_a_file_is_a_guard(prototype: Write) -> None:
+    """Sending strangers to the log-in page is a refusal, also where each visit writes a file (of a session, of a counter)."""
+    found = reached(explored(prototype({"app.py": COUNTED, "store.py": STORE})))
+    assert set(found) == {"POST /register", "POST /login", "GET /notes"}
+    assert (found["GET /notes"].status, found["GET /notes"].anonymous) == (200, False)
+
+
 def test_a_token_that_is_submitted_twice(prototype: Write) -> None:
     """Routes that want a cookie's token in a header too, each its own and reads none, are reached by who logged in, and by nobody else."""
     found = reached(explored(prototype({"app.py": TWICE, "store.py": STORE})))
@@ -317,6 +472,12 @@ def sent(route: str, held: tuple[tuple[str, str], ...], *arguments: Argument, he
 def test_the_header_is_the_one_that_the_cookie_goes_with(route: str, held: tuple[tuple[str, str], ...], headers: dict[str, str]) -> None:
     """Flask's, Django's and Angular's names: a write says its cookie's token in the header of that name, the refreshing route its own; a read says none."""
     assert sent(route, held) == headers
+
+
+@pytest.mark.parametrize("name", ["X-CSRF-TOKEN", "x-csrf-token"])
+def test_a_credentials_own_header_is_sent_once(name: str) -> None:
+    """A credential that has the header itself sends it as it is; the cookie's token is not sent beside it."""
+    assert sent("POST /notes", HELD, headers=((name, "own"),)) == {name: "own"}
 
 
 def test_a_header_of_its_own_wins() -> None:

@@ -14,10 +14,11 @@ import pytest
 from toughen import config
 from toughen.errors import AgentLostError, BootError
 from toughen.explore.explore import Explorer
+from toughen.lab import boot as booting
 from toughen.lab.child import Record
 from toughen.lab.environment import Environment, missing
 from toughen.lab.opening import open_lab
-from toughen.lab.variables import dummies, fitting
+from toughen.lab.variables import asked_for, dummies, fitting
 from toughen.pipeline import Run
 from toughen.survey import join, read, survey
 
@@ -102,6 +103,66 @@ MODELS = """
         id: Mapped[int] = mapped_column(primary_key=True)
         name: Mapped[str]
     """
+SLOW = """
+    import time
+    from contextlib import asynccontextmanager
+    from fastapi import FastAPI
+
+
+    @asynccontextmanager
+    async def lifespan(app):
+        with open("begun.txt", "a") as file:
+            file.write("begun\\n")
+        time.sleep(600)
+        yield
+
+
+    app = FastAPI(lifespan=lifespan)
+
+
+    @app.get("/wares")
+    def every():
+        return []
+    """
+ALIVE = """
+    import threading
+    import time
+
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    """
+FLAG = """
+    import os
+    from flask import Flask, jsonify
+
+
+    def flag(key):
+        value = os.getenv(key, "0")
+        if value not in ("0", "1"):
+            raise ValueError(f"{key} must be 0 or 1")
+        return value == "1"
+
+
+    OPEN = flag("SHOP_OPEN")
+    app = Flask(__name__)
+
+
+    @app.get("/")
+    def home():
+        return jsonify(open=OPEN, given="SHOP_OPEN" in os.environ)
+    """
+ROUNDS = ("BCRYPT_WORK_FACTOR", "BCRYPT_ROUNDS", "BCRYPT_MAX_ROUNDS")
+HASHING = """
+    import os
+    from flask import Flask, jsonify
+
+    app = Flask(__name__)
+    rounds = [int(os.environ["BCRYPT_WORK_FACTOR"]), int(os.environ["BCRYPT_ROUNDS"]), int(os.environ["BCRYPT_MAX_ROUNDS"])]
+
+
+    @app.get("/")
+    def home():
+        return jsonify(rounds)
+    """
 READER = """
     from pathlib import Path
 
@@ -109,6 +170,31 @@ READER = """
     def dotenv_values(path=".env"):
         lines = Path(__file__).with_name(path).read_text().splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)
+    """
+FROM_HERE = """
+    from pathlib import Path
+
+
+    def dotenv_values(path):
+        lines = Path(path).read_text().splitlines() if Path(path).is_file() else []
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+    """
+QUOTES = r"""
+    import re
+    from pathlib import Path
+
+    BINDING = re.compile(r'([^=\s]+)=(?:"((?:\\"|[^"])*)"|([^\n]*))(?:\n|$)')
+    MEANS = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+    def dotenv_values(path):
+        text, found, place = Path(path).read_text(), {}, 0
+        while place < len(text):
+            binding = BINDING.match(text, place)
+            name, quoted, plain = binding.groups()
+            found[name] = plain if quoted is None else re.sub(r'\\([\\"nrt])', lambda each: MEANS.get(each[1], each[1]), quoted)
+            place = binding.end()
+        return found
     """
 FILED = """
     from dotenv import dotenv_values
@@ -166,9 +252,10 @@ def ask(lab: Lab, target: str) -> Any:
     return answer.json
 
 
-def test_a_start_up_says_which_key_it_wants(begun: Boot) -> None:
-    """A lifespan that refuses a key for its size starts with a made-up key of a size that fits."""
-    wanted = "if len(key := os.environ['ENCRYPTION_KEY']) not in (16, 24, 32): raise ValueError(f'Invalid key size: {len(key)} bytes')"
+@pytest.mark.parametrize("refusal", ["raise ValueError(f'Invalid key size: {len(key)} bytes')", "raise SystemExit('ENCRYPTION_KEY must be 32 bytes')"], ids=["error", "exit"])
+def test_a_start_up_says_which_key_it_wants(begun: Boot, refusal: str) -> None:
+    """A lifespan that refuses a key for its size, or ends the process for it, starts with a made-up key of a size that fits."""
+    wanted = f"if len(key := os.environ['ENCRYPTION_KEY']) not in (16, 24, 32): {refusal}"
     with begun(starting(wanted)) as (lab, _):
         assert lab.unstarted is None
         assert len(ask(lab, "/key")) == 32
@@ -192,6 +279,47 @@ def test_a_start_up_that_fails_for_ever_is_told_by_whoever_needs_it(begun: Boot)
         with pytest.raises(AgentLostError, match="the mill stands still"):
             lab.child()
         assert lab.unstarted is not None
+
+
+def test_a_start_up_that_leaves_gives_its_reason(begun: Boot) -> None:
+    """A lifespan that ends the process with some words is told by them, not as a process that was lost."""
+    with begun(starting("import sys", "sys.exit('the mill stands still')")) as (lab, _):
+        assert lab.unstarted is not None
+        assert "SystemExit: the mill stands still" in lab.unstarted.message
+        with pytest.raises(AgentLostError, match="the mill stands still"):
+            lab.child()
+
+
+def test_a_process_of_its_own_says_which_key_it_wants(begun: Boot) -> None:
+    """Where forking is unsafe, a lifespan that refuses a key for its size starts with one that fits all the same."""
+    wanted = "if len(key := os.environ['ENCRYPTION_KEY']) not in (16, 24, 32): raise ValueError(f'Invalid key size: {len(key)} bytes')"
+    with begun({"main.py": ALIVE + starting(wanted)["main.py"]}) as (lab, _):
+        assert lab.whole
+        assert lab.unstarted is None
+        assert len(ask(lab, "/key")) == 32
+
+
+@pytest.mark.parametrize("failure", ["RuntimeError", "SystemExit"])
+def test_a_process_of_its_own_that_does_not_start_says_why(begun: Boot, failure: str) -> None:
+    """Where forking is unsafe, a lifespan that fails is remembered and told in its own words, and nothing of its process is left open."""
+    with begun({"main.py": ALIVE + starting(f"raise {failure}('the mill stands still')")["main.py"]}) as (lab, _):
+        assert lab.whole
+        assert lab.unstarted is not None
+        assert f"{failure}: the mill stands still" in lab.unstarted.message
+        with pytest.raises(BootError, match=rf"{failure}: the mill stands still .*main\.py"):
+            lab.begin()
+
+
+def test_a_start_up_that_takes_too_long_is_begun_once_more_and_no_further(begun: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What never ends with its start-up is not begun again after each way of preparing a database: none of the project's scripts is run."""
+    monkeypatch.setattr(booting, "FORK_SECONDS", 1.5)
+    script = "open('prepared.txt', 'w').close()\n"
+    with begun({"main.py": SLOW, "models.py": MODELS, "init_db.py": script, "seed.py": script}) as (lab, blueprint):
+        assert lab.unstarted is not None
+        with pytest.raises(BootError, match="it takes too long"):
+            Explorer(lab, blueprint, read(lab.project).texts).run()
+        assert (lab.project / "begun.txt").read_text() == "begun\n" * 2
+        assert not (lab.project / "prepared.txt").exists()
 
 
 def test_the_verdict_says_why_nothing_was_attacked(prototype: Write) -> None:
@@ -235,6 +363,43 @@ def test_an_import_says_in_which_form_it_wants_a_value(begun: Boot, line: str, n
         assert ask(lab, "/") == value
 
 
+def test_a_project_says_itself_how_long_a_key_is(begun: Boot) -> None:
+    """An import that wants exactly 32 characters of a key, and says so in its own words, gets them."""
+    wanted = "held = len(os.environ['CIPHER_KEY'])\nif held != 32:\n    raise ValueError('CIPHER_KEY must be exactly 32 characters')"
+    with begun(importing(wanted)) as (lab, _):
+        assert ask(lab, "/") == 32
+
+
+def test_a_number_that_is_read_over_several_lines(begun: Boot) -> None:
+    """Where the failing line does not name the variable, the only text that was made up is the one that should have been a number; of two, neither is guessed."""
+    spread = "held = int(\n    os.environ['KEPT']\n)"
+    with begun(importing(spread)) as (lab, _):
+        assert lab.variables == {"KEPT": "30"}
+        assert ask(lab, "/") == 30
+    with pytest.raises(BootError, match="invalid literal for int"), begun(importing(f"name = os.environ['OWNER']\n{spread}")):
+        pass
+
+
+def test_rounds_of_hashing_stay_few(begun: Boot) -> None:
+    """Whatever else the name of a variable speaks of, the rounds of a hash are a number that is done in no time."""
+    with begun({"main.py": HASHING}) as (lab, _):
+        assert all(4 <= rounds <= 12 for rounds in ask(lab, "/"))
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_rounds_of_hashing_stay_few_where_nothing_told_of_them(name: str) -> None:
+    """A failed import that asks for the rounds, or that cannot read them as a number, gets as few of them."""
+    assert 4 <= int(asked_for(f"KeyError: '{name}' in os.environ")[name]) <= 12
+    assert 4 <= int(fitting("invalid literal for int() with base 10: 'toughen'", {name: PLAIN})[name]) <= 12
+
+
+def test_a_flag_that_is_left_out(begun: Boot) -> None:
+    """An app whose wrapper supplies a default and raises for anything but 0 and 1 boots, and its variable is not made up."""
+    with begun({"main.py": FLAG}) as (lab, _):
+        assert lab.variables == {}
+        assert ask(lab, "/") == {"open": False, "given": False}
+
+
 FERNET = "dG91Z2hlbi1sYWItMDEyMzQ1Njc4OWFiY2RlZjAxMjM="
 HEX = "0123456789abcdef" * 4
 SIZED = "0123456789abcdef" * 2
@@ -252,6 +417,9 @@ SIZED = "0123456789abcdef" * 2
         ("ValueError: Invalid key size: 32", {"AES_KEY": SIZED}, {}),
         ("invalid literal for int() with base 10: 'toughen' line 3: DAYS_KEPT = int(os.environ['KEPT'])", {"KEPT": PLAIN, "DAYS": PLAIN}, {"KEPT": "30"}),
         ("invalid literal for int() with base 10: 'many' line 3: int(os.environ['KEPT'])", {"KEPT": "many"}, {}),
+        ("invalid literal for int() with base 10: 'toughen' line 3: held = int(", {"KEPT": PLAIN, "DAYS": "30"}, {"KEPT": "30"}),
+        ("invalid literal for int() with base 10: 'toughen' line 3: held = int(", {"KEPT": PLAIN, "DAYS": PLAIN}, {}),
+        ("ValueError: AES_KEY must be exactly 32 characters", {"AES_KEY": PLAIN, "OWNER": PLAIN}, {"AES_KEY": SIZED}),
         ("could not convert string to float: 'toughen' line 3: float(os.environ['HASH_COST'])", {"HASH_COST": PLAIN}, {"HASH_COST": "10"}),
         ("RuntimeError: the mill stands still", {"SECRET_KEY": PLAIN}, {}),
     ],
@@ -276,6 +444,28 @@ def test_a_file_of_the_projects_own_is_kept(begun: Boot) -> None:
         assert "MORE_KEY" in lab.variables
         assert (lab.project / ".env").read_bytes() == own.encode()
         assert ask(lab, "/") == {"secret": "own secret  "}
+
+
+def test_a_file_is_read_where_the_imports_start(begun: Boot, tmp_path: Path) -> None:
+    """A prototype that starts in a folder of the project and reads `.env` from there finds one; the user's own tree gets none, neither here nor there."""
+    main = "import helper\n" + dedent(FILED)
+    with begun({"backend/main.py": main, "backend/helper.py": "x = 1\n", "backend/dotenv.py": FROM_HERE, "README.md": "shop\n"}) as (lab, _):
+        assert lab.entry.import_root == "backend"
+        assert lab.unstarted is None
+        assert ask(lab, "/") == {"secret": lab.variables["SECRET_KEY"]}
+    assert not list((tmp_path / "prototype").rglob(".env"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["-----BEGIN KEY-----\nabc=\n-----END KEY-----\n", 'first "quoted"\nsecond', "a\\b\nc\\nd", "\n\n", '{"a": 1}', "C:\\new"],
+    ids=["pem", "quotes", "backslashes", "blank", "json", "plain"],
+)
+def test_a_value_of_several_lines_is_read_back(begun: Boot, value: str) -> None:
+    """A prototype that reads `.env` as python-dotenv does gets a value with line breaks, quotes and backslashes as it is, and the next variable too."""
+    more = dedent(FILED).replace("jsonify(secret=app.secret_key)", 'jsonify(settings["SECRET_KEY"], settings["SHOP_OWNER"], len(settings))')
+    with begun({"main.py": more, "dotenv.py": QUOTES}, SECRET_KEY=value, SHOP_OWNER="ann") as (lab, _):
+        assert ask(lab, "/") == [value, "ann", 2]
 
 
 ELSEWHERE = """
@@ -324,6 +514,20 @@ def test_a_database_at_the_authors_own_path_is_the_projects(begun: Boot, tmp_pat
         assert ask(lab, "/names") == ["ann"]
         assert [str(Path(each).relative_to(lab.project)) for each in lab.opened] == [place]
         assert lab.world.rows("people") == [{"name": "ann"}]
+
+
+def test_a_database_in_a_folder_at_the_top_is_the_projects(begun: Boot, tmp_path: Path) -> None:
+    """A path that consists of a folder and a name, as a container mounts it, opens the file in the project's folder of that name."""
+    database = tmp_path / "prototype/shopdata/shop.db"
+    database.parent.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(database)) as link:
+        link.execute("CREATE TABLE people (name TEXT)")
+        link.execute("INSERT INTO people VALUES ('ann')")
+        link.commit()
+    with begun({"main.py": ELSEWHERE.replace("/Users/someone/shop/app/data.db", "/shopdata/shop.db")}) as (lab, _):
+        assert ask(lab, "/names") == ["ann"]
+        assert [str(Path(each).relative_to(lab.project)) for each in lab.opened] == ["shopdata/shop.db"]
+        assert not (lab.project / "shop.db").exists()
 
 
 def test_a_folder_that_is_there_is_the_one_that_is_meant(begun: Boot) -> None:

@@ -43,6 +43,13 @@ APP = """
         return items()
     """
 
+ALIVE = """
+    import threading
+    import time
+
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    """
+
 
 def ask(child: Child, method: str, name: str = "") -> Exchange:
     """One answer: the items, or what adding one came to."""
@@ -80,6 +87,29 @@ def test_a_lock_goes_with_the_process_that_kept_it(booted: Boot) -> None:
         assert (lab.world.laid, lab.boots) == (0, 1)
         with closing(lab.child()) as after:
             assert names(after, "POST", "second") == ["first", "second"]
+
+
+def test_a_lock_goes_with_a_process_of_its_own(booted: Boot) -> None:
+    """Where forking is unsafe, the process that keeps the lock is ended as well: the same file is put back, none is laid anew, and the next process writes."""
+    with booted({"main.py": ALIVE + APP}) as (lab, _):
+        assert lab.whole, lab.facts
+        lab.world.take()
+        file = lab.world.root / lab.world.databases[0]
+        inode = file.stat().st_ino
+        before = lab.world.checkpoint()
+        child = lab.child()
+        assert names(child, "POST", "second") == ["first", "second"]
+        failed = ask(child, "POST", "first")
+        assert failed.failure is not None
+        assert failed.failure.type == "sqlite3.IntegrityError"
+        assert child.open
+        lab.world.rollback(before)
+        assert not child.open
+        assert file.stat().st_ino == inode
+        assert (lab.world.laid, lab.boots) == (0, 1)
+        with closing(lab.child()) as after:
+            assert names(after, "POST", "third") == ["first", "third"]
+            assert [row["name"] for row in lab.world.rows("items")] == ["first", "third"]
 
 
 def test_what_nobody_locks_ends_nobody(booted: Boot) -> None:

@@ -36,6 +36,27 @@ WRAPPER = """
         def find(self, key, default=None):
             return os.environ.get(key, default)
     """
+FLAGS = """
+    import os
+
+
+    def flag(key, default="0"):
+        value = READ
+        if value not in ("0", "1"):
+            raise ValueError(f"{key} must be 0 or 1")
+        return value == "1"
+
+
+    def needed(key):
+        value = os.getenv(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+
+    OPEN = flag("SHOP_OPEN")
+    OWNER = needed("SHOP_OWNER")
+    """
 FILED = """
     import os
     from dotenv import dotenv_values
@@ -65,6 +86,25 @@ def test_a_method_that_reads_a_variable_and_raises(project: Write) -> None:
         "PLACE": (False, None),
         "MODE": (False, "quiet"),
     }
+
+
+@pytest.mark.parametrize("read", ['os.getenv(key, "0")', 'os.getenv(key) or "0"', 'os.getenv(key=key, default="0")', 'os.environ.get(key, "0")', "os.getenv(key, default)"])
+def test_a_wrapper_that_raises_for_wrong_values_requires_none(project: Write, read: str) -> None:
+    """What a wrapper reads with a default of its own may be left out, though it raises for other values; what it reads without one may not."""
+    found = told(project({"main.py": FLASK, "settings.py": FLAGS.replace("READ", read)}))
+    assert {name: required for name, (required, _) in found.items()} == {"SHOP_OPEN": False, "SHOP_OWNER": True}
+
+
+@pytest.mark.parametrize("read", ["os.getenv(key)", 'os.getenv(key, "")', 'os.environ.get(key, "").strip()', "os.environ.get(key, default)", "os.getenv(key, None)"])
+def test_a_wrapper_that_raises_for_nothing_requires_its_variables(project: Write, read: str) -> None:
+    """A default that stands for nothing is none: a wrapper that raises for it requires what the call supplies no other default for."""
+    wrapper = f"import os\n\n\ndef need(key, default=None):\n    value = {read}\n    if not value:\n        raise ValueError(key)\n    return value\n\n\nOWNER = need('SHOP_OWNER')\n"
+    assert {name: required for name, (required, _) in told(project({"main.py": FLASK, "settings.py": wrapper})).items()} == {"SHOP_OWNER": True}
+
+
+def test_a_default_after_or_is_one_without_the_word_environ(project: Write) -> None:
+    """`os.getenv(...) or "quiet"` has a default, whatever else the file speaks of."""
+    assert told(project({"main.py": FLASK + "import os\nMODE = os.getenv('SHOP_MODE') or 'quiet'\n"})) == {"SHOP_MODE": (False, "quiet")}
 
 
 def test_a_wrapper_of_another_class_is_another(project: Write) -> None:

@@ -19,6 +19,9 @@ _NO_CREDENTIAL = re.compile(r"NoAuthorization|WrongToken|Unauthorized|NotAuthent
 """Exceptions that mean a refusal where nobody turns them into a 401."""
 _LOGIN_PAGE = re.compile(r"log-?in|sign-?in|auth", re.IGNORECASE)
 
+_ASIDE = re.compile(r"\.log(\.\d+)?$|(^|/)(flask_session|sessions?|cache|\.cache|logs?)/")
+"""Files that are written by the way: logs, sessions, what is kept for speed."""
+
 
 class Depth(IntEnum):
     """How far a request came; higher is deeper."""
@@ -48,7 +51,9 @@ def depth(exchange: Exchange, *, identified: bool = False) -> Depth:
             target = response.header("Location") or ""
             to_login = bool(_LOGIN_PAGE.search(target.partition("?")[0]) or "next=" in target) and not exchange.target.startswith(target)
             # Log-out and sign-up send everybody to the log-in page; a guard sends those who are not logged in.
-            wrote = any(each.writes and each.rows != 0 for each in exchange.statements) or any(not each.endswith(".log") for each in exchange.written_files)
+            wrote = any(each.writes and each.rows != 0 for each in exchange.statements) or (
+                bool(exchange.request_body) and any(not _ASIDE.search(each) for each in exchange.written_files)
+            )
             if exchange.method == "POST" and exchange.statements and not wrote and target.partition("?")[0] == exchange.target.partition("?")[0] and not to_login:
                 return Depth.INVALID
             return Depth.REFUSED if to_login and ("next=" in target or not (identified or wrote)) else Depth.SUCCESS

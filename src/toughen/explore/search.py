@@ -250,6 +250,9 @@ def _deepen(session: Session, state: RouteState, plan: Plan, exchange: Exchange,
             return Plan(better.values, better.grants, "deepened")
     if state.route.method in _MUTATING and not any(key[0] in {Place.JSON, Place.FORM} for key, _ in plan.values):
         asked = learn.demanded(state, plan, exchange, session)
+        every = first_plan(session, state, every=True) if asked is None else None
+        if every is not None and any(key[0] in {Place.JSON, Place.FORM} for key, _ in every.values):
+            asked = plan.put(dict(every.values), "every")
         if asked is not None:
             # It took nothing for an answer, and yet it asked for something.
             return Plan(asked.values, asked.grants, "deepened")

@@ -275,6 +275,7 @@ class Lab:
 
     def _whole_child(self, number: int) -> Child:
         box = self._start(f"whole{number}", mode="whole")
+        connection: Connection | None = None
         try:
             _, connection = self.listener.accept(self.import_seconds, hello="server", alive=box.alive)
             self._ready(connection, self.import_seconds)
@@ -282,6 +283,8 @@ class Lab:
             connection.send({"do": "rows"})
             self._started(connection.receive(FORK_SECONDS))
         except (TimeoutError, AgentLostError, BootError):
+            if connection is not None:
+                connection.kill()
             box.close()
             raise
         return self._held(WholeChild(connection, self.note, box=box))

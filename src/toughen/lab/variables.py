@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint
 
 _ALGORITHM = "HS256"
+_FEW_ROUNDS = "10"
 _SHAPES = (
-    (r"ROUNDS|WORK_?FACTOR|BCRYPT_\w*(COST|STRENGTH)|HASH_?COST", "10"),
+    (r"ROUNDS|WORK_?FACTOR|BCRYPT_\w*(COST|STRENGTH)|HASH_?COST", _FEW_ROUNDS),
     (r"(DATABASE|DB|SQLALCHEMY|SQL).*(URL|URI|DSN)$", "sqlite:///./toughen-lab.db"),
     (r"(REDIS|BROKER|CELERY).*", "redis://localhost:6379/0"),
     (r"(URL|URI|ENDPOINT|ORIGIN|ORIGINS)$", "http://localhost:8000"),
@@ -58,6 +59,8 @@ _FIELD = re.compile(r"^(\w+)\n[ \t]+(?:Field required|field required)", re.MULTI
 _DATABASE = re.compile(r"(DATABASE|DB|SQLALCHEMY|SQL|POSTGRES|POSTGRESQL|PG|MYSQL).*(URL|URI|DSN)$", re.IGNORECASE)
 _SERVER = re.compile(r"postgres|mysql|mariadb|mssql|oracle|cockroach", re.IGNORECASE)
 _ASYNC = re.compile(r"\+(asyncpg|aiomysql|asyncmy|psycopg_async)")
+_ODD = re.compile(r"""[\s#'"$\\]""")
+"""What must be quoted in a `.env` file."""
 _FILES, _LARGEST = 5_000, 1_000_000
 _SAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
 
@@ -99,6 +102,8 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
             found[each.name] = mode
         elif (each.required or (each.default is None and (_own(each.name) or (each.relied and _OWN.search(each.name))))) and each.name not in supplied:
             usable = sample.get(each.name, "")
+            if _dummy(each.name) == _FEW_ROUNDS and usable.isdigit() and int(usable) > int(_FEW_ROUNDS):
+                usable = ""
             found[each.name] = usable if usable and _fits(usable, _dummy(each.name)) else _dummy(each.name)
         elif each.default and _dummy(each.name) == _ALGORITHM and not _fits(each.default, _ALGORITHM) and each.name not in supplied:
             # A placeholder that no library can sign with: the real one stands in a file that is not shown.
@@ -164,7 +169,7 @@ def wants_file(project: Path) -> bool:
 
 def written(values: Mapping[str, str]) -> str:
     """The text of a `.env` file that holds these values; line breaks within one are escaped."""
-    quoted = {name: '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"' if "\n" in value else value for name, value in values.items()}
+    quoted = {name: '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"' if _ODD.search(value) else value for name, value in values.items()}
     return "".join(f"{name}={value}\n" for name, value in quoted.items())
 
 

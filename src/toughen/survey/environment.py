@@ -120,10 +120,19 @@ def _wrapped(project: Project) -> Iterator[EnvironmentVariable]:
         position = definition.bases.index(seen.text)
         own = Symbol(file, definition.name)
         function = project.function(own)
-        needed = seen.flag or (seen.detail is None and function is not None and any(isinstance(each, ast.Raise) for each in ast.walk(function)))
+        needed = seen.flag or (function is not None and not _supplied(function, seen.detail) and any(isinstance(each, ast.Raise) for each in ast.walk(function)))
         for user, text in project.sources.texts.items():
             if user in project.facts and f"{definition.name.rpartition('.')[2]}(" in text:
                 yield from _calls(project, user, own, definition.bases, position, needed)
+
+
+def _supplied(function: ast.FunctionDef | ast.AsyncFunctionDef, default: str | None) -> bool:
+    """Whether a wrapper has a value for what is missing; an empty one, or a parameter that is None where nobody gives it, is none."""
+    given = function.args
+    held = dict(zip([each.arg for each in given.args][len(given.args) - len(given.defaults) :], given.defaults, strict=True))
+    asked = [each.args[1] for each in ast.walk(function) if isinstance(each, ast.Call) and dotted(each.func).endswith(("getenv", "environ.get")) and len(each.args) > 1]
+    nothing = any(isinstance(each, ast.Name) and isinstance(own := held.get(each.id), ast.Constant) and own.value in {None, ""} for each in asked)
+    return bool(default) and not nothing
 
 
 def _filed(project: Project) -> Iterator[EnvironmentVariable]:

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-VERSION: Final = 11
+VERSION: Final = 12
 """Raised whenever a file's facts change shape or meaning; an older cache is then dropped."""
 
 ROUTER_CALLS: Final = frozenset(

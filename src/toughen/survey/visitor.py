@@ -99,6 +99,7 @@ class _Visitor:
         }  # fmt: skip
         if self.has_environ:
             self.handlers[ast.Subscript] = self.subscript
+        if self.has_environ or "getenv" in text:
             self.handlers[ast.BoolOp] = self.alternative
         if self.has_role:
             self.handlers[ast.Compare] = self.compare

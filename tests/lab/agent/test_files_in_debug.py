@@ -55,6 +55,16 @@ def test_a_file_in_debug_mode(host: Any) -> None:
     assert {(each["place"], *each["key"]): each["required"] for each in told["demands"]} == {("file", "upload"): True}
 
 
+def test_many_forms_in_debug_mode(host: Any) -> None:
+    """After thousands of forms, each of which had a class made for its files, what a form is asked for is noted as ever."""
+    child = host.child()
+    for _ in range(21):
+        child.serve(*[("POST", "/form", b"owner=ann", FORM)] * 100, demand=True)
+    told = child.serve(("POST", "/form", b"owner=ann", FORM), demand=True)[0]
+    assert told["body"] == b"no file for ann -"
+    assert ["owner"] in [each["key"] for each in told["demands"] if each["place"] == "form"]
+
+
 @pytest.mark.parametrize("demand", [False, True])
 def test_flasks_own_explanation_of_a_wrong_form(host: Any, demand: bool) -> None:  # noqa: FBT001 - two ways of one claim
     """A handler that wants a file and gets its name in a form fails with Flask's explanation, with and without recording, and what it wanted is noted."""

@@ -258,7 +258,7 @@ _WALKS = ("__iter__", "keys", "items", "values", "to_dict", "multi_items", "list
 def asked_multi(value: Any, place: str) -> Any:
     """Make a framework's own object record, in place: identity, equality and type checks stay."""
     kind = type(value)
-    if kind not in _RECORDING and len(_RECORDING) < _REMEMBERED:
+    if kind not in _RECORDING and ((kind, place) in _SUBCLASSES or len(_RECORDING) < _REMEMBERED):
         # Flask makes a class anew for the files of every form that is posted in debug mode.
         with suppress(TypeError, AttributeError):
             value.__class__ = recording(kind, place)
