@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all bench lint docs requirements clean
+.PHONY: help demo test test-all agents bench lint docs requirements clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -26,9 +26,13 @@ lint: $(READY) ## ruff, mypy, import-linter
 test: lint ## Lint, then every test but the long ones
 	$(BIN)/python -m pytest -q -m "not long"
 
-test-all: lint ## Lint, then every test, with branch coverage
+test-all: lint ## Lint, then every test, with branch coverage, then `make agents`
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report
+	@$(MAKE) --no-print-directory agents
+
+agents: $(READY) ## Test the agent under each Python that it may meet and that this machine has
+	@$(BIN)/python tools/agent_pythons.py
 
 bench: $(READY) ## Measure what toughen costs, as ratios within one run, against the bounds that it promises
 	$(BIN)/python -m bench
@@ -41,5 +45,5 @@ requirements: $(READY) ## Pin and hash the requirements anew
 		--custom-compile-command "make requirements" --group dev --output-file requirements/dev.txt pyproject.toml
 
 clean: ## Remove what was made
-	rm -rf .venv dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-agents dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

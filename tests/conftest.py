@@ -1,4 +1,4 @@
-"""Owns running the command on small prototypes, and looking for what it leaves behind."""
+"""Owns the tests' own option, running the command on small prototypes, and looking for what it leaves behind."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of tests/lab/agent here: pytest asks no conftest for options that lies deeper than the tests' root."""
+    parser.addoption("--agent-python", metavar="PATH", default=sys.executable, help="interpreter that runs the agent in tests/lab/agent")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import textwrap
 from pathlib import Path
@@ -85,8 +84,8 @@ class Wire:
 class Host:
     """One booted prototype."""
 
-    def __init__(self, root: Path, entry: str | None, **config: object) -> None:
-        """Start the agent as the lab does: copied under its public name, with a configuration file."""
+    def __init__(self, python: str, root: Path, entry: str | None, **config: object) -> None:
+        """Start the agent as the lab does: in the prototype's interpreter, copied under its public name, with a configuration file."""
         self.root = root
         # A Unix socket's path has room for about a hundred bytes.
         self._folder = Path(tempfile.mkdtemp())
@@ -109,7 +108,7 @@ class Host:
         }
         (self._folder / "c.json").write_text(json.dumps(settings))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "toughen_agent", str(self._folder / "c.json")],
+            [python, "-m", "toughen_agent", str(self._folder / "c.json")],
             cwd=root,
             env={**os.environ, "PYTHONPATH": str(self._folder)},
             stdout=subprocess.PIPE,
@@ -162,8 +161,9 @@ class Host:
 
 
 @pytest.fixture(scope="module")
-def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Host]]:
+def boot(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Callable[..., Host]]:
     """Boot a project given as {path: source}; everything ends with the module."""
+    python = str(Path(pytestconfig.getoption("--agent-python")).absolute())
     hosts: list[Host] = []
 
     def start(files: dict[str, str] | str, entry: str | None = "main:app", **config: object) -> Host:
@@ -172,7 +172,7 @@ def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Hos
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(source))
-        hosts.append(Host(root, entry, **config))
+        hosts.append(Host(python, root, entry, **config))
         return hosts[-1]
 
     yield start

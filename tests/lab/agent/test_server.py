@@ -150,6 +150,26 @@ def test_entries(boot: Callable[..., Any], source: str, entry: str) -> None:
     assert boot(source, entry).child().serve(("GET", "/"))[0]["body"] == b"x"
 
 
+LAZY = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+def app(environ: WSGIEnvironment, start_response: StartResponse):
+    start_response("200 OK", []); return [b"x"]
+def create_app() -> WSGIApplication:
+    return app
+"""
+
+
+@pytest.mark.parametrize("entry", ["main:app", "main:create_app", "main:create_app()"])
+def test_annotations_that_only_a_type_checker_can_resolve(boot: Callable[..., Any], entry: str) -> None:
+    """From Python 3.14 on nobody evaluates annotations unasked: the agent does not ask, and loads what a server would."""
+    host = boot(LAZY, entry)
+    if int(host.server.hello["python"].split(".")[1]) < 14:
+        pytest.skip("before Python 3.14 such annotations end the import itself")
+    assert host.child().serve(("GET", "/"))[0]["body"] == b"x"
+
+
 def test_script_that_imports_itself(boot: Callable[..., Any]) -> None:
     """An entry that runs as a script, but not as an import (`from app import x` in a circle), is loaded as a script."""
     host = boot(
