@@ -70,13 +70,17 @@ def fields(exchange: Exchange, path: str) -> list[Parameter]:
 
 
 def named(exchange: Exchange, path: str) -> list[Parameter] | None:
-    """Fields of the page's form that is posted to this path, None where it has no such form."""
-    response = exchange.response
-    if response is None or "html" not in (response.header("content-type") or "") or path not in response.body:
+    """Fields of the page's form that is posted to this path, None where it has no such form; one without an action is posted to its own page."""
+    response, own = exchange.response, exchange.target.partition("?")[0]
+    if response is None or "html" not in (response.header("content-type") or "") or (path not in response.body and path != own):
         return None
     page = _Page()
     page.feed(response.body)
-    return next((found for given, found in page.forms if (given.get("action") or "").partition("?")[0] == path and (given.get("method") or "get").lower() == "post"), None)
+    for given, found in page.forms:
+        action = (given.get("action") or "").partition("?")[0]
+        if (action if action not in {"", "#"} else own) == path and (given.get("method") or "get").lower() == "post":
+            return found
+    return None
 
 
 def tokens(exchange: Exchange) -> list[tuple[str, str]]:

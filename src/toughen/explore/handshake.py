@@ -62,9 +62,24 @@ def forgery(session: Session, state: RouteState, plan: Plan, exchange: Exchange)
         return None
     keys = [key for key, _ in plan.values if re.search(r"csrf|xsrf", str(key[1][-1]), re.IGNORECASE)]
     if keys or state.body not in {None, "form"}:
-        token = fetched_token(session) if keys else []
-        return plan.put(dict.fromkeys(keys, token[0]), "forgery") if token else None
-    return from_page(session, state, plan, exchange, "forgery")
+        # A script sends it beside its JSON, under the name that Flask-WTF and Django read.
+        header: Key = (Place.HEADER, ("X-CSRFToken",))
+        token = fetched_token(session)
+        if token and not keys:
+            state.parameters.setdefault(header, Parameter(*header, "string", required=True, declared=False))
+        return plan.put(dict.fromkeys(keys or [header], token[0]), "forgery") if token else None
+    return from_page(session, state, plan, exchange, "forgery") or _with_any_token(session, state, plan)
+
+
+def _with_any_token(session: Session, state: RouteState, plan: Plan) -> Plan | None:
+    """The token of any page that this identity may see: it is the session's, not the page's."""
+    token = next((each for each in fetched_token(session) if each.origin is not None and each.origin.pointer[0] == "#field"), None)
+    if token is None or token.origin is None:
+        return None
+    key: Key = (Place.FORM, (str(token.origin.pointer[1]),))
+    state.parameters.setdefault(key, Parameter(*key, "string", required=True, declared=False))
+    state.body = "form"
+    return plan.put({key: token}, "forgery")
 
 
 def from_page(session: Session, state: RouteState, plan: Plan, exchange: Exchange, why: str) -> Plan | None:

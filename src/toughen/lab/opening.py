@@ -79,6 +79,18 @@ def _read_schema(lab: Lab) -> None:
                 return
 
 
+def _made_folder(lab: Lab, said: str) -> bool:
+    """Make the folder that is not there, in the copy: git keeps no empty ones (uploads, static files, logs)."""
+    match = re.search(r"[Dd]irectory '([^'\n]+)' does not exist|No such file or directory: '([^'\n]+)'", said)
+    if match is None:
+        return False
+    place = lab.imports / (match.group(1) or str(Path(match.group(2)).parent))
+    if place.exists() or not place.resolve().is_relative_to(lab.project.resolve()):
+        return False
+    place.mkdir(parents=True)
+    return True
+
+
 def _own_module(lab: Lab, said: str) -> bool:
     """Whether the module that is not found belongs below a folder or a file of the project's own: no package of others fills that gap."""
     match = re.search(r"No module named ['\"]([A-Za-z_]\w*)\.", said)
@@ -104,7 +116,7 @@ def _boot_with_what_is_missing(lab: Lab) -> None:
             package = None if _own_module(lab, said) else environments.missing(said)
             extended = environments.extend(lab.environment, package) if package else None
             wanted = {name: value for name, value in asked_for(said).items() if name not in lab.variables} or fitting(said, lab.variables)
-            if extended is None and not wanted:
+            if extended is None and not wanted and not _made_folder(lab, said):
                 if not imported:
                     raise
                 lab.unstarted = error
