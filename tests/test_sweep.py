@@ -49,3 +49,10 @@ def test_the_line_that_raised_is_known_by_its_text() -> None:
     assert line_of(FAILED) == 'amount = int(data["amount"])'
     assert crashed(Exchange("POST", "/", "", Response(500)))
     assert not crashed(Exchange("POST", "/", "", Response(400)))
+
+
+def test_flask_s_own_400_is_no_crash() -> None:
+    """What Flask raises in debug mode, and answers with 400 elsewhere, is no crash; an abort with 500 is one."""
+    missing = Failure("werkzeug.exceptions.BadRequestKeyError", "400 Bad Request: The browser sent a request that ...", None)
+    assert not crashed(Exchange("POST", "/", "", Response(500), failure=missing))
+    assert crashed(Exchange("POST", "/", "", Response(500), failure=Failure("werkzeug.exceptions.InternalServerError", "500 Internal Server Error", None)))

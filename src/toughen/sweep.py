@@ -65,8 +65,14 @@ class Crash:
 
 
 def crashed(exchange: Exchange) -> bool:
-    """Whether a request ended in an exception that nobody handled, or in a 500."""
-    return exchange.failure is not None or exchange.status == _FAILED
+    """Whether a request ended in an exception that nobody handled, or in a 500.
+
+    In debug mode Flask raises its own 400 for a missing key, so that a developer sees where; its server answers 400.
+    """
+    failure = exchange.failure
+    if failure is not None and failure.type.startswith("werkzeug.exceptions.") and re.match(r"4\d\d ", failure.message):
+        return False
+    return failure is not None or exchange.status == _FAILED
 
 
 def swept(target: Target, journey: Journey, route: Route) -> list[Crash]:

@@ -150,4 +150,13 @@ def create_order():
 def report():
     return jsonify({"rows": 1 // 0}), 200
 """, "the handler answers 400 by itself, and the other route answers the honest request with 500 too"),
+        Sound(
+            """from flask import Flask, jsonify, request
+app = Flask(__name__)
+app.config["DEBUG"] = True
+
+@app.route("/orders", methods=["POST"])
+def create_order():
+    return jsonify({"item": request.form["item"][:80]}), 201
+""", "Flask answers 400 for a missing key; only its debug mode raises it, so that a developer sees where"),
     ]
