@@ -18,7 +18,7 @@ from toughen.explore.people import password_parameter
 from toughen.explore.refusing import refusals
 from toughen.explore.search import first_plan
 from toughen.explore.session import Entry
-from toughen.explore.values import Candidate, normal
+from toughen.explore.values import Candidate, grants_power, normal
 from toughen.lab.credentials import garbled
 from toughen.lab.requests import cookies
 from toughen.model.blueprint import Place
@@ -151,6 +151,9 @@ class Doors:
                 password_parameter(parameter.name) or normal(parameter.name) in {"username", "email", "login"} or FORGERY.search(parameter.name)
             ):
                 base = base.put({key: Candidate("", "name")}, "log in")
+            elif base.get(key) is None and parameter.place is Place.FORM and not grants_power(parameter.name):
+                # A page's form sends all that it holds: which of several it is, "remember me".
+                base = base.put({key: Candidate(self.session.maker.make(parameter), "form")}, "log in")
         texts = [name for name, value in person.row.items() if isinstance(value, str) and value and not password_parameter(name) and not _NEVER_NAMES.search(name)]
         naming = sorted(texts, key=lambda name: not re.search(r"user|mail|login|name|phone|account", name, re.IGNORECASE))[:_MOST_NAMES]
         asked = [key for key, candidate in base.values if _NAMES_USER.search(normal(str(key[1][-1]))) and candidate.source != "schema" and not password_parameter(str(key[1][-1]))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toughen.explore import handshake, learn, offers
@@ -12,7 +13,7 @@ from toughen.explore.people import password_column, password_parameter
 from toughen.explore.raised import raised_plans
 from toughen.explore.session import Entry, Plan, RouteState, Session
 from toughen.explore.uploading import file_plans
-from toughen.explore.values import Candidate, Origin, required
+from toughen.explore.values import Candidate, Origin, normal, required
 from toughen.lab.requests import UnresolvedError, pick
 from toughen.model.blueprint import Place
 
@@ -213,7 +214,27 @@ def _made_again(session: Session, state: RouteState, plan: Plan, exchange: Excha
         except UnresolvedError:
             continue
         changes[key] = Candidate(value, "pool", Origin(len(session.history) - 1, candidate.origin.pointer))
-    return plan.put(changes, "made again") if changes else None
+    return plan.put(changes, "made again") if changes else _made_at_all(session, state, plan)
+
+
+def _made_at_all(session: Session, state: RouteState, plan: Plan) -> Plan | None:
+    """Where there is none of what a route shows, and nothing of it lies in a table: one more, under the key that its maker gave it."""
+    kind = _shown(state.route.path)
+    maker = next((entry for entry in reversed(session.history) if entry.route.startswith("POST ") and entry.route != state.route.id and _shown(entry.route) == kind), None)
+    if maker is None or any(statement.writes for statement in maker.exchange.statements):
+        return None
+    answer = session.send(maker.call)
+    if depth(answer) is not Depth.SUCCESS:
+        return None
+    session.history.append(Entry(maker.route, maker.call, answer, maker.plan, kept=True))
+    sent = {normal(str(key[1][-1])): candidate for key, candidate in maker.plan.values if key[1]}
+    keys = {key: normal(str(key[1][-1])) for key, _ in plan.values if key[0] in {Place.PATH, Place.QUERY}}
+    return plan.put({key: replace(sent[name], source="pool") for key, name in keys.items() if name in sent}, "made again")
+
+
+def _shown(path: str) -> str:
+    """The last word of a path that is no parameter: what it shows."""
+    return next((part for part in reversed(path.strip("/").split("/")) if part and "{" not in part), "")
 
 
 def _coordinates(session: Session, state: RouteState, plan: Plan) -> Iterator[Plan]:
@@ -282,8 +303,6 @@ def _reach(
 
 def _learn_sent(session: Session, plan: Plan) -> None:
     """What was sent and accepted is a value too (a name that now exists)."""
-    from toughen.explore.values import normal
-
     for (place, path), candidate in plan.values:
         if place in {Place.JSON, Place.FORM} and isinstance(candidate.value, str | int) and isinstance(path[-1], str):
             session.pool.values.setdefault(normal(path[-1]), deque(maxlen=12)).append(candidate)

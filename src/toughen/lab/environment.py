@@ -129,6 +129,9 @@ def missing(said: str) -> str | None:
         return _plain(match.group(1)) + "<" if "-packages/" in match.group(2) else None
     if match := re.search(r"module '(\w+)[\w.]*' has no attribute", said):
         return "python<" if match.group(1) in sys.stdlib_module_names else _plain(match.group(1)) + "<"
+    if "'LocalStack' object has no attribute '__ident_func__'" in said:
+        # Flask-SQLAlchemy before 2.5 wants Werkzeug before 2.
+        return "Werkzeug<"
     if match := re.search(r"'(Flask|FastAPI)' object has no attribute", said):
         return f"{match.group(1)}<"
     return None
