@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import time
-from typing import Any
+from functools import partial
+from typing import Any, Callable
 
 from . import boot, demand, facts, frames, frameworks, late, outbound, prepare, schemas, sqlite, warm
 from .asgi import AsgiCaller
@@ -75,7 +76,7 @@ class Server:
             if order is None or order.get("do") == "quit":
                 return
             if self._config.get("mode") == "whole" and order.get("do") in ("serve", "call", "rows"):
-                self._live({}, order)
+                _to_the_end(partial(self._live, {}, order))
             answer = self._obey(order)
             if answer is not None:
                 self._wire.send(answer)
@@ -107,7 +108,7 @@ class Server:
         if self._app is None:
             return self._failed or {"failed": {"stage": "entry", "failure": _plain_failure("no entry was loaded")}}
         if self._config.get("mode") == "whole":
-            self._live(order)
+            _to_the_end(partial(self._live, order))
         self._late.bring_in()
         self._late.look()
         for stream in (sys.stdout, sys.stderr):
@@ -131,71 +132,63 @@ class Server:
         if os.getppid() != parent:
             os._exit(71)
         self._wire.close()
-        if order.get("settle"):
-            self._settle(order)
-        self._live(order)
+        _to_the_end(partial(self._settle if order.get("settle") else self._live, order))
         return None
 
     def _settle(self, order: Message) -> None:
-        """Go through the app's start-up once and fork children from there; never come back."""
-        code = 0
+        """Go through the app's start-up once and fork children from there, to the end of this process."""
+        assert self._app is not None
+        self._wire = Wire(self._config["socket"])
+        self._wire.send({"hello": "settled", "id": order.get("id"), "pid": os.getpid()})
+        caller = AsgiCaller(self._app.target, int(self._config.get("body_limit") or BODY_LIMIT))
+        sockets = _sockets()
         try:
-            assert self._app is not None
-            self._wire = Wire(self._config["socket"])
-            self._wire.send({"hello": "settled", "id": order.get("id"), "pid": os.getpid()})
-            caller = AsgiCaller(self._app.target, int(self._config.get("body_limit") or BODY_LIMIT))
-            sockets = _sockets()
-            try:
-                caller.live(caller.start())
-            except BaseException as error:
-                self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
-                return
-            prepare.quiesce()
-            reason = fork_safety()
-            if reason == "safe":
-                reason = caller.bound() or ("" if _sockets() == sockets else "a connection is open") or sqlite.held() or "safe"
-            self._settled = caller
-            # Children tell what they import to the process that they came from.
-            self._late = late.Late()
-            gc.collect()
-            gc.freeze()
-            self._wire.send({"ready": {"fork": reason}})
-            self._attend()
-        except OSError:
-            code = 72
+            caller.live(caller.start())
         except BaseException as error:
-            sys.stderr.write("toughen_agent: " + frames.failure(error)["traceback"] + "\n")
-            code = 73
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                _flush(stream)
-            os._exit(code)
+            self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
+            return
+        prepare.quiesce()
+        reason = fork_safety()
+        if reason == "safe":
+            reason = caller.bound() or ("" if _sockets() == sockets else "a connection is open") or sqlite.held() or "safe"
+        self._settled = caller
+        # Children tell what they import to the process that they came from.
+        self._late = late.Late()
+        gc.collect()
+        gc.freeze()
+        self._wire.send({"ready": {"fork": reason}})
+        self._attend()
 
     def _live(self, order: Message, first: Message | None = None) -> None:
-        """Be the child, on the server's own connection where the lab's first order came by it; never come back."""
-        code = 0
+        """Be the child, on the server's own connection where the lab's first order came by it."""
+        if self._app is None:
+            message = "no entry was loaded"
+            raise RuntimeError(message)
+        self._late.look()
+        wire = Wire(self._config["socket"]) if first is None else self._wire
+        child = Child(self._app, self._config, order, wire, self._late, self._settled)
         try:
-            if self._app is None:
-                message = "no entry was loaded"
-                raise RuntimeError(message)
-            self._late.look()
-            wire = Wire(self._config["socket"]) if first is None else self._wire
-            child = Child(self._app, self._config, order, wire, self._late, self._settled)
-            try:
-                child.run(first)
-            except (SystemExit, KeyboardInterrupt) as error:
-                if child.begun:
-                    raise
-                wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
-        except OSError:
-            code = 72
-        except BaseException as error:
-            sys.stderr.write("toughen_agent: " + frames.failure(error)["traceback"] + "\n")
-            code = 73
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                _flush(stream)
-            os._exit(code)
+            child.run(first)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if child.begun:
+                raise
+            wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
+
+
+def _to_the_end(life: Callable[[], None]) -> None:
+    """Live, and end this process with a code that says how it ended; never come back."""
+    code = 0
+    try:
+        life()
+    except OSError:
+        code = 72
+    except BaseException as error:
+        sys.stderr.write("toughen_agent: " + frames.failure(error)["traceback"] + "\n")
+        code = 73
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+        os._exit(code)
 
 
 def fork_safety() -> str:
