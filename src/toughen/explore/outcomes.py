@@ -19,6 +19,7 @@ _NO_CREDENTIAL = re.compile(r"NoAuthorization|WrongToken|Unauthorized|NotAuthent
 """Exceptions that mean a refusal where nobody turns them into a 401."""
 _LOGIN_PAGE = re.compile(r"log-?in|sign-?in|auth", re.IGNORECASE)
 
+_NO_ERROR = frozenset({"", "0", "00", "000", "none", "null", "false", "no"})
 _ASIDE = re.compile(r"\.log(\.\d+)?$|(^|/)(flask_session|sessions?|cache|\.cache|logs?)/")
 """Files that are written by the way: logs, sessions, what is kept for speed."""
 
@@ -109,7 +110,7 @@ def soft_failure(exchange: Exchange) -> bool:
     status = body.get("status")
     if isinstance(status, str) and status.lower() in {"fail", "failed", "failure", "error"}:
         return True
-    return isinstance(body.get("error"), str) and bool(body["error"]) and not body.get("success")
+    return isinstance(body.get("error"), str) and body["error"].lower() not in _NO_ERROR and not body.get("success")
 
 
 def message(exchange: Exchange) -> str:

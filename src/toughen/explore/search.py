@@ -101,10 +101,8 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         if deep is Depth.DEAD:
             break
         answers[exchange.status, message(exchange)] += 1
-        heard = answers[exchange.status, message(exchange)]
-        if heard == 1 or (heard <= _PATIENCE and not plan.grants):
-            for better in reversed(list(_next(session, state, plan, exchange, identity))):
-                queue.appendleft(better)
+        for better in reversed(_learned(session, state, plan, exchange, identity, answers[exchange.status, message(exchange)])):
+            queue.appendleft(better)
         queue = deque(each for each in queue if f"{state.body} {each.signature}" not in seen or each.why in _ANEW)
         if varied < _VARIED and (spent == 1 or not queue):
             varied += 1
@@ -145,6 +143,14 @@ def first_plan(session: Session, state: RouteState, *, every: bool = False) -> P
         key = (parameter.place, parameter.path)
         plan = plan.put({key: offers.first(session, state, parameter)}, "every" if every else "first")
     return plan
+
+
+def _learned(session: Session, state: RouteState, plan: Plan, exchange: Exchange, identity: str | None, heard: int) -> list[Plan]:
+    """What a failure suggests, as long as it says something new; the same words may still ask for one key more."""
+    if heard == 1 or (heard <= _PATIENCE and not plan.grants):
+        return list(_next(session, state, plan, exchange, identity))
+    asked = learn.demanded(state, plan, exchange, session)
+    return [] if asked is None else [asked]
 
 
 def _next(session: Session, state: RouteState, plan: Plan, exchange: Exchange, identity: str | None) -> Iterator[Plan]:
