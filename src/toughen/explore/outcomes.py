@@ -110,7 +110,8 @@ def soft_failure(exchange: Exchange) -> bool:
     status = body.get("status")
     if isinstance(status, str) and status.lower() in {"fail", "failed", "failure", "error"}:
         return True
-    return isinstance(body.get("error"), str) and body["error"].lower() not in _NO_ERROR and not body.get("success")
+    error = body.get("error")
+    return isinstance(error, str) and error.lower() not in _NO_ERROR and not body.get("success")
 
 
 def message(exchange: Exchange) -> str:
