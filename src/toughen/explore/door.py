@@ -173,6 +173,11 @@ class Doors:
                 seen.add(repr(values))
                 yield handshake.with_new_token(self.session, base.put(values, "log in")), names
 
+    def opened_by(self, exchange: Exchange) -> Door | None:
+        """What of any answer opens what refuses strangers; None where nothing does."""
+        probes = self.probes()
+        return self._opened(exchange, probes) if probes else None
+
     def _opened(self, exchange: Exchange, probes: list[RouteState]) -> Door | None:
         """What of log-in's answer changes a refused probe: a cookie, or a token in some header."""
         if exchange.response is None:

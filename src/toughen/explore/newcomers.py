@@ -74,7 +74,7 @@ class Newcomers:
             return None
         session = self.session
         before = {repr(row) for row in session.rows(self.table.name)}
-        plan = self._renewed(state, state.reached.plan)
+        plan = self.renewed(state, state.reached.plan)
         exchange = session.send(plan.call(state.route, None, state.body))
         if depth(exchange) is not Depth.SUCCESS:
             plan = state.reached.plan.put({k: c for k, c in plan.values if normal(str(k[1][-1])) in _NAMING or password_parameter(str(k[1][-1]))}, "sign up")
@@ -85,7 +85,7 @@ class Newcomers:
         password = next((str(c.value) for k, c in plan.values if password_parameter(str(k[1][-1]))), PASSWORD)
         return Person(new[-1], password, "signup")  # type: ignore[arg-type]
 
-    def _renewed(self, state: RouteState, plan: Plan) -> Plan:
+    def renewed(self, state: RouteState, plan: Plan) -> Plan:
         """A sign-up for somebody else: new names, the common password, and all else as it was accepted."""
         session, changes = self.session, {}
         for key, candidate in plan.values:
@@ -192,7 +192,7 @@ class Newcomers:
         state = self.door_in_memory
         if state is None or state.reached is None:
             return None
-        plan = self._renewed(state, state.reached.plan)
+        plan = self.renewed(state, state.reached.plan)
         call = plan.call(state.route, None, state.body)
         exchange = self.session.send(call)
         password = next((str(candidate.value) for key, candidate in plan.values if password_parameter(str(key[1][-1]))), PASSWORD)
