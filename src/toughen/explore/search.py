@@ -33,6 +33,7 @@ _PATIENCE = 3
 """How often the same answer is read again for what it teaches."""
 _ANEW = frozenset({"made again", "unused"})
 """Why a plan is sent that was sent before: what it names is there now."""
+_DOING = frozenset({"add", "create", "new", "insert", "save"})
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 _CREDENTIAL_COLUMNS = ("password", "passwd", "hash", "email", "username", "role", "admin", "active", "token")
 
@@ -240,7 +241,7 @@ def _made_at_all(session: Session, state: RouteState, plan: Plan) -> Plan | None
 
 def _shown(path: str) -> str:
     """The last word of a path that is no parameter: what it shows."""
-    return next((part for part in reversed(path.strip("/").split("/")) if part and "{" not in part), "")
+    return next((part for part in reversed(path.strip("/").split("/")) if part and "{" not in part and part not in _DOING), "")
 
 
 def _coordinates(session: Session, state: RouteState, plan: Plan) -> Iterator[Plan]:

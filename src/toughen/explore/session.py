@@ -180,7 +180,7 @@ class Session:
         before, self._served = self._served, route
         exchange = child.serve(request, record)
         if exchange.status == _TOO_MANY and before is not None:
-            return self._later(child, request, record) or exchange
+            return self._later(child, route, request, record) or exchange
         if exchange.ended == "died" and before not in {None, route}:
             again = self._server().serve(request, record)
             if again.ended != "died":
@@ -189,11 +189,13 @@ class Session:
             return again
         return exchange
 
-    def _later(self, child: Child, request: dict[str, Any], record: Record) -> Exchange | None:
+    def _later(self, child: Child, route: str, request: dict[str, Any], record: Record) -> Exchange | None:
         """The same request once more: whoever counts requests in memory begins anew in a new process, or after a second where the state is there too."""
         if self.lab.world.databases:
             child.close()
-            return self._server().serve(request, record)
+            fresh = self._server()
+            self._served = route
+            return fresh.serve(request, record)
         if self._waits >= _MOST_WAITS:
             return None
         self._waits += 1

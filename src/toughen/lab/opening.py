@@ -85,9 +85,13 @@ def _made_folder(lab: Lab, said: str) -> bool:
     if match is None:
         return False
     place = lab.imports / (match.group(1) or str(Path(match.group(2)).parent))
-    if place.exists() or not place.resolve().is_relative_to(lab.project.resolve()):
+    try:
+        if place.exists() or not place.resolve().is_relative_to(lab.project.resolve()):
+            return False
+        place.mkdir(parents=True)
+    except (OSError, ValueError, RuntimeError):
+        # A name that no folder can have, or one below a file.
         return False
-    place.mkdir(parents=True)
     return True
 
 

@@ -107,7 +107,7 @@ def hidden_fields(page: str) -> dict[str, str]:
     """Values that a page holds ready to be sent back: hidden inputs and named meta elements."""
     found: dict[str, str] = {}
     for tag in re.findall(r"<(?:input|meta)\b[^>]{1,4000}>", page, re.IGNORECASE):
-        given = {name.lower(): value for name, _, value in re.findall(r"""([\w-]+)\s*=\s*(["'])(.*?)\2""", tag)}
+        given = {name.lower(): value or bare for name, _, value, bare in re.findall(r"""([\w-]+)\s*=\s*(?:(["'])(.*?)\2|([^\s"'>]+))""", tag)}
         if "name" in given and (given.get("type", "hidden").lower() == "hidden"):
             found.setdefault(given["name"], html.unescape(given.get("value", given.get("content", ""))))
     return found

@@ -32,7 +32,7 @@ def relied_on(file: str, line: int, variable: str, texts: dict[str, str]) -> boo
         if isinstance(above, ast.Assign | ast.AnnAssign):
             names = list(_names(above.targets if isinstance(above, ast.Assign) else [above.target]))
             return bool(names) and not any(_asked(name, texts.values()) for name in names)
-        if isinstance(above, ast.stmt | ast.Dict | ast.keyword):
+        if isinstance(above, ast.stmt | ast.Dict):
             return False
         node = above
     return False
@@ -55,7 +55,7 @@ def _converts(call: ast.Call) -> bool:
 
 
 def _is_bool(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Name) and call.func.id == "bool"
+    return isinstance(call.func, ast.Name) and call.func.id in {"bool", "all", "any"}
 
 
 def _names(targets: Iterable[ast.expr]) -> Iterator[str]:

@@ -292,3 +292,36 @@ def test_two_processes_interleave_as_told(boot: Callable[..., Any]) -> None:
     assert one.exchange()["status"] == 200
     with sqlite3.connect(host.root / "app.db") as connection:
         assert connection.execute("select n from notes where id = 4").fetchone() == (3,)
+
+
+CLOSED = """
+import sqlite3
+from flask import Flask
+app = Flask(__name__)
+link = sqlite3.connect("app.db"); link.execute("create table if not exists notes(id integer primary key, text unique)"); link.commit(); link.close()
+def note(text, write):
+    link = sqlite3.connect("app.db", timeout=0)
+    try:
+        write(link, text)
+        link.commit()
+    finally:
+        link.close()
+    return "noted"
+@app.post("/one/<text>")
+def one(text):
+    return note(text, lambda link, text: link.execute("insert into notes(text) values (?)", (text,)))
+@app.post("/many/<text>")
+def many(text):
+    return note(text, lambda link, text: link.executemany("insert into notes(text) values (?)", [(text,)]))
+@app.post("/script/<text>")
+def script(text):
+    return note(text, lambda link, text: link.executescript("begin; insert into notes(text) values ('" + text + "');"))
+"""
+
+
+@pytest.mark.parametrize("how", ["one", "many", "script"])
+def test_a_failed_statement_of_a_closed_connection_locks_nothing(boot: Callable[..., Any], how: str) -> None:
+    """Where a handler closes its connection after an error that nobody catches, the next request writes at once, as outside."""
+    child = boot(CLOSED).child()
+    told = child.serve(("POST", "/one/a"), ("POST", f"/{how}/a"), ("POST", "/one/b"), sql=0) + child.serve(("POST", f"/{how}/a"), ("POST", "/one/c"))
+    assert [each["status"] for each in told] == [200, 500, 200, 500, 200]

@@ -7,8 +7,8 @@ import re
 import sqlite3
 import weakref
 from typing import Any, Callable
-from urllib.parse import unquote, urlsplit
 
+from . import places
 from .recorder import RECORDER, plain
 
 _real_connect = sqlite3.connect
@@ -168,6 +168,19 @@ class TracedCursor(_Cursor):
         return row
 
 
+def _or_closed(cursor: Any, call: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a statement on a cursor that nobody else holds.
+
+    An exception keeps our frames, and they would keep the cursor, whose statement keeps the database locked though the
+    connection is closed; the C code lets go of its own.
+    """
+    try:
+        return call(*arguments)
+    except BaseException:
+        cursor.close()
+        raise
+
+
 class TracedConnection(_Connection):
     """Gives traced cursors and records what ends a transaction."""
 
@@ -179,13 +192,16 @@ class TracedConnection(_Connection):
         return _Connection.cursor(self, factory)
 
     def execute(self, sql: Any, *parameters: Any) -> Any:
-        return self.cursor().execute(sql, *parameters)
+        cursor = self.cursor()
+        return _or_closed(cursor, cursor.execute, sql, *parameters)
 
     def executemany(self, sql: Any, seq_of_parameters: Any) -> Any:
-        return self.cursor().executemany(sql, seq_of_parameters)
+        cursor = self.cursor()
+        return _or_closed(cursor, cursor.executemany, sql, seq_of_parameters)
 
     def executescript(self, sql_script: Any) -> Any:
-        return self.cursor().executescript(sql_script)
+        cursor = self.cursor()
+        return _or_closed(cursor, cursor.executescript, sql_script)
 
     def commit(self) -> None:
         if RECORDER.sql and self.in_transaction:
@@ -258,17 +274,6 @@ def _obeyed(sql: Any) -> Any:
     return sql
 
 
-def _path(database: Any, uri: bool) -> str:
-    """Absolute path of a database, `:memory:` for one without a file."""
-    name = os.fsdecode(database) if isinstance(database, (str, bytes, os.PathLike)) else str(database)
-    if uri and name.startswith("file:"):
-        parts = urlsplit(name)
-        name = ":memory:" if "mode=memory" in parts.query else unquote(parts.path)
-    if name == "" or name.startswith(":memory:"):
-        return ":memory:"
-    return os.path.realpath(name)
-
-
 def connect(database: Any, *args: Any, **keywords: Any) -> Any:
     """Open a connection of a traced class; everything else is as the caller wants it."""
     positional = list(args)
@@ -285,8 +290,8 @@ def connect(database: Any, *args: Any, **keywords: Any) -> Any:
     try:
         connection = _real_connect(database, *positional, **keywords)
     except sqlite3.OperationalError:
-        path = _path(database, uri)
-        if not _made_room(path) and (uri or not (database := _nearest(path))):
+        path = places.path_of(database, uri)
+        if not places.made_room(path) and (uri or not (database := places.nearest(path))):
             raise
         connection = _real_connect(database, *positional, **keywords)
     _opened.add(weakref.ref(connection, _opened.discard))
@@ -294,37 +299,12 @@ def connect(database: Any, *args: Any, **keywords: Any) -> Any:
         # A relative name means another file in another directory.
         known = (database, uri, "" if str(database)[:1] == "/" else os.getcwd())
         if known not in _seen:
-            RECORDER.databases.setdefault(("sqlite", _path(database, uri)))
+            RECORDER.databases.setdefault(("sqlite", places.path_of(database, uri)))
             if len(_seen) < 1000:
                 _seen.add(known)
     except (OSError, TypeError, ValueError):
         return connection
     return connection
-
-
-def _made_room(path: str) -> bool:
-    """Make the folder of a database where only that is missing: who deploys the prototype mounts one there."""
-    folder = os.path.dirname(path)
-    here = os.path.join(os.getcwd(), "")
-    if not folder or os.path.isdir(folder) or not os.path.join(folder, "").startswith(here):
-        return False
-    try:
-        os.makedirs(folder)
-    except OSError:
-        return False
-    return True
-
-
-def _nearest(path: str) -> str:
-    """Where the author's own `/Users/.../shop/app/data.db` lies here: the longest end of it whose folder the project has."""
-    parts = [part for part in path.split("/") if part]
-    if os.path.isdir(os.path.dirname(path)) or path == ":memory:":
-        return ""
-    for start in range(len(parts) - 1):
-        below = os.path.join(os.getcwd(), *parts[start:-1])
-        if os.path.isdir(below):
-            return os.path.join(below, parts[-1])
-    return os.path.join(os.getcwd(), parts[-1])
 
 
 def _traced_connection(factory: Any) -> Any:
