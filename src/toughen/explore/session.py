@@ -175,7 +175,10 @@ class Session:
         """Serve it; where the process died under it, ask again in a fresh one: the request before may have killed its parent."""
         record = Record(sql=2, demand=True, lines=lines)
         if lines:
-            return self._tracer().serve(request, record)
+            # Whoever kills the server from there ends the other process too.
+            tracer = self._tracer()
+            self._served = route
+            return tracer.serve(request, record)
         child = self._server()
         before, self._served = self._served, route
         exchange = child.serve(request, record)
