@@ -62,6 +62,9 @@ def _wanted(record: dict[str, Any]) -> tuple[int, bool, bool, tuple[str, ...], f
     )
 
 
+_IDLE = _wanted({})
+
+
 class Recorder:
     """Collects statements, exceptions, demands, sightings and the rest while a request is served."""
 
@@ -81,7 +84,7 @@ class Recorder:
         """Tasks of the running request, for ASGI."""
         self._told_databases = 0
         self._record: dict[str, Any] | None = None
-        self._wanted = _wanted({})
+        self._wanted = _IDLE
         self._clear()
 
     def _clear(self) -> None:
@@ -111,11 +114,7 @@ class Recorder:
     def end(self) -> dict[str, Any]:
         """Stop to record; return the recorded part of the EXCHANGE, without failure, lines and answer."""
         self.active = False
-        self.sql = 0
-        self.demand = False
-        self.lines = False
-        self.markers = ()
-        self.refused = _NOBODY
+        self.sql, self.demand, self.lines, self.markers, self.refused = _IDLE
         found: dict[str, Any] = {}
         if self.statements:
             found["statements"] = self.statements

@@ -169,7 +169,7 @@ class TracedCursor(_Cursor):
 
 
 def _or_closed(cursor: Any, call: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a statement on a cursor that nobody else holds.
+    """Run statements on a cursor that nobody else holds, as `execute` does without a further call.
 
     An exception keeps our frames, and they would keep the cursor, whose statement keeps the database locked though the
     connection is closed; the C code lets go of its own.
@@ -192,8 +192,12 @@ class TracedConnection(_Connection):
         return _Connection.cursor(self, factory)
 
     def execute(self, sql: Any, *parameters: Any) -> Any:
-        cursor = self.cursor()
-        return _or_closed(cursor, cursor.execute, sql, *parameters)
+        cursor = _Connection.cursor(self, TracedCursor) if type(self) is TracedConnection else self.cursor()
+        try:
+            return cursor.execute(sql, *parameters)
+        except BaseException:
+            cursor.close()
+            raise
 
     def executemany(self, sql: Any, seq_of_parameters: Any) -> Any:
         cursor = self.cursor()

@@ -29,6 +29,8 @@ def install() -> None:
 
 def join() -> None:
     """Wait for the threads that this request started."""
+    if not _SPAWNED:
+        return
     deadline = time.monotonic() + PATIENCE
     while _SPAWNED:
         thread = _SPAWNED.pop()
