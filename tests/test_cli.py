@@ -194,8 +194,8 @@ SERVER = """
 
 
 def test_another_database_is_no_witness_of_a_race(prototype: Write) -> None:
-    """A row lock that PostgreSQL takes and SQLite has not: nothing is proven of races where SQLite stands in, and the report says so."""
-    project = prototype({"main.py": SERVER, ".env": "DATABASE_URL=postgresql://shop:secret@db.internal/shop\n"})
+    """A row lock that MySQL takes and SQLite has not: nothing is proven of races where SQLite stands in, and the report says so."""
+    project = prototype({"main.py": SERVER, ".env": "DATABASE_URL=mysql+pymysql://shop:secret@db.internal/shop\n"})
     done = project.toughen("check", project.root.name, "--only", "race", "--format", "json")
     assert done.returncode == 0, (done.stdout, done.stderr)
     report = json.loads(done.stdout)
@@ -204,6 +204,20 @@ def test_another_database_is_no_witness_of_a_race(prototype: Write) -> None:
     alone = prototype({"main.py": SERVER, ".env": "DATABASE_URL=sqlite:///./shop.db\n"})
     done = alone.toughen("check", alone.root.name, "--only", "race", "--format", "json")
     assert not [each for each in json.loads(done.stdout)["inconclusive"] if "stands in" in each["reason"]], done.stdout
+
+
+def test_a_prototype_for_postgres_is_tested_on_postgres(prototype: Write) -> None:
+    """On a server of its own, with its tables made: a row lock holds a race off there, and without the lock the race is proven."""
+    files = {"main.py": SERVER, ".env": "DATABASE_URL=postgresql://shop:secret@db.internal/shop\n", "requirements.txt": "fastapi\nsqlalchemy\npsycopg2-binary\n"}
+    locked = prototype(files)
+    done = locked.toughen("check", locked.root.name, "--only", "race", "--format", "json")
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    report = json.loads(done.stdout)
+    assert (report["prototype"]["database"], report["coverage"]["reached"], report["inconclusive"]) == ("postgresql", 1, []), report
+    bare = prototype({**files, "main.py": SERVER.replace(".with_for_update()", "")})
+    done = bare.toughen("check", bare.root.name, "--only", "race", "--format", "json")
+    assert done.returncode == 10, (done.stdout, done.stderr)
+    assert {each["break"] for each in json.loads(done.stdout)["findings"]} & {"race/lost-update", "race/check-then-act"}
 
 
 def test_explain_is_the_rules_page(prototype: Write) -> None:

@@ -13,7 +13,10 @@ from toughen.lab import interpreters
 HOME = Path(__file__).parents[1]
 UV = str(Path(sys.executable).with_name("uv"))
 PROMISED = tuple(f"3.{minor}" for minor in range(9, 15))
-PACKAGES = ("fastapi", "flask", "flask-sqlalchemy", "marshmallow", "python-multipart", "sqlalchemy")
+PACKAGES = (
+    "fastapi", "flask", "flask-sqlalchemy", "marshmallow", "python-multipart", "sqlalchemy[asyncio]",
+    "asyncpg", "psycopg[binary]", "psycopg-pool", "psycopg2-binary",
+)  # fmt: skip
 """What the tests' prototypes import, without versions: each Python gets the newest that was made for it."""
 PATIENCE = 900
 """Seconds for one Python's tests, on a machine that has other things to do."""

@@ -46,7 +46,11 @@ def verdict_of(
 ) -> Verdict:
     """The decision and its reason, in words."""
     proven = {(each.break_id, each.route) for each in findings}
-    open_suspicions = [each for each in suspected if (each.break_id, each.route) not in proven]
+    places = {(each.break_id, each.location.file, each.location.line) for each in findings}
+    open_suspicions = [
+        each for each in suspected
+        if (each.break_id, each.route) not in proven and (each.route is not None or (each.break_id, each.location.file, each.location.line) not in places)
+    ]
     routes = len(blueprint.routes)
     reached = len(explored.journeys)
     if findings:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 _ONLY_SURVEYED = "only surveyed: nothing was executed"
-_NO_SERVER = "it wants a {} server, which this version does not start: only SQLite and memory are attacked"
+_NO_SERVER = "it wants a {} server, which this version does not start: it starts PostgreSQL, and attacks SQLite and memory"
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class Run:
                     yield self._proven(lab, booted, sources, suspecting.result, timings, began)
             except LabError as error:
                 timings["total_s"] = time.monotonic() - began
-                server = blueprint.database in {"postgresql", "mysql"}
+                server = blueprint.database == "mysql"
                 why = error.message + (f"\n{error.hint}" if error.hint else "") + (f"\n{_NO_SERVER.format(blueprint.database)}" if server else "")
                 yield Verdict(blueprint, "harden", why, suspecting.result(), timings=timings, booted=False), None
 
@@ -105,7 +105,7 @@ class Run:
         from toughen.prove import Proving
 
         proving = Proving(self.root, self._rules(), began + self.config.budget, began, self.tell)
-        with Crew(lambda: open_lab(self.root, lab.entry, lab.environment, lab.variables), spare()) as crew:
+        with Crew(lambda: open_lab(self.root, lab.entry, lab.environment, lab.variables, postgres=lab.world.server is not None), spare()) as crew:
             explored = self._explore(lab, blueprint, sources, timings, crew)
             proving.run(explored.target, crew)
         if proving.first_proof is not None:
@@ -124,14 +124,11 @@ class Run:
     def _booted(self, sources: Sources, blueprint: Blueprint) -> Iterator[tuple[Lab, Blueprint]]:
         assert blueprint.entry is not None
         self.tell(Stage("environment", f"for {blueprint.entry.target}"))
-        framework = blueprint.entry.framework
-        built = environment.existing(self.root, framework) or environment.build(environment.needs(self.root, sources.texts, framework))
-        made_up = dummies(blueprint, self.root, sources.texts.values())
-        variables = {**made_up.values, **dict(self.config.environment)}
-        stand_in = tuple(each for each in made_up.stood_in if variables[each] == made_up.values[each])
+        built = environment.provided(self.root, sources.texts, blueprint.entry)
+        made_up = dummies(blueprint, self.root, sources.texts.values(), dict(self.config.environment))
         self.tell(Stage("boot", f"{blueprint.entry.target} on Python {built.version} ({built.origin})"))
-        with open_lab(self.root, blueprint.entry, built, variables) as lab:
-            yield lab, replace(join(blueprint, lab.facts, sources), stand_in=stand_in)
+        with open_lab(self.root, blueprint.entry, built, made_up.values, postgres=made_up.postgres) as lab:
+            yield lab, replace(join(blueprint, lab.facts, sources), stand_in=made_up.stood_in)
 
     def _explore(self, lab: Lab, blueprint: Blueprint, sources: Sources, timings: dict[str, float], crew: Crew) -> Explored:
         from toughen.explore.explore import Explorer

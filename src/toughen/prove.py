@@ -11,7 +11,7 @@ from toughen.conclude import finding_of
 from toughen.errors import LabError
 from toughen.events import Found, Stage, Step
 from toughen.lab.twin import Probe
-from toughen.model.finding import Finding, Inconclusive, NotConcluded, Outcome, Proven, Refuted
+from toughen.model.finding import Finding, Inconclusive, NotConcluded, Outcome, Proof, Proven, Refuted
 from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Route
     from toughen.rule import Rule
 
-Job = tuple[int, "Rule", "Route"]
+Job = tuple[int, "Rule", "tuple[Route, ...]"]
 
 
 @dataclass(slots=True)
@@ -62,32 +62,45 @@ class Proving:
         snapshot = target.lab.world.take()
         target.snapshot = snapshot.digest
         entry = target.lab.entry.target
-        pairs = [(rule, route) for rule in self.rules for route in target.blueprint.routes if target.journey(route.id)]
-        jobs: list[tuple[str, Job]] = [(route.id, (number, rule, route)) for number, (rule, route) in enumerate(pairs)]
+        reached = [route for route in target.blueprint.routes if target.journey(route.id)]
+        reading = tuple(sorted(reached, key=lambda route: route.method != "GET"))
+        shares = [(rule, routes) for rule in self.rules for routes in ([reading] if rule.whole else [(route,) for route in reached]) if routes]
+        jobs: list[tuple[str, Job]] = [(routes[0].id, (number, rule, routes)) for number, (rule, routes) in enumerate(shares)]
         known = next((each for each in target.journeys() if not each.anonymous), None)
         probe = Probe(Trial(known.calls, known.grants), known.status) if known else None
         crew.work(target, snapshot, jobs, lambda worker, job: self._do(worker, job, snapshot, entry), probe)
 
     def _do(self, target: LabTarget, job: Job, snapshot: Snapshot, entry: str) -> None:
-        number, rule, route = job
-        if time.monotonic() > self.deadline:
-            self._unclear.append((number, NotConcluded(rule.id, route.id, "the time budget was used up")))
-            return
-        self.tell(Step(f"{rule.id} on {route.id}"))
-        for outcome in _outcomes(rule, target, route):
-            match outcome:
-                case Proven(proof):
-                    finding = finding_of(rule, route.id, replace(proof, toughen=__version__), route)
-                    seconds = time.monotonic() - self.began
-                    self.first_proof = self.first_proof or seconds
-                    store.save(self.root, finding.id, entry, proof, target.identities, snapshot, target.lab.steps, together=target.memory.together)
-                    self._findings.append((number, finding))
-                    self.settled.add((rule.id, route.id))
-                    self.tell(Found(finding, seconds))
-                case Inconclusive(reason):
-                    self._unclear.append((number, NotConcluded(rule.id, route.id, reason)))
-                case Refuted():
-                    self.settled.add((rule.id, route.id))
+        number, rule, routes = job
+        unclear: list[NotConcluded] = []
+        refuted = False
+        for route in routes:
+            if time.monotonic() > self.deadline:
+                unclear.append(NotConcluded(rule.id, route.id, "the time budget was used up"))
+                break
+            self.tell(Step(f"{rule.id} on {route.id}"))
+            for outcome in _outcomes(rule, target, route):
+                match outcome:
+                    case Proven(proof):
+                        self._found(number, rule, route, replace(proof, toughen=__version__), target, snapshot, entry)
+                        if rule.whole:
+                            return
+                    case Inconclusive(reason):
+                        unclear.append(NotConcluded(rule.id, route.id, reason))
+                    case Refuted():
+                        refuted = True
+                        self.settled.add((rule.id, route.id))
+        # Of the whole prototype one reason says enough, and none is wanted where a route turned the attack away.
+        self._unclear += [(number, each) for each in (unclear[: not refuted] if rule.whole else unclear)]
+
+    def _found(self, number: int, rule: Rule, route: Route, proof: Proof, target: LabTarget, snapshot: Snapshot, entry: str) -> None:
+        finding = finding_of(rule, route.id, proof, route)
+        seconds = time.monotonic() - self.began
+        self.first_proof = self.first_proof or seconds
+        store.save(self.root, finding.id, entry, proof, target.identities, snapshot, target.lab.steps, together=target.memory.together)
+        self._findings.append((number, finding))
+        self.settled.add((rule.id, route.id))
+        self.tell(Found(finding, seconds))
 
 
 def _outcomes(rule: Rule, target: LabTarget, route: Route) -> Iterator[Outcome]:

@@ -104,6 +104,9 @@ class Target(Protocol):
     def rows(self, table: str) -> tuple[dict[str, Json], ...]:
         """The table's rows as the snapshot holds them."""
 
+    def texts(self) -> Mapping[str, str]:
+        """The project's own Python files as they were booted: what attackers of a published or copied source know."""
+
 
 class Traces(Mapping[str, "Trace"]):
     """The traces of an experiment's trials, each run when the judge first asks for it."""
@@ -154,6 +157,8 @@ class Rule(ABC):
     """True where the verdict hangs on who waits for whom in the database: another one that stands in for it says nothing."""
     closes: ClassVar[bool] = False
     """True where an honest Journey may do itself what the mend turns away: the proof's control then stands for it."""
+    whole: ClassVar[bool] = False
+    """True where the Break is the prototype's rather than a route's: it is proven once, on the first route that shows it (reading ones first)."""
 
     BROKEN: ClassVar[list[Broken]]
     SOUND: ClassVar[list[Sound]]

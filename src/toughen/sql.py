@@ -19,6 +19,8 @@ _VERBS = {
 }
 _NAME = r"[\"`\[]?([A-Za-z_][\w$]*)[\"`\]]?"
 _LONGEST = 20_000
+_MOST_MARKS = 65_535
+"""What the protocol of PostgreSQL allows, the most of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,14 @@ def _parsed(text: str) -> exp.Expr | None:
     """The statement's tree; None where the parser gives up. The parser is imported here: half a second that a boot covers."""
     import sqlglot
 
-    try:
-        return sqlglot.parse_one(text, dialect="sqlite")
-    except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
-        return None
+    # What only one of the two understands is tried first where its words stand.
+    dialects = ("postgres", "sqlite") if _SERVED.search(text) else ("sqlite", "postgres")
+    for dialect in dialects:
+        try:
+            return sqlglot.parse_one(text, dialect=dialect)
+        except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
+            continue
+    return None
 
 
 @lru_cache(maxsize=8192)
@@ -49,7 +55,7 @@ def read(text: str) -> Reading:
         return Reading(verb)
     from sqlglot import exp
 
-    tree = _parsed(text.replace("%s", "?"))
+    tree = _parsed(_numbered(text)[0])
     if tree is None or isinstance(tree, exp.Command) or not isinstance(tree, exp.Query | exp.Insert | exp.Update | exp.Delete):
         return _guess(verb, text)
     named = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
@@ -78,7 +84,7 @@ def written_columns(text: str) -> tuple[str, ...]:
     """Columns that an INSERT or UPDATE names, lower case; empty where the statement does not name them."""
     from sqlglot import exp
 
-    match _parsed(text.replace("%s", "?")):
+    match _parsed(_numbered(text)[0]):
         case exp.Update() as tree:
             return tuple(each.this.name.lower() for each in tree.expressions if isinstance(each, exp.EQ))
         case exp.Insert(this=exp.Schema() as schema):
@@ -112,7 +118,7 @@ def bindings(text: str) -> tuple[tuple[str, str, str], ...]:
     found = [("", "", "")] * count
     for mark in tree.find_all(exp.Placeholder, exp.Parameter):
         match = re.fullmatch(r"_mark(\d+)", mark.name)
-        if match is None or int(match.group(1)) >= count:
+        if match is None or int(match.group(1)) >= count or found[int(match.group(1))][1]:
             continue
         parent: exp.Expr | None = mark.parent
         child: exp.Expr = mark
@@ -136,18 +142,28 @@ def bindings(text: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(found)
 
 
-_TOKEN = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\?\d*|%s|(?<![:\w]):[A-Za-z_]\w*|[^'\"?%:\-/]+|.", re.DOTALL)
+_TOKEN = re.compile(
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\?\d*|%[sbt]|%\(\w+\)[sbt]|\$\d+|(?<![:\w]):[A-Za-z_]\w*|[^'\"?%:$\-/]+|.", re.DOTALL
+)
+_SERVED = re.compile(r"::|\bILIKE\b|\bRETURNING\b|\bFOR (?:NO KEY )?(?:UPDATE|SHARE)\b|\bDISTINCT ON\b|->>|@>", re.IGNORECASE)
 
 
 def _numbered(text: str) -> tuple[str, int]:
-    """The statement with its placeholders numbered, since the parser does not keep their order."""
+    """The statement with its placeholders numbered, since the parser does not keep their order; a name that comes again keeps its number."""
+    named: dict[str, int] = {}
     count = 0
     parts: list[str] = []
     for match in _TOKEN.finditer(text):
         token = match.group(0)
-        if token.startswith("?") or token == "%s" or (token[0] == ":" and len(token) > 1):
-            parts.append(f":_mark{count}")
-            count += 1
-        else:
+        if token[0] not in "?%$:" or (len(token) == 1 and token != "?"):
             parts.append(token)
+            continue
+        if token[1:].isdigit():
+            number = min(max(int(token[1:]) - 1, 0), _MOST_MARKS)
+        elif token.startswith((":", "%(")):
+            number = named.setdefault(token, count)
+        else:
+            number = count
+        count = max(count, number + 1)
+        parts.append(f":_mark{number}")
     return "".join(parts), count

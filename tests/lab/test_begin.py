@@ -422,10 +422,13 @@ SIZED = "0123456789abcdef" * 2
         ("ValueError: AES_KEY must be exactly 32 characters", {"AES_KEY": PLAIN, "OWNER": PLAIN}, {"AES_KEY": SIZED}),
         ("could not convert string to float: 'toughen' line 3: float(os.environ['HASH_COST'])", {"HASH_COST": PLAIN}, {"HASH_COST": "10"}),
         ("RuntimeError: the mill stands still", {"SECRET_KEY": PLAIN}, {}),
+        (f"2 validation errors for Settings\nMODE\n  Input should be 'TEST', 'DEV' or 'PROD' [input_value='{PLAIN}']", {"MODE": PLAIN}, {"MODE": "DEV"}),
+        ("1 validation error for Settings\nworkers\n  Input should be a valid integer, unable to parse", {"WORKERS": PLAIN, "OWNER": PLAIN}, {"WORKERS": "30"}),
+        ("1 validation error for Settings\nMODE\n  Input should be 'DEV' or 'PROD'", {"MODE": "mine"}, {}),
     ],
 )  # fmt: skip
 def test_only_what_was_made_up_is_made_up_again(said: str, held: dict[str, str], found: dict[str, str]) -> None:
-    """The words of cryptography, binascii and int() change the made-up values that they can mean: keys, or the variable that stands in the line."""
+    """The words of cryptography, binascii, pydantic and int() change the made-up values that they can mean: keys, or the variable that stands in the line."""
     assert fitting(said, held) == found
 
 

@@ -25,6 +25,18 @@ def test_a_requirements_file_is_taken_as_it_stands(tmp_path: Path) -> None:
     assert found.origin == "requirements.txt"
 
 
+def test_what_lies_nearest_to_the_entry_counts(tmp_path: Path) -> None:
+    """The requirements of the backend's own folder go before those of the folder above, and those before none at all."""
+    (tmp_path / "backend" / "app").mkdir(parents=True)
+    (tmp_path / "requirements.txt").write_text("flask==3.0\n")
+    assert needs(tmp_path, {}, "flask", home="backend/app").origin == "requirements.txt"
+    (tmp_path / "backend" / "pyproject.toml").write_text('[project]\nname = "x"\ndependencies = ["fastapi"]\n')
+    (tmp_path / "backend" / ".python-version").write_text("3.10")
+    found = needs(tmp_path, {}, "flask", home="backend/app")
+    assert (found.origin, found.requirements, found.python) == ("backend/pyproject.toml", ("fastapi",), "3.10")
+    assert needs(tmp_path, {}, "flask", home="../elsewhere").origin == "requirements.txt"
+
+
 def test_pyproject_names_the_packages(tmp_path: Path) -> None:
     """Without a requirements file, the dependencies of PEP 621 are taken."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\ndependencies = ["fastapi>=0.1", "httpx"]\n')
@@ -46,6 +58,24 @@ def test_poetry_constraints_are_translated(tmp_path: Path) -> None:
         "near~=1.4",
         "jose[cryptography]>=3.3,<4",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("poetry.lock", '[[package]]\nname = "Flask"\nversion = "2.3.1"\n[[package]]\nname = "twice"\nversion = "1"\n[[package]]\nname = "twice"\nversion = "2"\n'),
+        ("uv.lock", '[[package]]\nname = "flask"\nversion = "2.3.1"\n[[package]]\nname = "own"\n[[package]]\nname = "--index-url x"\nversion = "1"\n'),
+        ("Pipfile.lock", '{"default": {"flask": {"version": "==2.3.1"}, "local": {"path": "."}}}'),
+    ],
+)
+def test_a_lock_file_says_which_releases(tmp_path: Path, name: str, text: str) -> None:
+    """What a lock file names constrains what is installed; what it names twice, or not as a release, does not; a broken one is passed over."""
+    wanted = '[packages]\nflask = "*"\n' if name.startswith("Pipfile") else '[project]\nname = "x"\ndependencies = ["flask"]\n'
+    (tmp_path / ("Pipfile" if name.startswith("Pipfile") else "pyproject.toml")).write_text(wanted)
+    (tmp_path / name).write_text(text)
+    assert needs(tmp_path, {}, "flask").locked == ("flask==2.3.1",)
+    (tmp_path / name).write_text("[broken")
+    assert needs(tmp_path, {}, "flask").locked == ()
 
 
 def test_a_pipfile_is_read(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_lock_goes_with_the_process_that_kept_it(booted: Boot) -> None:
     """A handler that fails within its transaction keeps the one connection's lock; after the rollback the next child writes, to the same file."""
     with booted({"main.py": APP}) as (lab, _):
         lab.world.take()
-        file = lab.world.root / lab.world.databases[0]
+        file = lab.world.root / lab.world.databases[0].name
         inode = file.stat().st_ino
         before = lab.world.checkpoint()
         child = lab.child()
@@ -94,7 +94,7 @@ def test_a_lock_goes_with_a_process_of_its_own(booted: Boot) -> None:
     with booted({"main.py": ALIVE + APP}) as (lab, _):
         assert lab.whole, lab.facts
         lab.world.take()
-        file = lab.world.root / lab.world.databases[0]
+        file = lab.world.root / lab.world.databases[0].name
         inode = file.stat().st_ino
         before = lab.world.checkpoint()
         child = lab.child()
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_laid_anew_for_the_next_child(booted: Boot) -> None:
     with booted({"main.py": APP}) as (lab, _):
         before = lab.world.checkpoint()
         child = lab.child()
-        file = lab.world.root / lab.world.databases[0]
+        file = lab.world.root / lab.world.databases[0].name
         file.write_bytes(b"SQLite format 3\x00" + b"garbage" * 500)
         lab.world.rollback(before)
         assert not child.open

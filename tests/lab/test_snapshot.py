@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from toughen.lab.rows import changes
 from toughen.lab.snapshot import World
 from toughen.model.journey import Grant
 
@@ -115,8 +116,8 @@ def test_every_kind_of_change_is_told(world: World) -> None:
         "INSERT INTO notes VALUES (2, 'new')",
         "INSERT INTO log VALUES ('second')",
     )
-    changes = world.changes(before, world.tables())
-    assert [(each.table, each.kind, each.columns) for each in changes] == [
+    told = changes(before, world.tables())
+    assert [(each.table, each.kind, each.columns) for each in told] == [
         ("log", "inserted", ("line",)),
         ("notes", "inserted", ("id", "body")),
         ("users", "updated", ("balance",)),

@@ -42,8 +42,8 @@ def made_up(root: Path, engine: str, default: str, **files: str) -> Dummies:
 
 @pytest.mark.parametrize(("engine", "address"), [(SYNC, "sqlite:///./toughen-lab.db"), (WAITING, "sqlite+aiosqlite:///./toughen-lab.db")])
 def test_a_server_is_replaced_where_sqlalchemy_speaks_to_it(tmp_path: Path, engine: str, address: str) -> None:
-    """The address of a server, from the .env or a default, becomes SQLite's, for the kind of engine that the source makes."""
-    found = made_up(tmp_path, engine, "mysql://db/x", env="DATABASE_URL=postgresql://db/x\nSERVICE_MODE=fast\n")
+    """The address of a server that the lab does not start, from the .env or a default, becomes SQLite's, for the kind of engine that the source makes."""
+    found = made_up(tmp_path, engine, "mysql://db/x", env="DATABASE_URL=mariadb://db/x\nSERVICE_MODE=fast\n")
     assert found == Dummies({"DATABASE_URL": address, "BACKUP_DATABASE_URL": address}, ("DATABASE_URL", "BACKUP_DATABASE_URL"))
 
 
@@ -54,7 +54,48 @@ def test_a_file_stays_what_it_is(tmp_path: Path) -> None:
 
 def test_without_sqlalchemy_nothing_is_replaced(tmp_path: Path) -> None:
     """Who speaks to the server's own driver cannot be given SQLite."""
-    assert made_up(tmp_path, "import psycopg2", "mysql://db/x", env="DATABASE_URL=postgresql://db/x\nSERVICE_MODE=fast\n") == Dummies({})
+    assert made_up(tmp_path, "import pymysql", "mysql://db/x", env="DATABASE_URL=mysql://db/x\nSERVICE_MODE=fast\n") == Dummies({})
+
+
+def test_postgres_stays_postgres(tmp_path: Path) -> None:
+    """A prototype written for PostgreSQL gets a server, and its own address stays as it is: the driver's hook decides where it leads."""
+    assert made_up(tmp_path, SYNC, "postgresql://b/x", env="DATABASE_URL=postgresql://db/x\nSERVICE_MODE=fast\n") == Dummies({}, postgres=True)
+    assert made_up(tmp_path, "import psycopg2", "", env="DATABASE_URL=postgresql://db/x\nSERVICE_MODE=fast\n").postgres
+
+
+@pytest.mark.parametrize(
+    ("engine", "files", "address"),
+    [
+        (SYNC, {"requirements_txt": "psycopg2-binary==2.9"}, "postgresql://toughen:toughen@localhost:5432/toughen"),
+        (SYNC, {"requirements_txt": "psycopg[binary]"}, "postgresql+psycopg://toughen:toughen@localhost:5432/toughen"),
+        (WAITING, {"requirements_txt": "asyncpg"}, "postgresql+asyncpg://toughen:toughen@localhost:5432/toughen"),
+        (WAITING + "; import psycopg", {}, "postgresql+psycopg://toughen:toughen@localhost:5432/toughen"),
+        (WAITING + "; url = url.replace('postgresql://', 'postgresql+asyncpg://')", {}, "postgresql://toughen:toughen@localhost:5432/toughen"),
+        (SYNC, {"env_example": "DATABASE_URL=postgresql+psycopg2://me:mine@db:5432/shop"}, "postgresql+psycopg2://me:mine@db:5432/shop"),
+        (SYNC, {"env_example": "DATABASE_URL=postgresql://<user>:<password>@db:5432/shop"}, "postgresql://toughen:toughen@localhost:5432/toughen"),
+        ("import psycopg2", {}, "postgresql://toughen:toughen@localhost:5432/toughen"),
+        (SYNC, {"requirements_txt": "flask", "env_example": "DATABASE_URL=sqlite:///x.db"}, "sqlite:///./toughen-lab.db"),
+    ],
+)
+def test_an_address_that_is_missing(tmp_path: Path, engine: str, files: dict[str, str], address: str) -> None:
+    """Where nothing supplies the address, it is that of the sample, else one for the driver that the source or the requirements name."""
+    for name in [each for each in files if each == "requirements_txt"]:
+        (tmp_path / "requirements.txt").write_text(files[name])
+    found = made_up(tmp_path, engine, "sqlite:///a.db" if "sqlite" in address else "", **{name: text for name, text in files.items() if name != "requirements_txt"})
+    assert found.values["DATABASE_URL"] == address
+    assert found.postgres == address.startswith("postgresql")
+
+
+def test_parts_of_an_address(tmp_path: Path) -> None:
+    """Host, port, user, password and name are made up where the source reads them, nothing supplies them, and it speaks to PostgreSQL."""
+    (tmp_path / "main.py").write_text(
+        "import os, psycopg2\nfrom flask import Flask\napp = Flask(__name__)\n"
+        "conn = psycopg2.connect(host=os.getenv('DB_HOST'), port=os.getenv('DB_PORT'), user=os.getenv('DB_USER'), password=os.getenv('DB_PASSWORD'), dbname=os.getenv('DB_NAME'))\n"
+    )
+    (tmp_path / ".env.example").write_text("DB_NAME=shop\n")
+    sources = read(tmp_path)
+    found = dummies(survey(sources), tmp_path, sources.texts.values())
+    assert found == Dummies({"DB_HOST": "localhost", "DB_PORT": "5432", "DB_USER": "toughen", "DB_PASSWORD": "toughen", "DB_NAME": "shop"}, postgres=True)
 
 
 def test_the_sample_tells_what_nothing_supplies(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import re
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
 from toughen.explore.identify import Registrar
@@ -28,7 +28,6 @@ from toughen.model.journey import Journey, Unreached
 from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Mapping
 
     from toughen.lab.boot import Lab
@@ -162,7 +161,7 @@ class Explorer:
                 state.tried.clear()
         return f"wrote rows of {', '.join(sown)}, which no route that works makes" if sown else ""
 
-    def _back_to(self, session: Session, prepared: dict[str, sqlite3.Connection]) -> None:
+    def _back_to(self, session: Session, prepared: dict[str, Any]) -> None:
         """Forget what looking around did: a snapshot in which the last ticket is sold lets nobody buy one."""
         session.reset()
         session.outbox.clear()

@@ -148,9 +148,7 @@ class Registrar:
         """Write the role in the throw-away database."""
         assert self.table is not None
         keys = [each.name for each in self.table.columns if each.primary_key] or list(person.row)[:1]
-        done = self.session.lab.world.execute(
-            f'UPDATE "{self.table.name}" SET "{column}" = ? WHERE "{keys[0]}" IS ?', [value, person.row.get(keys[0])], self.table.name  # noqa: S608
-        )
+        done = self.session.lab.world.assign(self.table.name, column, value, ((keys[0], person.row.get(keys[0])),))
         if done:
             person.row[column] = value
         return done

@@ -117,9 +117,7 @@ class Newcomers:
             key = next((each.name for each in self.table.columns if each.primary_key), None)
             for row in rows[:6]:
                 if key is not None:
-                    session.lab.world.execute(
-                        f'UPDATE "{self.table.name}" SET "{column}" = ? WHERE "{key}" IS ?', [hashed, row[key]], self.table.name  # type: ignore[list-item]  # noqa: S608
-                    )
+                    session.lab.world.assign(self.table.name, column, hashed, ((key, row[key]),))  # type: ignore[arg-type]
                     row[column] = hashed
             return [Person(row, PASSWORD, "row") for row in rows[:6]]  # type: ignore[arg-type]
         if not rows:

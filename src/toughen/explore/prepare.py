@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from toughen.errors import AgentLostError, BootError
 from toughen.explore import misplaced, stale
 from toughen.explore.outcomes import Depth, depth
+from toughen.lab import migrations
 
 if TYPE_CHECKING:
     from toughen.explore.session import Session
@@ -46,9 +47,9 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
                     continue
                 done.extend(str(each) for each in told.get("did") or ())
             case "migrations":
-                done.extend(_migrate(session, root))
+                done.extend(migrations.migrate(lab))
             case "command":
-                done.extend([f"ran flask {script}"] if _flask(session, root, script or "") else [])
+                done.extend([f"ran flask {script}"] if migrations.flask(lab, script or "") else [])
             case "script":
                 done.extend(_run(session, script or "", root))
         lab.world.discover(lab.opened)
@@ -118,22 +119,6 @@ def _commands(session: Session) -> list[str]:
         return []
     found = [name or (function or "").removesuffix("_command").replace("_", "-") for text in session.sources.values() for name, function in _COMMAND.findall(text)]
     return sorted({name for name in found if _SCRIPT.search(name)}, key=lambda name: (bool(_SEED.search(name)), name))[:4]
-
-
-def _migrate(session: Session, root: Path) -> list[str]:
-    folder = next((each for each in (root, session.lab.project) if (each / "alembic.ini").is_file()), None)
-    if folder is not None:
-        code, _ = session.lab.run_script(["-m", "alembic", "upgrade", "head"], cwd=folder)
-        return ["ran alembic upgrade head"] if code == 0 else []
-    if (root / "migrations" / "env.py").is_file():
-        return ["ran flask db upgrade"] if _flask(session, root, "db", "upgrade") else []
-    return []
-
-
-def _flask(session: Session, root: Path, *words: str) -> bool:
-    """Run one of the project's Flask commands; the variable names the app, because `--app` is younger (Flask 2.2)."""
-    code, _ = session.lab.run_script(["-m", "flask", *words], cwd=root, variables={"FLASK_APP": session.lab.entry.target.removesuffix("()")})
-    return code == 0
 
 
 def _run(session: Session, script: str, root: Path) -> list[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
+
+from toughen.lab.databases import REFUSED
 
 if TYPE_CHECKING:
     from toughen.explore.session import Session
+    from toughen.lab.sqlite import SqliteFile
     from toughen.model.blueprint import Column, Table
 
 _TYPES = {"integer": "INTEGER", "number": "FLOAT", "boolean": "BOOLEAN", "datetime": "DATETIME", "date": "DATE", "string": "VARCHAR", "blob": "BLOB", "json": "JSON"}
@@ -15,7 +19,8 @@ def behind(session: Session) -> dict[str, list[str]]:
     """Tables of the models whose table in the database lacks columns -> those columns: every query of such a model fails."""
     found: dict[str, list[str]] = {}
     for table in session.blueprint.tables:
-        there = {each.lower() for each in session.lab.world.columns(table.name)}
+        # A server's database was made just now, by the project's own means.
+        there = {each.lower() for each in session.lab.world.columns(table.name)} if session.lab.world.in_file(table.name) else set()
         lacking = [each.name for each in table.columns if each.name.lower() not in there]
         if table.model and there and lacking:
             found[table.name] = lacking
@@ -25,19 +30,25 @@ def behind(session: Session) -> dict[str, list[str]]:
 def catch_up(session: Session, lacking: dict[str, list[str]]) -> list[str]:
     """Lay empty tables anew and add columns to the others; what was done, in words."""
     done = []
-    world = session.lab.world
     for name, columns in lacking.items():
-        table = session.blueprint.table(name)
+        table, file = session.blueprint.table(name), session.lab.world.in_file(name)
         assert table is not None
+        if file is None:
+            continue
         if not session.rows(name):
-            world.change(name, f'DROP TABLE "{name}"')
+            _change(file, f'DROP TABLE "{name}"')
             done.append(f"made the table {name} anew, which lacked {', '.join(columns)}")
             continue
         for column in (each for each in table.columns if each.name in columns):
             for statement in _added(table, column):
-                world.change(name, statement)
+                _change(file, statement)
         done.append(f"added {', '.join(columns)} to the table {name}: the models have them, the database that lies in the project has not")
     return done
+
+
+def _change(file: SqliteFile, statement: str) -> None:
+    with contextlib.suppress(*REFUSED):
+        file.change(statement)
 
 
 def _added(table: Table, column: Column) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import xml.etree.ElementTree as ET
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toughen.lab import environment
 from toughen.lab.copying import copy_project
+from toughen.lab.postgres import serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,13 +71,14 @@ def running(lab: Lab, tree: Path, suite: Suite) -> Iterator[Running]:
     shutil.rmtree(place, ignore_errors=True)
     copy_project(tree, place / tree.name)
     report = place / "report.xml"
-    box = lab.start_script(
-        ["-m", "pytest", "-q", "--maxfail=500", "-p", "no:cacheprovider", f"--junitxml={report}", *suite.files], cwd=place / tree.name
-    )
-    try:
-        yield Running(box, report)
-    finally:
-        box.close()
+    command = ["-m", "pytest", "-q", "--maxfail=500", "-p", "no:cacheprovider", f"--junitxml={report}", *suite.files]
+    # Tests clear tables, and what they clear must not be what is verified meanwhile.
+    with serve() if lab.world.server else nullcontext() as server:
+        box = lab.start_script(command, cwd=place / tree.name, server=server)
+        try:
+            yield Running(box, report)
+        finally:
+            box.close()
 
 
 def baseline(lab: Lab, tree: Path, suite: Suite) -> SuiteResult:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError, BootError
-from toughen.lab import observe, sandbox
+from toughen.lab import observe, sandbox, tools
 from toughen.lab.child import Child, WholeChild
 from toughen.lab.settled import Settled
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from toughen.lab.environment import Environment
+    from toughen.lab.postgres import Server
     from toughen.lab.snapshot import World
     from toughen.lab.wire import Connection, Listener
     from toughen.model.blueprint import Entry
@@ -77,6 +78,11 @@ class Lab:
         """The folder that imports start from, and the working directory."""
         return self.project.parent if self.entry.package else self.project / self.entry.import_root
 
+    @property
+    def _sockets(self) -> tuple[str, ...]:
+        """Folders of the sockets that the prototype reaches its servers by."""
+        return (str(self.world.server.socket),) if self.world.server else ()
+
     def note(self, frame: dict[str, Any]) -> None:
         """Remember which files and databases a request touched."""
         self.written.update(str(each) for each in frame.get("written_files") or ())
@@ -133,19 +139,20 @@ class Lab:
                     "entry": self.entry.target,
                     "mode": mode,
                     "outbound": ["127.0.0.1", self._port],
+                    "postgres": self.world.server.told if self.world.server else None,
                     "body_limit": BODY_LIMIT,
                 }
             )
         )
         python = str(self.environment.python)
         agent = self.work / "agent"
-        environment = sandbox.scrubbed(self.work, {**self.variables, "PYTHONPATH": str(agent)})
+        environment = sandbox.scrubbed(self.work, {"PATH": tools.lay(self.work), **self.variables, "PYTHONPATH": str(agent)})
         box = sandbox.start(
             [
                 [python, "-I", str(agent / "toughen_agent" / "fault_server.py"), str(self._port), str(agent / "toughen_agent" / "fault_server.pem")],
                 [python, "-m", "toughen_agent", str(config)],
             ],
-            work=self.work, cwd=root, python=self.environment.python, environment=environment, name=name,
+            work=self.work, cwd=root, python=self.environment.python, environment=environment, name=name, readable=self._sockets,
         )
         self._boxes = [*(each for each in self._boxes if each.alive()), box]
         return box
@@ -181,14 +188,26 @@ class Lab:
             self.server.send({"do": "facts"})
             self.facts = self._ready(self.server, 30)
 
-    def start_script(self, arguments: list[str], *, cwd: Path, variables: Mapping[str, str] | None = None) -> sandbox.Box:
-        """Start the prototype's interpreter on something of the project's, in the same kind of box; whoever starts it closes it."""
+    def start_script(self, arguments: list[str], *, cwd: Path, variables: Mapping[str, str] | None = None, server: Server | None = None) -> sandbox.Box:
+        """Start the prototype's interpreter on something of the project's, in the same kind of box; whoever starts it closes it.
+
+        Its connections to PostgreSQL lead to the lab's server, or to another `server` where it must not meet what the prototype serves.
+        """
         self._number += 1
-        environment = sandbox.scrubbed(self.work, {**self.variables, **(variables or {})})
+        led = server or self.world.server
+        environment = sandbox.scrubbed(self.work, {**self.variables, **(variables or {}), **(self._led(led) if led else {})})
         return sandbox.start(
             [[str(self.environment.python), *arguments]],
             work=self.work, cwd=cwd, python=self.environment.python, environment=environment, name=f"script{self._number}",
+            readable=(str(led.socket),) if led else (),
         )
+
+    def _led(self, server: Server) -> dict[str, str]:
+        """Variables by which a script's drivers find the server, and the programs of PostgreSQL's own that it starts."""
+        config = self.work / f"script{self._number}.json"
+        config.write_text(json.dumps({"postgres": server.told, "outbound": None, "root": str(self.project)}))
+        told = {"PGHOST": str(server.socket), "PGPORT": str(server.told["port"]), "PGUSER": str(server.told["user"])}
+        return {**told, "PYTHONPATH": str(self.work / "agent" / "toughen_agent" / "site"), "TOUGHEN_AGENT": str(config)}
 
     def run_script(self, arguments: list[str], *, cwd: Path, timeout: float = 60.0, variables: Mapping[str, str] | None = None) -> tuple[int | None, str]:
         """The same, to its end: (exit code, None where it was ended for its time; output)."""

@@ -3,6 +3,7 @@
 Run as a script by toughen's own interpreter: ``python -I box.py SPEC.json``. The spec names the folders that may be
 read and written, the command, and a companion command (the fault server). The launcher tries, in this order, and
 writes what it got to the spec's status file: namespaces (user, mount, network, process, IPC), Landlock, resource limits.
+`user` names another user to be: for programs that refuse to run as root.
 Sources: unshare(2), landlock(7), prctl(2).
 """
 
@@ -27,6 +28,7 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _READ = 1 << 0 | 1 << 2 | 1 << 3
 """Execute, read file, read folder."""
 _FILE_ONLY = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15
+_PARTING_SECONDS = 3.0
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -40,10 +42,11 @@ def _call(name: str, *arguments: object) -> int:
     return result
 
 
-def _namespaces() -> None:
+def _namespaces(inside: int | None) -> None:
     uid, gid = os.getuid(), os.getgid()
     _call("unshare", _NEWUSER | _NEWNS | _NEWNET | _NEWPID | _NEWIPC)
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+    shown = (uid, gid) if inside is None else (inside, inside)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{shown[0]} {uid} 1"), ("gid_map", f"{shown[1]} {gid} 1")):
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
             file.write(text)
 
@@ -123,8 +126,12 @@ def _inside(spec: dict[str, object], namespaced: bool) -> None:  # noqa: FBT001
         pass
     with open(str(spec["status"]), "w", encoding="utf-8") as file:
         json.dump({"level": level}, file)
+    if spec.get("parting"):
+        # Meant for the command, which must have time to tidy up before its parent goes.
+        signal.signal(int(spec["parting"]), signal.SIG_IGN)  # type: ignore[call-overload]
     environment = dict(spec["environment"])  # type: ignore[call-overload]
-    children = [_start(command, str(spec["cwd"]), environment) for command in spec["commands"]]  # type: ignore[attr-defined]
+    user = None if namespaced or os.getuid() else spec.get("user")
+    children = [_start(command, str(spec["cwd"]), environment, user) for command in spec["commands"]]  # type: ignore[attr-defined]
     main = children[-1]
     while True:
         pid, status = os.waitpid(-1, 0)
@@ -132,11 +139,16 @@ def _inside(spec: dict[str, object], namespaced: bool) -> None:  # noqa: FBT001
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _start(command: list[str], cwd: str, environment: dict[str, str]) -> int:
+def _start(command: list[str], cwd: str, environment: dict[str, str], user: object = None) -> int:
     pid = os.fork()
     if pid:
         return pid
     try:
+        if isinstance(user, int):
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
+        # A change of user would take it back (prctl(2)).
         _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         os.chdir(cwd)
         os.execve(command[0], command, environment)
@@ -151,7 +163,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     namespaced = False
     with contextlib.suppress(OSError):
-        _namespaces()
+        _namespaces(spec.get("user"))
         namespaced = True
     pid = os.fork()
     if not pid:
@@ -174,6 +186,9 @@ def main() -> None:
                 if namespaced:
                     os.kill(pid, signal.SIGKILL)
                 else:
+                    if spec.get("parting"):
+                        os.killpg(pid, int(spec["parting"]))
+                        select.select([watched], [], [], _PARTING_SECONDS)
                     os.killpg(pid, signal.SIGKILL)
             break
     _, status = os.waitpid(pid, 0)

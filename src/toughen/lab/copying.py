@@ -12,6 +12,7 @@ from toughen.errors import BootError
 
 COPY_LIMIT = 1 << 30
 """Bytes of a project that are copied."""
+_MOST_TEXTS, _LARGEST_TEXT = 2_000, 1 << 20
 _SKIPPED = {".git", ".hg", ".venv", "venv", "env", "node_modules", "__pycache__", ".toughen", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox"}
 
 
@@ -36,6 +37,20 @@ def copy_project(root: Path, destination: Path) -> None:
         return left_out
 
     shutil.copytree(root, destination, ignore=ignored, symlinks=True)
+
+
+def texts(root: Path) -> dict[str, str]:
+    """The project's own Python files by their path, without environments, hidden folders and what is beyond bounds."""
+    found: dict[str, str] = {}
+    for folder, names, files in os.walk(root):
+        inner = [each for each in sorted(names) if each not in _SKIPPED and not each.startswith(".") and each != "site-packages"]
+        names[:] = [each for each in inner if not os.path.exists(os.path.join(folder, each, "pyvenv.cfg"))]
+        for name in sorted(files):
+            place = os.path.join(folder, name)
+            if len(found) < _MOST_TEXTS and name.endswith(".py") and os.path.isfile(place) and not os.path.islink(place) and os.path.getsize(place) <= _LARGEST_TEXT:
+                with contextlib.suppress(OSError), open(place, encoding="utf-8", errors="replace") as file:
+                    found[Path(place).relative_to(root).as_posix()] = file.read()
+    return found
 
 
 def sweep(folder: str | None) -> None:

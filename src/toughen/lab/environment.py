@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-
-from uv import find_uv_bin
 
 from toughen.errors import EnvironmentFailedError
 from toughen.lab import interpreters
+from toughen.lab.caching import cache_folder, locked, uv
 from toughen.lab.distributions import distribution_of, supported
-from toughen.lab.needs import Needs, needs, text_of
+from toughen.lab.needs import Needs, folders_above, needs, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
+    from pathlib import Path
 
-INSTALL_SECONDS = 600
-"""Longest time that one uv command may take."""
+    from toughen.model.blueprint import Entry
+
 _SHOWN = 1500
 _ATTEMPTS = 16
 _METHOD = "4"
@@ -56,17 +53,17 @@ class Environment:
     """What it was built for; None where it was found."""
 
 
-def cache_folder() -> Path:
-    """The folder where built environments are kept between runs (`XDG_CACHE_HOME` is respected)."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "toughen"
+def provided(root: Path, texts: Mapping[str, str], entry: Entry) -> Environment:
+    """The project's own environment, else one that is built for it. Raises EnvironmentFailedError."""
+    home = PurePosixPath(entry.file).parent.as_posix()
+    return existing(root, entry.framework, home=home) or build(needs(root, texts, entry.framework, home=home))
 
 
-def existing(root: Path, framework: str) -> Environment | None:
-    """The project's own virtual environment, if it can import the framework."""
-    for name in (".venv", "venv", "env"):
-        python = root / name / "bin" / "python"
-        if not (root / name / "pyvenv.cfg").is_file() or not python.exists():
+def existing(root: Path, framework: str, *, home: str = "") -> Environment | None:
+    """The project's own virtual environment, if it can import the framework; `home` is the folder of its entry."""
+    for place in (folder / name for folder in folders_above(root, home) for name in (".venv", "venv", "env")):
+        python = place / "bin" / "python"
+        if not (place / "pyvenv.cfg").is_file() or not python.exists():
             continue
         probe = f"import sys, {framework}; print('%d.%d' % sys.version_info[:2])"
         try:
@@ -76,7 +73,7 @@ def existing(root: Path, framework: str) -> Environment | None:
         except (OSError, subprocess.TimeoutExpired):
             continue
         if done.returncode == 0 and supported(done.stdout.strip()):
-            return Environment(python, done.stdout.strip(), f"the project's own {name}", cached=True, own=False)
+            return Environment(python, done.stdout.strip(), f"the project's own {place.relative_to(root).as_posix()}", cached=True, own=False)
     return None
 
 
@@ -95,11 +92,11 @@ def build(wanted: Needs, *, cache: Path | None = None) -> Environment:
 
 def _built(folder: Path, version: str, wanted: Needs, notes: list[str]) -> Environment:
     digest = hashlib.blake2b(digest_size=12)
-    for part in (_METHOD, version, wanted.as_of or "", *wanted.requirements, *wanted.constraints, *(p.read_text(errors="replace") for p in wanted.files)):
+    for part in (_METHOD, version, wanted.as_of or "", *wanted.requirements, *wanted.constraints, *wanted.locked, *(p.read_text(errors="replace") for p in wanted.files)):
         digest.update(part.encode() + b"\0")
     place = folder / digest.hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / f"{digest.hexdigest()}.lock"):
+    with locked(folder / f"{digest.hexdigest()}.lock"):
         marker = place / "complete.json"
         python = place / "bin" / "python"
         if marker.is_file() and python.exists():
@@ -120,6 +117,9 @@ def missing(said: str) -> str | None:
         return "pydantic<"
     if match := re.search(r"No module named ['\"]([A-Za-z_]\w*)", said):
         return "python<" if match.group(1) in _GONE else distribution_of(match.group(1))
+    if "initialization of _psycopg raised unreported exception" in said:
+        # Releases of psycopg2 before 2.9 on Pythons from 3.10 on.
+        return "python<"
     if re.search(r"ValueError: '\w+' is not a valid parameter name", said):
         # Models with a field called `not` (JSON Schema's) cannot be made by older releases of pydantic on later Pythons.
         return "python<"
@@ -148,7 +148,7 @@ def extend(environment: Environment, need: str) -> Environment | None:
     if need == "python<":
         return _on_older_python(environment)
     place = environment.python.parent.parent
-    with _locked(place.with_suffix(".lock")):
+    with locked(place.with_suffix(".lock")):
         marker = place / "complete.json"
         kept = json.loads(marker.read_text())["notes"]
         note = _step_down(environment, need[:-1]) if need.endswith("<") else _added(environment, need, kept)
@@ -170,7 +170,7 @@ def _added(environment: Environment, package: str, kept: list[str]) -> str | Non
     # What is there already stays as it is, where that can be.
     held = ["-c", str(_frozen(environment))]
     ways: tuple[list[str], ...] = ([*dated, *held], held, dated, [])
-    return note if any(_uv("pip", "install", "--python", str(environment.python), *way, package) is None for way in ways) else None
+    return note if any(uv("pip", "install", "--python", str(environment.python), *way, package) is None for way in ways) else None
 
 
 def _frozen(environment: Environment) -> Path:
@@ -207,7 +207,7 @@ def _step_down(environment: Environment, package: str) -> str | None:
     for bound in (f"<{major}", f"<{major}.{minor}") if minor else (f"<{major}",):
         files = [part for file in wanted.files if file.is_file() for part in ("-r", str(file))]
         told = ["-r", str(place / "requirements.txt"), "-c", str(place / "constraints.txt"), "--overrides", str(place / "overrides.txt")]
-        if _uv("pip", "install", "--python", str(environment.python), *files, *told, f"{package}{bound}") is None:
+        if uv("pip", "install", "--python", str(environment.python), *files, *told, f"{package}{bound}") is None:
             return f"took {package}{bound}: later releases lack what the others import"
     return None
 
@@ -227,12 +227,13 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
     """Install the needs as pinned, else without what fails; returns what had to be given up."""
     notes: list[str] = []
     shutil.rmtree(place, ignore_errors=True)
-    failed = _uv("venv", "--python", interpreters.find(version) or version, str(place))
+    failed = uv("venv", "--python", interpreters.find(version) or version, str(place))
     if failed is not None:
         message = f"no Python {version} to build the environment with"
         raise EnvironmentFailedError(message, subject=version, hint=failed[-_SHOWN:])
     limits, overrides = place / "constraints.txt", place / "overrides.txt"
-    limits.write_text("\n".join(wanted.constraints))
+    locked = wanted.locked
+    limits.write_text("\n".join([*wanted.constraints, *locked]))
     lines = list(wanted.requirements)
     replaced: dict[str, str] = {}
     pins = [line for file in wanted.files for line in _plain_lines(text_of(file)) if "==" in line]
@@ -242,10 +243,9 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
     for _ in range(_ATTEMPTS):
         listed = place / "requirements.txt"
         listed.write_text("\n".join(lines))
-        kept_pins = [line for line in pins if insist and re.split(r"[=\[; ]", line)[0].lower() not in replaced]
-        overrides.write_text("\n".join([*replaced.values(), *kept_pins]))
+        overrides.write_text("\n".join([*replaced.values(), *(line for line in pins if insist and _named(line) not in replaced)]))
         undated = [part for name in replaced for part in ("--exclude-newer-package", f"{name}=2100-01-01", "--only-binary", name)] if dated else []
-        failed = _uv("pip", "install", "--python", str(python), *files, "-r", str(listed), "-c", str(limits), "--overrides", str(overrides), *dated, *undated)
+        failed = uv("pip", "install", "--python", str(python), *files, "-r", str(listed), "-c", str(limits), "--overrides", str(overrides), *dated, *undated)
         if failed is None:
             notes += ["its pins contradict each other: took each as it stands"] if insist else []
             return [*notes, f"packages as of {wanted.as_of}, the day of the last commit"] if dated else notes
@@ -255,6 +255,11 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
             name, pinned = built
             replaced[name] = _ready_made(python, name, pinned) or name
             notes.append(f"took {replaced[name]} for {name}=={pinned}, which does not build on Python {version}")
+            continue
+        if locked:
+            locked = ()
+            limits.write_text("\n".join(wanted.constraints))
+            notes.append(f"what its lock file names does not install on Python {version} ({_reason(failed)}): took what its requirements allow")
             continue
         if pins and not insist and "No solution found" in failed:
             # Pins that contradict each other were installed one by one, as older installers did.
@@ -270,25 +275,24 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
             replaced[clash[0]] = clash[0]
             notes.append(f"took another release of {clash[0]} than the one pinned: {clash[1]}")
             continue
-        kept = [line for line in lines if unknown is None or re.split(r"[<>=!~\[ ]", line)[0].lower() != unknown.lower()]
-        if files and unknown is None:
+        if files:
             # Pins from another year may not build here: the same packages, without their pins.
-            lines = [m.group(0).strip() for file in wanted.files for m in re.finditer(r"^[ \t]*[A-Za-z0-9._-]+(\[[^\]]*\])?", text_of(file), re.MULTILINE)]
+            listing = [line for file in wanted.files for line in _plain_lines(text_of(file))]
             files = []
-            notes.append(f"the pinned versions do not install on Python {version}; took current ones ({_reason(failed)})")
-            continue
-        if files and unknown is not None:
-            lines = [line for file in wanted.files for line in _plain_lines(text_of(file)) if re.split(r"[<>=!~\[ ;]", line)[0].lower() != unknown.lower()]
-            files = []
-            notes.append(f"left out {unknown}: no such package")
-            continue
-        if len(kept) == len(lines):
+        else:
+            listing = lines
+        kept = [line for line in listing if unknown is None or _named(line) != unknown.lower()]
+        if listing is lines and len(kept) == len(lines):
             break
-        lines = kept
-        notes.append(f"left out {unknown}: no such package")
+        lines = kept if unknown is not None else [match.group(0) for line in kept if (match := re.match(rf"{_NAME}(\[[^\]]*\])?", line))]
+        notes.append(f"left out {unknown}: no such package" if unknown else f"the pinned versions do not install on Python {version}; took current ones ({_reason(failed)})")
     shutil.rmtree(place, ignore_errors=True)
     message = f"its packages could not be installed (from {wanted.origin})"
     raise EnvironmentFailedError(message, subject=wanted, hint=(failed or "")[-_SHOWN:])
+
+
+def _named(line: str) -> str:
+    return re.split(r"[<>=!~\[ ;]", line)[0].lower()
 
 
 def _plain_lines(text: str) -> list[str]:
@@ -306,7 +310,7 @@ def _ready_made(python: Path, name: str, pinned: str) -> str | None:
     asked = python.parent.parent / "asked.txt"
     asked.write_text(f"{name}>={pinned}")
     answer = python.parent.parent / "answer.txt"
-    if _uv("pip", "compile", "--python", str(python), "--only-binary", name, "--resolution", "lowest", "--no-deps", "-o", str(answer), str(asked)) is not None:
+    if uv("pip", "compile", "--python", str(python), "--only-binary", name, "--resolution", "lowest", "--no-deps", "-o", str(answer), str(asked)) is not None:
         return None
     match = re.search(rf"^{re.escape(name)}==\S+", answer.read_text(), re.MULTILINE | re.IGNORECASE)
     return match.group(0) if match else None
@@ -322,26 +326,3 @@ def _wanting(failed: str) -> tuple[str, str] | None:
 def _reason(text: str) -> str:
     lines = [line.strip(" ╰─▶\N{MULTIPLICATION SIGN}") for line in text.splitlines() if line.strip()]
     return (lines[-1] if lines else "no reason given")[:160]
-
-
-def _uv(*arguments: str) -> str | None:
-    """Run uv; None when it succeeded, else what it said."""
-    environment = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
-    environment["UV_PYTHON_DOWNLOADS"] = "never"
-    # The box cannot write there: what is not compiled now is compiled anew at every boot.
-    environment["UV_COMPILE_BYTECODE"] = "1"
-    try:
-        done = subprocess.run(
-            [find_uv_bin(), "--no-progress", "--no-config", *arguments],
-            capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False, env=environment,
-        )
-    except subprocess.TimeoutExpired:
-        return f"uv {arguments[0]} took longer than {INSTALL_SECONDS} s"
-    return None if done.returncode == 0 else done.stderr
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import codecs
+import json
 import re
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +33,8 @@ class Needs:
     requirements: tuple[str, ...] = ()
     """Requirement lines beside the files."""
     constraints: tuple[str, ...] = ()
+    locked: tuple[str, ...] = ()
+    """What its lock file says was installed, as constraints: given up where they do not install here."""
     python: str | None = None
     notes: tuple[str, ...] = ()
     as_of: str | None = None
@@ -44,10 +48,17 @@ def text_of(file: Path) -> str:
     return raw.decode(encoding, errors="replace")
 
 
-def needs(root: Path, texts: Mapping[str, str], framework: str) -> Needs:
-    """Read what the project needs: requirement files, pyproject (PEP 621, poetry, groups), Pipfile, else its imports."""
-    found = _from_requirements(root) or _from_pyproject(root) or _from_pipfile(root)
+def needs(root: Path, texts: Mapping[str, str], framework: str, *, home: str = "") -> Needs:
+    """Read what the project needs: requirement files, pyproject (PEP 621, poetry, groups), Pipfile, else its imports.
+
+    `home` is the folder of its entry, relative to the root: what lies nearest to it counts.
+    """
+    folders = folders_above(root, home)
+    readers = (_from_requirements, _from_pyproject, _from_pipfile)
+    found: Needs | None = next((read for folder in folders for reader in readers if (read := reader(folder, root)) is not None), None)
     imports = _third_party(texts)
+    if found is not None and not found.files:
+        found = replace(found, locked=_locked((root / found.origin).parent))
     if found is None:
         wanted = sorted({distribution_of(name) for name in imports} | {distribution_of(framework)})
         found = Needs("the imports of its source", requirements=tuple(wanted))
@@ -65,9 +76,15 @@ def needs(root: Path, texts: Mapping[str, str], framework: str) -> Needs:
         found,
         constraints=tuple(constraints),
         notes=tuple(notes),
-        python=found.python or _wanted_python(root),
+        python=found.python or next((said for folder in folders if (said := _wanted_python(folder)) is not None), None),
         as_of=_last_commit(root),
     )
+
+
+def folders_above(root: Path, home: str) -> list[Path]:
+    """The folder of an entry and those above it, up to the project's root."""
+    place = Path(home)
+    return [root / each for each in (place, *place.parents)] if ".." not in place.parts and not place.is_absolute() else [root]
 
 
 def _last_commit(root: Path) -> str | None:
@@ -94,20 +111,20 @@ def _wanted_python(root: Path) -> str | None:
 
 def _held(found: Needs) -> set[str]:
     """Names that the project pins itself, directly or in a compiled requirements file."""
-    text = "\n".join([*found.requirements, *(text_of(file) for file in found.files)])
+    text = "\n".join([*found.requirements, *found.locked, *(text_of(file) for file in found.files)])
     return {match.group(1).lower() for match in re.finditer(r"^[ \t]*([A-Za-z0-9._-]+)(?:\[[^\]]*\])?[ \t]*[=<~!>]=?", text, re.MULTILINE)}
 
 
-def _from_requirements(root: Path) -> Needs | None:
+def _from_requirements(folder: Path, root: Path) -> Needs | None:
     names = ("requirements.txt", "requirements/base.txt", "requirements/prod.txt", "requirements/production.txt", "requirements.in", "requirement.txt")
-    main = next((root / name for name in names if (root / name).is_file()), None)
+    main = next((folder / name for name in names if (folder / name).is_file()), None)
     if main is None:
         return None
     return Needs(main.relative_to(root).as_posix(), files=(main,))
 
 
-def _from_pyproject(root: Path) -> Needs | None:
-    file = root / "pyproject.toml"
+def _from_pyproject(folder: Path, root: Path) -> Needs | None:
+    file = folder / "pyproject.toml"
     if not file.is_file():
         return None
     try:
@@ -123,7 +140,24 @@ def _from_pyproject(root: Path) -> Needs | None:
         lines.append(_poetry_line(name, value))
     if not lines:
         return None
-    return Needs("pyproject.toml", requirements=tuple(lines), python=_bounded(f"{project.get('requires-python', '')} {poetry.get('python', '')}"))
+    return Needs(file.relative_to(root).as_posix(), requirements=tuple(lines), python=_bounded(f"{project.get('requires-python', '')} {poetry.get('python', '')}"))
+
+
+def _locked(folder: Path) -> tuple[str, ...]:
+    """The releases in the lock file of poetry, uv, pdm or pipenv; of several of one package none."""
+    pins: dict[str, set[str]] = {}
+    for name in ("poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock"):
+        with suppress(OSError, ValueError, AttributeError):
+            if name.startswith("Pipfile"):
+                held = json.loads(text_of(folder / name))["default"].items()
+                listed = [(package, str(each.get("version", "")).removeprefix("==")) for package, each in held]
+            else:
+                listed = [(each.get("name"), each.get("version")) for each in tomllib.loads(text_of(folder / name))["package"]]
+            for package, version in listed:
+                if re.fullmatch(r"[A-Za-z0-9._-]+", str(package)) and re.fullmatch(r"\d[\w.!+-]*", str(version)):
+                    pins.setdefault(str(package).lower(), set()).add(str(version))
+            break
+    return tuple(f"{package}=={versions.pop()}" for package, versions in pins.items() if len(versions) == 1)
 
 
 def _bounded(said: str) -> str | None:
@@ -156,15 +190,15 @@ def _poetry_line(name: str, value: object) -> str:
     return f"{name}{extras}{text}" if text[0] in "<>=!~" else f"{name}{extras}=={text}"
 
 
-def _from_pipfile(root: Path) -> Needs | None:
-    file = root / "Pipfile"
+def _from_pipfile(folder: Path, root: Path) -> Needs | None:
+    file = folder / "Pipfile"
     if not file.is_file():
         return None
     try:
         packages = tomllib.loads(text_of(file)).get("packages", {})
     except tomllib.TOMLDecodeError:
         return None
-    return Needs("Pipfile", requirements=tuple(_poetry_line(name, value) for name, value in packages.items()))
+    return Needs(file.relative_to(root).as_posix(), requirements=tuple(_poetry_line(name, value) for name, value in packages.items()))
 
 
 def _third_party(texts: Mapping[str, str]) -> frozenset[str]:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from toughen.errors import AgentLostError, BootError
 from toughen.lab import environment as environments
+from toughen.lab import migrations
 from toughen.lab.boot import IMPORT_SECONDS, Lab
 from toughen.lab.child import Record
 from toughen.lab.copying import copy_project, roomy, sweep
+from toughen.lab.postgres import serve
 from toughen.lab.snapshot import World
 from toughen.lab.variables import asked_for, fitting, wants_file, written
 from toughen.lab.wire import Listener
@@ -32,16 +34,18 @@ _AGENT = Path(__file__).with_name("agent")
 
 @contextlib.contextmanager
 def open_lab(
-    root: Path, entry: Entry, environment: Environment, variables: dict[str, str], *, import_seconds: float = IMPORT_SECONDS
+    root: Path, entry: Entry, environment: Environment, variables: dict[str, str], *, import_seconds: float = IMPORT_SECONDS, postgres: bool = False
 ) -> Iterator[Lab]:
     """Copy the project into a throw-away world and boot it; everything is gone when the context ends.
 
-    Raises BootError. The world lies in memory-backed storage where there is room.
+    `postgres` gives it a PostgreSQL server of its own. Raises BootError, and LabError where there is no such server to
+    be had. The world lies in memory-backed storage where there is room.
     """
     sweep(roomy())
     work = Path(tempfile.mkdtemp(prefix=f"toughen-{os.getpid()}-", dir=roomy()))
     listener: Listener | None = None
     lab: Lab | None = None
+    servers = contextlib.ExitStack()
     try:
         # The folder keeps its name: where it is a package, its modules are imported by that name.
         project = work / "world" / (entry.package or (root.name if root.name.isidentifier() else "project"))
@@ -51,7 +55,7 @@ def open_lab(
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        world = World(work / "world", work / "pristine")
+        world = World(work / "world", work / "pristine", servers.enter_context(serve()) if postgres else None)
         lab = Lab(work, project, world, environment, entry, variables, listener, import_seconds=import_seconds, _port=port)
         _boot_with_what_is_missing(lab)
         _read_schema(lab)
@@ -59,8 +63,10 @@ def open_lab(
     finally:
         if lab is not None:
             lab.stop()
+            lab.world.close()
         if listener is not None:
             listener.close()
+        servers.close()
         shutil.rmtree(work, ignore_errors=True)
 
 
@@ -106,6 +112,7 @@ def _boot_with_what_is_missing(lab: Lab) -> None:
 
     Raises BootError where it cannot be imported; where only its start-up fails, that is remembered.
     """
+    tabled = False
     filed = [folder for folder in dict.fromkeys([lab.project, lab.imports]) if wants_file(folder)]
     for _ in range(_MOST_MISSING):
         for folder in filed:
@@ -119,8 +126,12 @@ def _boot_with_what_is_missing(lab: Lab) -> None:
             said = f"{error.message} {error.hint}"
             package = None if _own_module(lab, said) else environments.missing(said)
             extended = environments.extend(lab.environment, package) if package else None
-            wanted = {name: value for name, value in asked_for(said).items() if name not in lab.variables} or fitting(said, lab.variables)
+            wanted = {name: value for name, value in asked_for(said, postgres=lab.world.server is not None).items() if name not in lab.variables} or fitting(said, lab.variables)
             if extended is None and not wanted and not _made_folder(lab, said):
+                if not imported and not tabled and migrations.wanted(said):
+                    tabled = migrations.made_tables(lab)
+                    if tabled:
+                        continue
                 if not imported:
                     raise
                 lab.unstarted = error

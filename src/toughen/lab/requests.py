@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from toughen.lab import uploads
 from toughen.model.blueprint import Place
-from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored
+from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored, factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +38,8 @@ class Resolver:
     """Reads a table as it is now."""
     markers: dict[str, str] = field(default_factory=dict)
     """Canary by Marker name, filled as they are met."""
+    outside: str = ""
+    """The lab's own folder, as the prototype would name it."""
 
     def resolve(self, value: Value, exchanges: Sequence[Exchange]) -> Json:
         """The value itself. Raises UnresolvedError."""
@@ -68,7 +70,10 @@ class Resolver:
                 return f"tgn{canary}@example.com"
             case "digits":
                 return str(int(canary, 16) % 10**9 + 10**9)
-        return shape.replace("{}", canary)
+        encoded = shape.startswith("base64:")
+        first, second = factors(canary)
+        text = shape.removeprefix("base64:").replace("{}", canary).replace("{outside}", self.outside).replace("{a}", str(first)).replace("{b}", str(second))
+        return base64.b64encode(text.encode()).decode() if encoded else text
 
 
 def pick(exchanges: Sequence[Exchange], step: int, pointer: tuple[str | int, ...]) -> Json:

@@ -10,6 +10,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/devices/system/cpu", "/opt/homebrew")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
@@ -36,11 +40,15 @@ class Box:
 
     def level(self) -> str:
         """The active sandbox level in words; "" until the box has shut its doors."""
+        found = self.shut()
+        return "" if found is None else LEVELS.get(found, ", ".join(found))
+
+    def shut(self) -> tuple[str, ...] | None:
+        """Which doors it has shut (`namespaces`, `landlock`); None until it has."""
         try:
-            found = tuple(json.loads(self.status.read_text())["level"])
+            return tuple(json.loads(self.status.read_text())["level"])
         except (OSError, ValueError, KeyError):
-            return ""
-        return LEVELS.get(found, ", ".join(found))
+            return None
 
     def alive(self) -> bool:
         """Whether the main command still runs."""
@@ -111,18 +119,37 @@ def scrubbed(work: Path, extra: dict[str, str]) -> dict[str, str]:
     }
 
 
-def start(commands: list[list[str]], *, work: Path, cwd: Path, python: Path, environment: dict[str, str], name: str) -> Box:
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """What a server program of the lab's own needs otherwise than the prototype does."""
+
+    user: int | None
+    """The user that it believes to be (and is, where there are no namespaces); None for the one that toughen runs as."""
+    private: Path
+    """Folder for its /tmp and /dev/shm, which are no state of the prototype's."""
+    readable: tuple[str, ...]
+    parting: int
+    """The signal that it tidies up at, sent before it is killed."""
+
+
+def start(
+    commands: list[list[str]], *, work: Path, cwd: Path, environment: dict[str, str], name: str, python: Path | None = None, daemon: Daemon | None = None,
+    readable: Sequence[str] = (),
+) -> Box:
     """Start commands in one box: companions first, the main command last.
 
     `work` is the only folder that they can write to; `name` tells the spec, status and log files of several boxes apart.
     """
+    interpreters = [*readable_for(python or Path(sys.executable)), *readable_for(Path(sys.executable)), *site.getsitepackages()]
     spec = {
         "work": str(work),
-        "private": str(work / "world" / PRIVATE),
+        "private": str(daemon.private if daemon else work / "world" / PRIVATE),
+        "user": daemon.user if daemon else None,
+        "parting": daemon.parting if daemon else 0,
         "cwd": str(cwd),
         "commands": commands,
         "environment": environment,
-        "readable": [*_SYSTEM, *readable_for(python), *readable_for(Path(sys.executable)), *site.getsitepackages()],
+        "readable": [*_SYSTEM, *readable, *(daemon.readable if daemon else interpreters)],
         "writable": [str(work), *_DEVICES],
         "limits": LIMITS,
         "status": str(work / f"{name}.status"),

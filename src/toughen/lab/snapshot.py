@@ -1,4 +1,4 @@
-"""Owns the prototype's state: SQLite databases and written files, taken once, restored before every trial, compared after."""
+"""Owns the prototype's state: its databases and written files, taken once, restored before every trial, compared after."""
 
 from __future__ import annotations
 
@@ -6,36 +6,28 @@ import contextlib
 import hashlib
 import os
 import shutil
-import sqlite3
 import threading
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from toughen.lab.databases import REFUSED
+from toughen.lab.pgdata import PostgresDatabase
 from toughen.lab.sandbox import PRIVATE
-from toughen.model.trace import RowChange
+from toughen.lab.sqlite import SqliteFile, is_database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from toughen.model.blueprint import Blueprint, Json
+    from toughen.lab.databases import Database
+    from toughen.lab.postgres import Server
+    from toughen.lab.rows import Row, Table
+    from toughen.model.blueprint import Json
     from toughen.model.journey import Grant
 
-_MAGIC = b"SQLite format 3\x00"
-_WAL, _ROLLBACK = b"\x02\x02", b"\x01\x01"
-"""Bytes 18 and 19 of the header: how it is journalled (sqlite.org/fileformat2.html); memory cannot keep a write-ahead log."""
-ROWS = 20_000
-"""Rows of one table that are read for a comparison; a longer table is compared by its newest rows."""
 _PRIVATE_FOLDERS = ("/tmp", "/dev/shm")  # noqa: S108
-_LONGEST = 4_000
-_LOCKED_SECONDS = 1.0
-_AT_ONCE = 0.2
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-Row = dict[str, "Json"]
-Table = dict[str, Row]
-"""Rows by primary key (as text), or by rowid where there is none."""
+_SKIPPED = {"node_modules", ".git", "__pycache__"}
+_SERVED = "postgresql:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,50 +36,53 @@ class Snapshot:
 
     digest: str
     images: dict[str, bytes]
-    """SQLite database images by path relative to the world's root."""
+    """Images of the databases by their names (paths relative to the world's root; `postgresql:shop`)."""
 
 
 @dataclass(slots=True)
 class World:
-    """The throw-away folder: the copy of the project and its databases."""
+    """The throw-away folder with the copy of the project, and its databases, in files or on a server of the lab's."""
 
     root: Path
     pristine: Path
     """Copy of the project as it was when the snapshot was taken, for files that a trial writes."""
-    databases: list[str] = field(default_factory=list)
-    """Paths of SQLite files relative to root."""
+    server: Server | None = None
+    databases: list[Database] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Held while `pristine` is laid anew, and by whoever reads it from another thread."""
     let_go: Callable[[], None] = lambda: None
     """Ends the processes that may keep a database locked."""
     laid: int = 0
-    """How often a database was laid anew, so that who had it open holds a file without a name."""
+    """How often a database was laid anew, so that who had it open holds what is no longer there."""
     taken: int = 0
     """How often a snapshot was taken."""
     _opened: set[str] = field(default_factory=set)
-    _memory: dict[str, sqlite3.Connection] = field(default_factory=dict)
+    _served: dict[str, PostgresDatabase] = field(default_factory=dict)
+    _saved: dict[str, Any] = field(default_factory=dict)
     _start: dict[str, Table] = field(default_factory=dict)
-    _keys: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
 
     def discover(self, named: Iterable[str] = ()) -> None:
-        """Find the databases: those that the agent saw opened; before it saw any, every SQLite file below the root."""
+        """Find the databases: those of the server, and the files that the agent saw opened; before it saw any, every SQLite file below the root."""
         seen = [self.seen_from_here(path) for path in named]
-        opened = {os.path.relpath(path, self.root) for path in seen if (_is_database(path) or _empty(path)) and os.path.realpath(path).startswith(str(self.root.resolve()) + os.sep)}
+        opened = {os.path.relpath(path, self.root) for path in seen if (is_database(path) or _empty(path)) and os.path.realpath(path).startswith(str(self.root.resolve()) + os.sep)}
         self._opened |= opened
-        if self._opened:
-            # A database that lies about and is not opened is no state of the prototype's.
-            self.databases = sorted(each for each in self._opened if (self.root / each).exists())
-            self._keys.clear()
-            return
-        found: set[str] = set()
+        served = self._on_server()
+        # A database that lies about and is not opened is no state of the prototype's.
+        names = (each for each in self._opened if (self.root / each).exists()) if self._opened or served else self._lying_about()
+        self.databases = [*(SqliteFile(self.root / name, name) for name in sorted(names)), *served]
+
+    def _on_server(self) -> list[Database]:
+        if self.server is None:
+            return []
+        with contextlib.suppress(*REFUSED):
+            for name in self.server.databases():
+                self._served.setdefault(name, PostgresDatabase(self.server, name))
+        return [self._served[name] for name in sorted(self._served)]
+
+    def _lying_about(self) -> Iterator[str]:
         for folder, folders, files in os.walk(self.root):
-            folders[:] = [name for name in folders if name not in {"node_modules", ".git", "__pycache__"}]
-            for name in files:
-                path = os.path.join(folder, name)
-                if _is_database(path):
-                    found.add(os.path.relpath(path, self.root))
-        self.databases = sorted(found)
-        self._keys.clear()
+            folders[:] = [name for name in folders if name not in _SKIPPED]
+            yield from (os.path.relpath(path, self.root) for name in files if is_database(path := os.path.join(folder, name)))
 
     def seen_from_here(self, path: str) -> str:
         """Where a file of the prototype's lies for us: its /tmp is a folder of the world."""
@@ -101,22 +96,17 @@ class World:
         """Remember the present state as the one that `restore` goes back to."""
         self.discover()
         images, digest = {}, hashlib.blake2b(digest_size=16)
-        for connection in self._memory.values():
-            connection.close()
-        self._memory.clear()
-        for name in self.databases:
-            memory = sqlite3.connect(":memory:", check_same_thread=False)
-            with contextlib.closing(self._open(name)) as live:
-                _copy(live, memory)
-            self._memory[name] = memory
-            images[name] = memory.serialize()
-            digest.update(name.encode() + images[name])
+        self._saved.clear()
+        for database in self.databases:
+            saved = self._saved[database.name] = database.save()
+            images[database.name] = database.image(saved)
+            digest.update(database.name.encode() + images[database.name])
         with self.lock:
             if self.pristine.exists():
                 shutil.rmtree(self.pristine)
             shutil.copytree(
                 self.root, self.pristine, symlinks=True,
-                ignore=lambda folder, names: [name for name in names if _is_database(os.path.join(folder, name)) or name == "node_modules"],
+                ignore=lambda folder, names: [name for name in names if is_database(os.path.join(folder, name)) or name == "node_modules"],
             )
         self._start = self.tables()
         self.taken += 1
@@ -125,24 +115,20 @@ class World:
     def load(self, snapshot: Snapshot) -> None:
         """Put another run's snapshot in place and make it the one that `restore` goes back to."""
         for name, image in snapshot.images.items():
-            memory = sqlite3.connect(":memory:", check_same_thread=False)
-            logged = image[18:20] == _WAL
-            memory.deserialize(image[:18] + _ROLLBACK + image[20:] if logged else image)
-            path = self.root / name
-            if not path.resolve().is_relative_to(self.root.resolve()):
+            if name.startswith(_SERVED):
+                if self.server is not None:
+                    self.server.ensure(name.removeprefix(_SERVED))
+                    self._served.setdefault(name.removeprefix(_SERVED), PostgresDatabase(self.server, name.removeprefix(_SERVED))).load(image)
+                    self.laid += 1
                 continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.closing(sqlite3.connect(path)) as live:
-                _copy(memory, live)
-                if logged:
-                    live.execute("PRAGMA journal_mode=WAL")
-            memory.close()
+            path = self.root / name
+            if path.resolve().is_relative_to(self.root.resolve()):
+                SqliteFile(path, name).load(image)
         self.take()
 
     def restore(self, written: Iterable[str] = ()) -> None:
-        """Go back to the snapshot: databases in place (their inodes stay), written files, new databases deleted."""
-        for name, memory in self._memory.items():
-            self._restore(name, memory)
+        """Go back to the snapshot: databases in place, written files, new files deleted. No process is at work any more."""
+        self._put(self._saved, quiet=True)
         self.restore_files(written)
 
     def restore_files(self, written: Iterable[str]) -> None:
@@ -151,46 +137,30 @@ class World:
             for path in written:
                 self._restore_file(path)
 
-    def checkpoint(self) -> dict[str, sqlite3.Connection]:
+    def checkpoint(self) -> dict[str, Any]:
         """Remember the databases as they are, beside the snapshot; cheap enough to take before every attempt."""
         found = {}
-        for name in self.databases:
-            with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
-                memory = sqlite3.connect(":memory:", check_same_thread=False)
-                _copy(live, memory)
-                found[name] = memory
+        for database in self.databases:
+            with contextlib.suppress(*REFUSED):
+                found[database.name] = database.save()
         return found
 
-    def rollback(self, checkpoint: dict[str, sqlite3.Connection]) -> None:
+    def rollback(self, checkpoint: dict[str, Any]) -> None:
         """Put the databases back to a checkpoint."""
-        for name, memory in checkpoint.items():
-            with contextlib.suppress(sqlite3.Error):
-                self._restore(name, memory)
+        with contextlib.suppress(*REFUSED):
+            self._put(checkpoint, quiet=False)
 
-    def _restore(self, name: str, memory: sqlite3.Connection) -> None:
-        path = self.root / name
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
-            _copy(memory, live, _AT_ONCE)
-            return
-        # A process keeps it locked: a handler that failed within its transaction. What it did is undone, so it may go.
-        self.let_go()
-        try:
-            with contextlib.closing(self._open(name)) as live:
-                _copy(memory, live)
-        except sqlite3.Error:
-            # A damaged file: it is laid anew under its name, and whoever still holds the old one must be started again.
-            self.laid += 1
-            for suffix in ("", "-wal", "-shm", "-journal"):
-                (path.parent / (path.name + suffix)).unlink(missing_ok=True)
-            with contextlib.closing(sqlite3.connect(path)) as live:
-                _copy(memory, live)
+    def _put(self, saved: dict[str, Any], *, quiet: bool) -> None:
+        for database in self.databases:
+            if database.name in saved and database.put(saved[database.name], self.let_go, quiet=quiet):
+                self.laid += 1
 
     def _restore_file(self, path: str) -> None:
         full = os.path.normpath(self.seen_from_here(path))
         if not full.startswith(str(self.root) + os.sep):
             return
         relative = os.path.relpath(full, self.root)
-        if relative in self._memory or any(relative.startswith(name + "-") for name in self._memory):
+        if relative in self._saved or any(relative.startswith(name + "-") for name in self._saved):
             return
         kept = self.pristine / relative
         if kept.is_file():
@@ -198,174 +168,76 @@ class World:
         elif os.path.isfile(full):
             os.unlink(full)
 
-    def _open(self, name: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.root / name, timeout=_LOCKED_SECONDS, isolation_level=None)
-        connection.execute("PRAGMA synchronous=OFF")
-        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        return connection
-
     def tables(self) -> dict[str, Table]:
         """All rows of all tables as they are now."""
         found: dict[str, Table] = {}
-        for name in self.databases:
-            if not (self.root / name).exists():
-                continue
-            try:
-                with contextlib.closing(self._open(name)) as live:
-                    for table, keys in self._tables_of(live):
-                        found.setdefault(table, _read(live, table, keys))
-            except sqlite3.Error:
-                continue
-        return found
-
-    def _tables_of(self, live: sqlite3.Connection) -> list[tuple[str, list[str]]]:
-        names = [
-            row[0]
-            for row in live.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-        ]
-        found = []
-        for table in names:
-            columns = live.execute(f"PRAGMA table_info({_quoted(table)})").fetchall()
-            keys = [column[1] for column in sorted(columns, key=lambda column: column[5]) if column[5]]
-            found.append((table, keys))
+        for database in self.databases:
+            with contextlib.suppress(*REFUSED):
+                for name, table in database.tables().items():
+                    found.setdefault(name, table)
         return found
 
     def rows(self, table: str) -> list[Row]:
         """The rows of one table as they are now, oldest first; empty where there is no such table."""
-        wanted = table.lower()
-        for name in self.databases:
-            with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
-                for each, keys in self._tables_of(live):
-                    if each.lower() == wanted:
-                        return list(_read(live, each, keys).values())
+        for database in self.databases:
+            with contextlib.suppress(*REFUSED):
+                held = database.rows(table)
+                if held is not None:
+                    return list(held.values())
         return []
 
     def columns(self, table: str) -> list[str]:
         """Names of a table's columns as they are now; none where there is no such table."""
-        wanted = table.lower()
-        for name in self.databases:
-            with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
-                for each, _ in self._tables_of(live):
-                    if each.lower() == wanted:
-                        return [str(column[1]) for column in live.execute(f"PRAGMA table_info({_quoted(each)})")]
+        for database in self.databases:
+            with contextlib.suppress(*REFUSED):
+                for name, columns in database.columns().items():
+                    if name.lower() == table.lower():
+                        return columns
         return []
 
-    def change(self, table: str, statement: str) -> bool:
-        """Change the shape of a table; False where the database refused it."""
-        for name in self.databases:
-            with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
-                if any(each.lower() == table.lower() for each, _ in self._tables_of(live)):
-                    live.execute(statement)
-                    self._keys.clear()
-                    return True
-        return False
+    def in_file(self, table: str) -> SqliteFile | None:
+        """The file that holds a table: it may have come with the project, older than its models."""
+        found = self._holder(table)
+        return found if isinstance(found, SqliteFile) else None
 
     @property
     def start(self) -> dict[str, Table]:
         """All rows as the snapshot holds them."""
         return self._start
 
-    def changes(self, before: dict[str, Table], after: dict[str, Table]) -> tuple[RowChange, ...]:
-        """What differs between two readings, in a stable order."""
-        found: list[RowChange] = []
-        for table in sorted({*before, *after}):
-            old, new = before.get(table, {}), after.get(table, {})
-            for key in sorted({*old, *new}, key=lambda each: (len(each), each)):
-                if key not in old:
-                    found.append(RowChange(table, "inserted", {}, new[key]))
-                elif key not in new:
-                    found.append(RowChange(table, "deleted", old[key], {}))
-                elif old[key] != new[key]:
-                    found.append(RowChange(table, "updated", old[key], new[key]))
-        return tuple(found)
-
     def write(self, grant: Grant) -> bool:
         """Write one grant; False where no row matched or the table refused."""
-        where = " AND ".join(f"{_quoted(column)} IS ?" for column, _ in grant.where) or "1"
-        values = [grant.value, *(value for _, value in grant.where)]
-        return self.execute(f"UPDATE {_quoted(grant.table)} SET {_quoted(grant.column)} = ? WHERE {where}", values, grant.table)
+        return self.assign(grant.table, grant.column, grant.value, grant.where)
+
+    def assign(self, table: str, column: str, value: Json, where: tuple[tuple[str, Json], ...]) -> bool:
+        """Write one column where all equalities hold; False where no row matched or the table refused."""
+        holder = self._holder(table)
+        with contextlib.suppress(*REFUSED):
+            return holder is not None and holder.assign(table, column, value, where)
+        return False
 
     def insert(self, table: str, row: Row) -> bool:
         """Insert one row; False where the table refused it."""
-        columns = ", ".join(_quoted(column) for column in row)
-        marks = ", ".join("?" for _ in row)
-        return self.execute(f"INSERT INTO {_quoted(table)} ({columns}) VALUES ({marks})", list(row.values()), table)
-
-    def execute(self, statement: str, values: list[Json], table: str) -> bool:
-        """Run one statement of the lab's own on the database that holds `table`; True when it touched a row."""
-        for name in self.databases:
-            with contextlib.suppress(sqlite3.Error), contextlib.closing(self._open(name)) as live:
-                if any(each.lower() == table.lower() for each, _ in self._tables_of(live)):
-                    return live.execute(statement, values).rowcount > 0
+        holder = self._holder(table)
+        with contextlib.suppress(*REFUSED):
+            return holder is not None and holder.insert(table, row)
         return False
 
+    def close(self) -> None:
+        """Let go of the databases."""
+        for database in self.databases:
+            with contextlib.suppress(*REFUSED):
+                database.close()
 
-def keyed(tables: dict[str, list[Row]], blueprint: Blueprint) -> dict[str, Table]:
-    """Rows that came without their keys, by the primary key that the Blueprint knows, else by their first column, else by their place."""
-    found: dict[str, Table] = {}
-    for name, rows in tables.items():
-        known = blueprint.table(name)
-        keys = [each.name for each in known.columns if each.primary_key] if known else []
-        held: Table = {}
-        for place, row in enumerate(rows):
-            key = "|".join(str(row.get(each)) for each in keys or list(row)[:1])
-            held[key if key not in held else f"{key}#{place}"] = row
-        found[name] = held
-    return found
-
-
-def _copy(source: sqlite3.Connection, target: sqlite3.Connection, seconds: float = _LOCKED_SECONDS) -> None:
-    """Copy a whole database. Raises sqlite3.OperationalError where it stays locked: `backup` alone would wait forever."""
-    deadline = time.monotonic() + seconds
-    for each in (source, target):
-        each.execute(f"PRAGMA busy_timeout={int(seconds * 500)}")
-
-    def look(status: int, _: int, __: int) -> None:
-        if status in _BUSY and time.monotonic() > deadline:
-            raise sqlite3.OperationalError("the database stays locked")
-
-    source.backup(target, progress=look, sleep=0.02)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    def _holder(self, table: str) -> Database | None:
+        """The first database that has a table of that name."""
+        for database in self.databases:
+            with contextlib.suppress(*REFUSED):
+                if any(name.lower() == table.lower() for name in database.columns()):
+                    return database
+        return None
 
 
 def _empty(path: str) -> bool:
     """A database that was opened and never written is an empty file."""
     return os.path.isfile(path) and os.path.getsize(path) == 0
-
-
-def _is_database(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(16) == _MAGIC
-    except OSError:
-        return False
-
-
-def _read(live: sqlite3.Connection, table: str, keys: list[str]) -> Table:
-    try:
-        cursor = live.execute(f"SELECT rowid, * FROM {_quoted(table)} ORDER BY rowid DESC LIMIT {ROWS}")
-        shift = 1
-    except sqlite3.Error:
-        cursor = live.execute(f"SELECT * FROM {_quoted(table)} LIMIT {ROWS}")
-        shift = 0
-    columns = [item[0] for item in cursor.description][shift:]
-    found: Table = {}
-    for values in reversed(cursor.fetchall()):
-        row: Row = {column: _plain(value) for column, value in zip(columns, values[shift:], strict=True)}
-        key = "|".join(str(row.get(name)) for name in keys) if keys else str(values[0])
-        found[key] = row
-    return found
-
-
-def _plain(value: object) -> Json:
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case str():
-            return value if len(value) <= _LONGEST else value[:_LONGEST]
-        case bytes():
-            return "hex:" + value[:_LONGEST].hex()
-    return str(value)

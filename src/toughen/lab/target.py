@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any
 from toughen.errors import AgentLostError
 from toughen.lab import schedule
 from toughen.lab.child import Record
+from toughen.lab.copying import texts
 from toughen.lab.credentials import FORGED, Jar, Wallet
+from toughen.lab.outside import Outside, uses_outside
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
-from toughen.lab.snapshot import keyed
+from toughen.lab.rows import changes, keyed
 from toughen.model.trace import Exchange, Trace
 from toughen.model.trial import Trial
 from toughen.oracle import succeeded
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from toughen.lab.boot import Lab
     from toughen.lab.child import Child
-    from toughen.lab.snapshot import Table
+    from toughen.lab.rows import Table
     from toughen.model.blueprint import Blueprint, Json
     from toughen.model.identity import Identity
     from toughen.model.journey import Call, Journey
@@ -45,6 +49,7 @@ class Memory:
     refuses: dict[str, bool] = field(default_factory=dict)
     together: bool = False
     """True where some honest requests build on what earlier ones left in the memory of their process."""
+    texts: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -167,6 +172,12 @@ class LabTarget:
         start = self.lab.world.start
         return tuple(next((tuple(held.values()) for name, held in start.items() if name.lower() == table.lower()), ()))
 
+    def texts(self) -> Mapping[str, str]:
+        """The project's own Python files as they were booted."""
+        if self.memory.texts is None:
+            self.memory.texts = texts(self.lab.project)
+        return self.memory.texts
+
     def run(self, trial: Trial) -> Trace:
         """Run one trial from the snapshot; a serial one that was run before in shared processes is remembered."""
         key = "" if trial.isolated or trial.schedule else repr(trial)
@@ -207,7 +218,11 @@ class LabTarget:
         return bool(due)
 
     def _run(self, trial: Trial, base: dict[str, Table], *, restored: bool) -> Trace:
-        resolver = Resolver(self.lab.world.rows)
+        outside = Outside(self.lab.work / "outside")
+        resolver = Resolver(self.lab.world.rows, outside=str(outside.folder))
+        wanted = uses_outside(trial)
+        if wanted:
+            outside.plant(trial.planted, resolver)
         jar = Jar()
         exchanges: list[Exchange] = []
         # A prototype that keeps its state in memory is one process wherever it runs.
@@ -241,9 +256,10 @@ class LabTarget:
             before_last = self.lab.world.tables()
             log = self._race(trial, resolver, exchanges, jar)
         after = {**self.lab.world.tables(), **inside}
-        changes = self.lab.world.changes(base, after)
-        final = changes if before_last is base else self.lab.world.changes(before_last, after)
-        return Trace(tuple(exchanges), changes, final, dict(resolver.markers), log)
+        changed = changes(base, after)
+        final = changed if before_last is base else changes(before_last, after)
+        left = outside.found(exchanges[-1] if exchanges else None) if wanted else ()
+        return Trace(tuple(exchanges), changed, final, dict(resolver.markers), log, left)
 
     def _inside(self, child: Child) -> dict[str, Table]:
         """Rows of databases in the memory of a process; asked for where no database lies in a file."""

@@ -26,7 +26,7 @@ def mended(tree: Path, first: LabTarget, snapshot: Snapshot) -> Iterator[LabTarg
     """A changed tree of the same prototype, with a memory and journeys of its own. Raises BootError."""
     entry = first.blueprint.entry
     assert entry is not None
-    with open_lab(tree, entry, first.lab.environment, first.lab.variables) as lab:
+    with open_lab(tree, entry, first.lab.environment, first.lab.variables, postgres=first.lab.world.server is not None) as lab:
         lab.redo(first.lab.steps)
         lab.world.load(snapshot)
         wallet = logged_in(lab, first.identities)

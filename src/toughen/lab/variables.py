@@ -7,24 +7,31 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from toughen.lab.addresses import PART, POSTGRES, SERVER, URL, part, spoken, wants_postgres
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from toughen.lab.addresses import Spoken
     from toughen.model.blueprint import Blueprint
 
 _ALGORITHM = "HS256"
+_ADDRESS = "postgresql://toughen:toughen@localhost:5432/toughen"
 _FEW_ROUNDS = "10"
 _SHAPES = (
     (r"ROUNDS|WORK_?FACTOR|BCRYPT_\w*(COST|STRENGTH)|HASH_?COST", _FEW_ROUNDS),
     (r"(DATABASE|DB|SQLALCHEMY|SQL).*(URL|URI|DSN)$", "sqlite:///./toughen-lab.db"),
-    (r"(REDIS|BROKER|CELERY).*", "redis://localhost:6379/0"),
+    (r"(REDIS|BROKER|CELERY)(?!.*(HOST|PORT|PASS|USER|DB)$).*", "redis://localhost:6379/0"),
+    (r"REDIS\w*PORT$", "6379"),
+    (r"REDIS\w*_DB$", "0"),
     (r"(URL|URI|ENDPOINT|ORIGIN|ORIGINS)$", "http://localhost:8000"),
     (r"ALGORI[A-Z]*$|(^|_)ALGO?$", _ALGORITHM),
     (r"SAMESITE$", "Lax"),
+    (r"LOG\w*LEVEL$|^LEVEL$|LOGLEVEL", "INFO"),
     (r"(EXPIRE|EXPIRES|EXPIRATION|TTL|MINUTES|SECONDS|DAYS|TIMEOUT|MAX|LIMIT|SIZE|COUNT)", "30"),
     (r"PORT$", "5432"),
-    (r"HOST(NAME)?$", "localhost"),
+    (r"(HOST(NAME)?|SERVER)$", "localhost"),
     (r"(EMAIL|MAIL_FROM|FROM|SENDER)$", "lab@example.com"),
     (r"(DEBUG|ENABLE|ENABLED|USE_|IS_)|(SECURE|HTTPONLY)$", "0"),
     (r"(FILE|PATH|DIR|FOLDER)$", "./toughen-lab"),
@@ -47,6 +54,11 @@ _OWN_WORDS = frozenset(
 )
 _OWN = re.compile(r"(^|_)(SECRET|KEY|SALT|JWT|TOKEN|ALGORITHM|ALGO|EXPIRE|EXPIRES|EXPIRY|MINUTES|PASSWORD)(_|$)|SECRET", re.IGNORECASE)
 _MODE = re.compile(r"(^|_)(ENV|ENVIRONMENT|MODE|CONFIG|STAGE|SETTINGS)$|^(CONFIG|SETTINGS)_", re.IGNORECASE)
+_MODES = ("dev", "local", "debug", "info", "test")
+"""Modes in the order in which a throw-away copy would take them."""
+_KINDS = ((r"boolean", "false"), (r"valid URL|valid HTTP", "http://localhost:8000"), (r"e-?mail", "lab@example.com"), (r"valid (list|tuple|set)", "[]"), (r"dictionary", "{}"))
+"""What a settings class wants, and a value of that kind."""
+_PORTS = {"REDIS": "6379", "DB": "5432", "POSTGRES": "5432", "DATABASE": "5432", "MYSQL": "3306", "SMTP": "25", "MAIL": "25", "MONGO": "27017", "MONGODB": "27017"}
 _ASKED = (
     r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b[^.\n]{0,80}\benv(?:ironment)?[ -]?var",
     r"\benv(?:ironment)?[ -]?var(?:iable)?s?\b[^\w\n]{0,4}([A-Z][A-Z0-9_]{2,})\b",
@@ -56,9 +68,6 @@ _ASKED = (
 """How libraries and projects say at their import which variable they want."""
 _UNSET = re.compile(r"KeyError: ['\"]([A-Z][A-Z0-9_]{2,})['\"]")
 _FIELD = re.compile(r"^(\w+)\n[ \t]+(?:Field required|field required)", re.MULTILINE)
-_DATABASE = re.compile(r"(DATABASE|DB|SQLALCHEMY|SQL|POSTGRES|POSTGRESQL|PG|MYSQL).*(URL|URI|DSN)$", re.IGNORECASE)
-_SERVER = re.compile(r"postgres|mysql|mariadb|mssql|oracle|cockroach", re.IGNORECASE)
-_ASYNC = re.compile(r"\+(asyncpg|aiomysql|asyncmy|psycopg_async)")
 _ODD = re.compile(r"""[\s#'"$\\]""")
 """What must be quoted in a `.env` file."""
 _FILES, _LARGEST = 5_000, 1_000_000
@@ -72,32 +81,39 @@ class Dummies:
     values: dict[str, str]
     stood_in: tuple[str, ...] = ()
     """Variables that name a database server, for which SQLite stands in."""
+    postgres: bool = False
+    """Whether the prototype may connect to a PostgreSQL server."""
 
 
-def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
-    """Values for the required variables that neither a default nor the project's own .env supplies.
+def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str], given: Mapping[str, str] | None = None) -> Dummies:
+    """Values for the required variables that neither a default nor the project's own .env supplies; what is `given` goes before them.
 
-    The address of a database server, which the lab does not start, is replaced by SQLite's where the project speaks to
-    its database through SQLAlchemy, which can do either.
+    A PostgreSQL server is the lab's own, whatever address the project has for it. That of another server, which the lab
+    does not start, is replaced by SQLite's where the project speaks to it through SQLAlchemy, which can do either.
     """
     supplied = _dotenv(root / ".env")
     sample: dict[str, str] = {}
     for name in _SAMPLES:
         sample = {**_dotenv(root / name), **sample}
     texts = list(texts)
-    speaks = _speaks(texts)
+    speaks = spoken(root, texts)
     found: dict[str, str] = {}
     stood_in: list[str] = []
     for each in blueprint.environment:
         if each.name in {"PATH", "HOME", "USER", "TMPDIR", "LANG"}:
             continue
         stated = supplied.get(each.name) or each.default or ""
-        if speaks and _DATABASE.search(each.name) and (not stated or _SERVER.search(stated)):
-            named = stated or sample.get(each.name, "")
-            waits = _ASYNC.search(named) or speaks == "async"
-            if _SERVER.search(named) or _SERVER.search(blueprint.database or ""):
+        if POSTGRES.search(stated):
+            continue
+        named = stated or sample.get(each.name, "")
+        if not stated and URL.search(each.name) and _served(named, blueprint, speaks):
+            found[each.name] = named if POSTGRES.search(named) and _whole(named) else speaks.server(named)
+        elif speaks.engines and URL.search(each.name) and (not stated or SERVER.search(stated)):
+            if SERVER.search(named) or SERVER.search(blueprint.database or ""):
                 stood_in.append(each.name)
-            found[each.name] = "sqlite+aiosqlite:///./toughen-lab.db" if waits else "sqlite:///./toughen-lab.db"
+            found[each.name] = speaks.sqlite(named)
+        elif each.default is None and not stated and PART.search(each.name) and _served(named, blueprint, speaks):
+            found[each.name] = named or part(each.name)
         elif each.default is None and _MODE.search(each.name) and each.name not in supplied and not sample.get(each.name) and (mode := _mode(texts)):
             found[each.name] = mode
         elif (each.required or (each.default is None and (_own(each.name) or (each.relied and _OWN.search(each.name))))) and each.name not in supplied:
@@ -108,7 +124,22 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str]) -> Dummies:
         elif each.default and _dummy(each.name) == _ALGORITHM and not _fits(each.default, _ALGORITHM) and each.name not in supplied:
             # A placeholder that no library can sign with: the real one stands in a file that is not shown.
             found[each.name] = _ALGORITHM
-    return Dummies(found, tuple(stood_in))
+    told = {each.name: supplied.get(each.name) or each.default or "" for each in blueprint.environment}
+    given = given or {}
+    postgres = wants_postgres(blueprint, speaks, {**supplied, **told, **found}) or any("postgres" in each for each in given.values())
+    return Dummies({**found, **given}, tuple(each for each in stood_in if given.get(each, found[each]) == found[each]), postgres)
+
+
+def _served(named: str, blueprint: Blueprint, speaks: Spoken) -> bool:
+    """Whether a database that is not named is on a PostgreSQL server: the sample says so, else the source, else the requirements."""
+    if SERVER.search(named) or named.startswith("sqlite"):
+        return bool(POSTGRES.search(named))
+    return blueprint.database == "postgresql" or (blueprint.database is None and bool(speaks.drivers))
+
+
+def _whole(address: str) -> bool:
+    """Whether an address of a sample can be used as it stands: one with gaps to fill in cannot be read."""
+    return re.fullmatch(r"postgres(ql)?(\+\w+)?://[^\s<>{}$\[\]]+", address) is not None and not re.search(r":(port|PORT)\b", address)
 
 
 def _mode(texts: Iterable[str]) -> str:
@@ -123,7 +154,7 @@ def _fits(sample: str, dummy: str) -> bool:
     """Whether a sample's value can be used as it stands: no server's address, and a number or an algorithm where one is wanted."""
     if dummy.isdigit():
         return sample.isdigit()
-    return not _SERVER.search(sample) and (dummy != _ALGORITHM or bool(re.fullmatch(r"[HREP]S\d{3}|EdDSA", sample)))
+    return not SERVER.search(sample) and (dummy != _ALGORITHM or bool(re.fullmatch(r"[HREP]S\d{3}|EdDSA", sample)))
 
 
 def _own(name: str) -> bool:
@@ -131,18 +162,21 @@ def _own(name: str) -> bool:
     return set(name.upper().split("_")) <= _OWN_WORDS
 
 
-def asked_for(said: str) -> dict[str, str]:
+def asked_for(said: str, *, postgres: bool = False) -> dict[str, str]:
     """Values for the variables that a failed import says it wants (what the source does not tell: a library's own, a prefix)."""
     names = [name for pattern in _ASKED for name in re.findall(pattern, said)]
     if "environ" in said:
         names += _UNSET.findall(said)
     if "Settings" in said or "BaseSettings" in said:
         names += [name.upper() for name in _FIELD.findall(said)]
-    return {name: _dummy(name) for name in dict.fromkeys(names)}
+    return {name: _ADDRESS if postgres and URL.search(name) else _dummy(name) for name in dict.fromkeys(names)}
 
 
 def fitting(said: str, held: Mapping[str, str]) -> dict[str, str]:
     """Made-up values in the form that a failed import or start-up says they should have; none where it says nothing of them."""
+    ours = {name.lower(): name for name, value in held.items() if value in {_PLAIN, _dummy(name), part(name)}}
+    if settings := {ours[name.lower()]: value for name, value in _validated(said) if name.lower() in ours and held[ours[name.lower()]] != value}:
+        return settings
     if re.search(r"invalid literal for int|could not convert string to float", said):
         plain = [name for name, value in held.items() if value == _PLAIN]
         named = [name for name in plain if re.search(rf"\b{name}\b", said)] or plain[: len(plain) == 1]
@@ -150,6 +184,18 @@ def fitting(said: str, held: Mapping[str, str]) -> dict[str, str]:
     form = next((form for pattern, form in _FORMS if re.search(pattern, said, re.IGNORECASE)), None)
     made_up = {_PLAIN, *(form for _, form in _FORMS)}
     return {name: form for name, value in held.items() if form and value in made_up and value != form and _KEY.search(name)}
+
+
+def _validated(said: str) -> Iterator[tuple[str, str]]:
+    """What a settings class of pydantic's says of each variable: (name, a value of the kind that it wants)."""
+    for name, wish in re.findall(r"^(\w+)\n[ \t]+((?:Input should|Value error|value is not|unexpected value)[^\n]*)", said, re.MULTILINE):
+        choices = re.findall(r"'([^']*)'", wish.partition(" [")[0])
+        if "should be '" in wish and choices:
+            yield name, min(choices, key=lambda each: next((rank for rank, mode in enumerate(_MODES) if each.lower().startswith(mode)), len(_MODES)))
+        elif re.search(r"integer|number|float", wish):
+            yield name, _PORTS.get(re.sub(r"_?PORT$", "", name.upper()).rpartition("_")[2], "8000") if name.upper().endswith("PORT") else "30"
+        else:
+            yield from ((name, value) for pattern, value in _KINDS if re.search(pattern, wish, re.IGNORECASE))
 
 
 def _dotenv(file: Path) -> dict[str, str]:
@@ -173,15 +219,9 @@ def written(values: Mapping[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in quoted.items())
 
 
-def _speaks(texts: Iterable[str]) -> str:
-    """`sync` or `async` where the source makes SQLAlchemy engines, empty where it does not."""
-    found = ""
-    for text in texts:
-        if "create_async_engine" in text:
-            return "async"
-        if re.search(r"\bcreate_engine\(|SQLALCHEMY_DATABASE_URI", text):
-            found = "sync"
-    return found
+def made_up(name: str) -> str:
+    """A plausible value for a variable that a mend demands."""
+    return _dummy(name)
 
 
 def _dummy(name: str) -> str:

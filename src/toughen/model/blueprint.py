@@ -221,6 +221,10 @@ class Blueprint:
     unparsed: tuple[Unparsed, ...] = ()
     lines: int = 0
     """Lines of Python surveyed."""
+    companions: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """(file, text) of what a mend may have to extend: requirements, pyproject.toml, the sample of the environment; and an `.env` that git tracks."""
+    history: tuple[Secret, ...] = ()
+    """Keys that the history of the repository holds and its files no longer do."""
 
     def route(self, route_id: str) -> Route | None:
         """The route with that id (`POST /transfer`)."""

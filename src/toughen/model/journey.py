@@ -40,10 +40,19 @@ class Marker:
 
     name: str
     shape: str = "text"
-    """text, email, digits, or any text that holds `{}` where the canary's 16 hex digits go."""
+    """text, email, digits, or any text that holds `{}` where the canary's 16 hex digits go.
+
+    Such a text may hold `{outside}` (the lab's own folder, which no code of the prototype's names) and `{a}`, `{b}` (the
+    canary's `factors`); one that begins with `base64:` is sent encoded.
+    """
 
 
 Value = Literal | Extract | Stored | Marker
+
+
+def factors(canary: str) -> tuple[int, int]:
+    """Two numbers of five digits that are as fresh as the canary: their product is in no answer by chance."""
+    return tuple(10_000 + int(canary[at : at + 4] or "0", 16) for at in (0, 4))  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)

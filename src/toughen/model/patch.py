@@ -26,6 +26,10 @@ class Patch:
     """One line in the imperative: what the change does, for a commit's subject."""
     note: str = ""
     """What a reviewer must know: the database that it was chosen for, tokens that become invalid, ..."""
+    rewrites: tuple[str, ...] = ()
+    """Columns (`users.password`) whose values this mend changes by intention: a row that differs in nothing else is as before."""
+    demands: tuple[str, ...] = ()
+    """Environment variables that the mended code stops without."""
 
 
 @dataclass(frozen=True, slots=True)

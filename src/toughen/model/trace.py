@@ -162,6 +162,8 @@ class Trace:
     """Name of each Marker -> the canary that was sent."""
     schedule: tuple[str, ...] = ()
     """What the scheduler did, in order, for the evidence of a race."""
+    outside: tuple[tuple[str, str], ...] = ()
+    """(name, beginning of its text) of what lay in the lab's own folder, outside of the prototype, when the trial ended."""
 
     @property
     def last(self) -> Exchange:

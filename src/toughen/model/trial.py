@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toughen.model.journey import Call, Grant
+from toughen.model.journey import Call, Grant, Marker
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,16 @@ class Schedule:
     second: Call
     stop_before: int
     """Index of the first call's statement before which it is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A file that lies in the lab's own folder, outside of everything that is the prototype's, while a trial runs."""
+
+    name: Marker
+    """Its name, without a folder."""
+    text: Marker
+    """What it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ class Trial:
     """True gives each call a process of its own, as separate workers would."""
     apart: float = 0.0
     """Seconds of pause between calls, for prototypes that make keys of the clock."""
+    planted: tuple[Planted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from toughen.model.source import Location
 from toughen.survey import entries as entry_points
 from toughen.survey import guards as guarding
 from toughen.survey import openapi
+from toughen.survey.companions import companions
 from toughen.survey.environment import variables
 from toughen.survey.handlers import Handlers, merge
+from toughen.survey.history import history
 from toughen.survey.outbound import hosts
 from toughen.survey.project import Project, Symbol
 from toughen.survey.roles import roles
@@ -63,6 +65,8 @@ def survey(sources: Sources, *, app: str | None = None) -> Blueprint:
         database=database(project, known, routes),
         unparsed=sources.unparsed,
         lines=sources.lines,
+        companions=companions(sources.root),
+        history=history(sources.root, sources.texts),
     )
 
 

@@ -166,13 +166,13 @@ def boot(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
     python = str(Path(pytestconfig.getoption("--agent-python")).absolute())
     hosts: list[Host] = []
 
-    def start(files: dict[str, str] | str, entry: str | None = "main:app", **config: object) -> Host:
+    def start(files: dict[str, str] | str, entry: str | None = "main:app", interpreter: str = python, **config: object) -> Host:
         root = tmp_path_factory.mktemp("project")
         for name, source in ({"main.py": files} if isinstance(files, str) else files).items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(source))
-        hosts.append(Host(python, root, entry, **config))
+        hosts.append(Host(interpreter, root, entry, **config))
         return hosts[-1]
 
     yield start

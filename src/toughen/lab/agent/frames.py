@@ -40,7 +40,8 @@ def _relative(file: str) -> str | None:
     if file.startswith("<"):
         return None
     path = os.path.abspath(file)
-    if path.startswith(_AGENT):
+    if path.startswith(_AGENT) or (path != file and not os.path.isfile(path)):
+        # Compiled modules name the file that they were made from, wherever that was: `asyncpg/protocol/protocol.pyx`.
         return None
     for root in _roots:
         if path.startswith(root):

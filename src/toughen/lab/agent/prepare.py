@@ -246,6 +246,9 @@ def quiesce() -> None:
             if getattr(engine.dialect, "is_async", False):
                 if threading.active_count() > 1:
                     _dispose_async(engine)
+                elif engine.url.get_backend_name() != "sqlite":
+                    # They belong to a loop that has ended.
+                    engine.dispose(close=False)
                 continue
             engine.dispose()
         except Exception:

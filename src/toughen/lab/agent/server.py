@@ -14,7 +14,7 @@ import time
 from functools import partial
 from typing import Any, Callable
 
-from . import boot, demand, facts, frames, frameworks, late, outbound, prepare, schemas, sqlite, warm
+from . import boot, demand, facts, frames, frameworks, late, outbound, postgres, prepare, readers, schemas, sqlite, warm
 from .asgi import AsgiCaller
 from .child import BODY_LIMIT, Child
 from .hooks import Finder
@@ -48,6 +48,8 @@ class Server:
         demand.register(finder)
         schemas.register(finder)
         outbound.install(finder, config.get("outbound"), config.get("allow") or ())
+        postgres.install(finder, config.get("postgres"))
+        readers.register(finder)
         finder.install()
 
     def run(self) -> None:
@@ -98,6 +100,7 @@ class Server:
 
     def _facts(self) -> dict[str, Any]:
         prepare.quiesce()
+        postgres.look()
         known = facts.facts(self._app)
         known["fork"] = fork_safety()
         known["lifespan"] = self._app is not None and self._app.asgi
@@ -132,6 +135,7 @@ class Server:
         if os.getppid() != parent:
             os._exit(71)
         self._wire.close()
+        postgres.reborn()
         _to_the_end(partial(self._settle if order.get("settle") else self._live, order))
         return None
 
@@ -147,10 +151,13 @@ class Server:
         except BaseException as error:
             self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
             return
+        caller.live(postgres.let_go())
         prepare.quiesce()
+        postgres.look()
         reason = fork_safety()
         if reason == "safe":
-            reason = caller.bound() or ("" if _sockets() == sockets else "a connection is open") or sqlite.held() or "safe"
+            others = _sockets() - postgres.sockets() - sockets
+            reason = caller.bound() or ("a connection is open" if others else "") or sqlite.held() or "safe"
         self._settled = caller
         # Children tell what they import to the process that they came from.
         self._late = late.Late()
@@ -196,10 +203,10 @@ def fork_safety() -> str:
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
         return "threads alive after the import: " + ", ".join(others)
-    busy = sqlite.busy_connections()
+    busy = sqlite.busy_connections() + postgres.busy_connections()
     if busy:
         return "a transaction is open after the import: " + ", ".join(busy)
-    return "safe"
+    return postgres.bound() or "safe"
 
 
 def _sockets() -> set[str]:

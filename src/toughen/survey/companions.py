@@ -1,0 +1,30 @@
+"""Owns the files beside the source that mends may have to extend."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from toughen.survey.history import tracked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NAMES: Final = (
+    "requirements.txt", "requirements.in", "requirements/base.txt", "requirements/prod.txt", "pyproject.toml",
+    ".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env",
+)  # fmt: skip
+_LARGEST: Final = 1 << 18
+
+
+def companions(root: Path) -> tuple[tuple[str, str], ...]:
+    """(file, text) of those that are there, small and written in UTF-8: another encoding cannot be written back as it was."""
+    found = []
+    for name in (*_NAMES, *((".env",) if tracked(root, ".env") else ())):
+        place = root / name
+        with suppress(OSError, ValueError):
+            if place.is_file() and place.resolve().is_relative_to(root.resolve()) and place.stat().st_size <= _LARGEST:
+                text = place.read_bytes().decode("utf-8")
+                if "\r" not in text and not text.startswith("\ufeff"):
+                    found.append((name, text))
+    return tuple(found)
