@@ -237,7 +237,7 @@ class Carried:
         inner = called(self.place, call, self.handler.project)
         if inner is None or inner.node is self.place.node:
             return
-        given = {name: held for name, value in _handed(inner.node, call) if (held := self.of(value)) is not None}
+        given = {name: held for name, value in handed(inner.node, call) if (held := self.of(value)) is not None}
         if given or (not call.args and not call.keywords and "request" in inner.module.segment(inner.node)):
             carried = Carried(self.handler, inner, given, self._depth + 1)
             self._calls[id(call)] = carried
@@ -245,7 +245,8 @@ class Carried:
                 self.inner.append(carried)
 
 
-def _handed(node: FunctionNode, call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
+def handed(node: FunctionNode, call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
+    """(parameter, what a call hands to it), by position and by name."""
     names = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if each.arg not in {"self", "cls"}]
     yield from zip(names, call.args, strict=False)
     yield from ((each.arg, each.value) for each in call.keywords if each.arg)

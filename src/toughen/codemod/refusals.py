@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from toughen.codemod.draft import Draft
 from toughen.codemod.mechanics import use
-from toughen.codemod.module import Module, bound_names, dotted, halt, names_in
+from toughen.codemod.module import Module, UnmendableError, bound_names, dotted, halt, names_in
 
 if TYPE_CHECKING:
     from toughen.codemod.module import FunctionNode
@@ -165,6 +165,17 @@ def refuse(module: Module, function: FunctionNode, status: int, text: str) -> Re
     if best is not None and (is_raise(best.statement) or answers(module, function)):
         return Refusal(_rewritten(module, best, status, text), (), is_raise(best.statement))
     return _standard(module, function, status, text)
+
+
+def declined(module: Module, function: FunctionNode, status: int, text: str) -> Refusal:
+    """As `refuse`; in a function that no framework calls, an exception that answers wherever it is raised."""
+    try:
+        return refuse(module, function, status, text)
+    except UnmendableError:
+        roots = {origin.partition(".")[0] for origin in module.imports.values()}
+        if "flask" not in roots:
+            raise
+        return Refusal(f"abort({status}, description={module.literal(text)})", ("from flask import abort",), raises=True)
 
 
 def answers(module: Module, function: FunctionNode) -> bool:

@@ -16,6 +16,7 @@ from toughen.harden.tree import commit as commit_patch
 from toughen.harden.tree import put, undo
 from toughen.lab.copying import copy_project
 from toughen.lab.twin import mended
+from toughen.lab.variables import made_up
 from toughen.model.blueprint import Suite
 from toughen.model.finding import Finding, Inconclusive, Proof, Proven, Refuted, Status
 from toughen.model.patch import FileChange, Gone, Kept, MendOutcome, Patch, RolledBack, Unmended
@@ -50,6 +51,8 @@ class Hardening:
     _suite: SuiteResult | None = None
     _snapshot: Snapshot | None = None
     _outcomes: dict[str, MendOutcome] = field(default_factory=dict)
+    _rewrites: frozenset[str] = frozenset()
+    """Columns whose values kept mends change by intention."""
     _facts: dict[str, Any] | None = None
     """What the application said of itself when the tree as it is now was booted: its lines are those of the tree."""
 
@@ -109,9 +112,16 @@ class Hardening:
                 last = offer if not isinstance(last, RolledBack) else last
                 continue
             put(tree, offer.changes)
+            kept, self._rewrites = self._rewrites, self._rewrites | {each.lower() for each in offer.rewrites}
+            # The mended code and the prototype's own tests find what it demands, as they would where it is deployed.
+            supplied = {name: made_up(name) for name in offer.demands if name not in self.target.lab.variables}
+            self.target.lab.variables.update(supplied)
             fault = self._fault(rule, finding, offer, tree)
             if fault is None:
                 return Kept(offer)
+            self._rewrites = kept
+            for name in supplied:
+                self.target.lab.variables.pop(name, None)
             undo(tree, offer.changes)
             last = RolledBack(offer, *fault)
         return last
@@ -208,11 +218,11 @@ class Hardening:
         for journey in target.journeys():
             if journey.route not in self._before:
                 continue
-            found = differences(self._before[journey.route], behaviour(target, journey))
+            found = differences(self._before[journey.route], behaviour(target, journey), self._rewrites)
             calls = entered(journey.calls, guarded)
             if found and calls != journey.calls:
                 known = replace(journey, calls=calls, anonymous=journey.anonymous and calls[-1].identity is None)
-                found = differences(self._before[journey.route], behaviour(target, known))
+                found = differences(self._before[journey.route], behaviour(target, known), self._rewrites)
                 if not found:
                     target.learned[journey.route] = known
             if found and (self._unsteady(target, journey) or self._stood_in(target, finding, journey)):
@@ -224,7 +234,7 @@ class Hardening:
             target.run(trial)
         own = target.journey(finding.route or "")
         if own is not None and own.route in self._before:
-            found = differences(self._before[own.route], behaviour(target, own))
+            found = differences(self._before[own.route], behaviour(target, own), self._rewrites)
             if found:
                 return "journeys", f"after the hostile request, {own.route} answers differently: {'; '.join(found[:_SHOWN])}"
         return None
@@ -253,7 +263,7 @@ class Hardening:
         control = finding.proof.experiment.trials["control"]
         own = replace(journey, calls=control.calls, grants=control.grants)
         before = behaviour(self.target, own)
-        if differences(before, behaviour(target, own)):
+        if differences(before, behaviour(target, own), self._rewrites):
             return False
         target.learned[journey.route], self._before[journey.route] = own, before
         return True

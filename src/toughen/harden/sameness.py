@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toughen.model.trial import Trial
@@ -59,8 +59,22 @@ def shape(value: Json, depth: int = 0) -> str:
     return "..."
 
 
-def differences(before: Behaviour, after: Behaviour) -> list[str]:
-    """What differs, in words."""
+def _without(behaviour: Behaviour, rewrites: frozenset[str]) -> Behaviour:
+    """The behaviour without what a mend changes by intention: these columns of updated rows, and rows of nothing else."""
+    rows: Counter[str] = Counter()
+    for row, count in behaviour.rows:
+        kind, _, place = row.partition(" ")
+        table, _, columns = place.partition(".")
+        left = [each for each in columns.split(",") if f"{table}.{each}".lower() not in rewrites]
+        if kind != "updated" or left:
+            rows[f"{kind} {table}.{','.join(left)}" if kind == "updated" else row] += count
+    return replace(behaviour, rows=tuple(sorted(rows.items())))
+
+
+def differences(before: Behaviour, after: Behaviour, rewrites: frozenset[str] = frozenset()) -> list[str]:
+    """What differs, in words, apart from the columns that a mend changes by intention."""
+    if rewrites:
+        before, after = _without(before, rewrites), _without(after, rewrites)
     found = []
     if before.statuses != after.statuses:
         found.append(f"status {before.statuses[-1]} became {after.statuses[-1]}" if before.statuses[-1] != after.statuses[-1] else f"statuses {before.statuses} became {after.statuses}")
