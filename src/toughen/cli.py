@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from toughen import __version__, config, store
+from toughen.audit import policy
 from toughen.errors import ConfigurationError, ToughenError
 from toughen.events import Event, Found, Stage, Step
 from toughen.harden import tree
@@ -19,14 +20,16 @@ from toughen.model.finding import Inconclusive, Proven, Refuted, Severity, Statu
 from toughen.model.patch import Gone, Kept
 from toughen.pipeline import Run
 from toughen.report import json as json_report
+from toughen.report import matrix as matrix_report
 from toughen.report import text as text_report
 from toughen.rules import load, named
 
 if TYPE_CHECKING:
     from toughen.events import Listener
+    from toughen.model.matrix import Matrix
     from toughen.model.verdict import Verdict
 
-PROVEN, CLEAN, FAILED = 10, 0, 1
+PROVEN, GATE, CLEAN, FAILED = 10, 11, 0, 1
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Proves where an AI-built web backend breaks, and hardens it without rewriting it.")
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -72,6 +75,45 @@ def fix(
     _report(verdict, format, output)
     left = [each for each in verdict.findings if each.status is Status.PROVEN and each.id not in {finding for finding, outcome in verdict.mends if isinstance(outcome, Kept | Gone)}]
     raise typer.Exit(3 if not verdict.booted else PROVEN if left else CLEAN)
+
+
+@app.command()
+def audit(
+    path: PathArgument = Path(), *, app: App = None, budget: Budget = None, format: Format = "text", output: Output = None, seed: Seed = None,  # noqa: A002
+    write: Annotated[bool, typer.Option("--write/--no-write", help="Write what was seen to toughen-policy.toml; lines that are there stay as they are.")] = True,
+) -> None:
+    """Ask every route in the name of every kind of user, and write down who may call what, for you to review."""
+    settings = _settings(path, app=app, budget=budget, seed=seed, form=format)
+    root = path.resolve()
+    file = root / policy.FILE
+    known = policy.read(file)
+    verdict = Run(root, settings, _progress(), auditing=True).check()
+    matrix = verdict.matrix
+    _report(verdict, format, output)
+    if matrix is None:
+        raise typer.Exit(_code(verdict, settings.threshold) or 3)
+    drawn = policy.drawn(matrix, known)
+    if write and drawn != known:
+        store.write(file, policy.written(drawn, matrix).encode())
+        _errors.print(f"{'wrote' if known is None else 'extended'} {policy.FILE}: {_waiting(drawn)}", markup=False)
+    faults = _differences(matrix, known)
+    for each in faults:
+        _errors.print(each, style="red", markup=False)
+    code = _code(verdict, settings.threshold)
+    raise typer.Exit(code or (GATE if faults else CLEAN))
+
+
+def _waiting(drawn: policy.Policy) -> str:
+    waiting = sum(bool(each.ask) for each in drawn.routes.values())
+    return f"{waiting} of {len(drawn.routes)} routes wait for your yes or no (`ask`)" if waiting else f"{len(drawn.routes)} routes, nothing waits for a decision"
+
+
+def _differences(matrix: Matrix, known: policy.Policy | None) -> list[str]:
+    """How the prototype differs from a policy that was reviewed, beside what is proven."""
+    if known is None:
+        return []
+    new = [f"{route} has no line in {policy.FILE}" for route in policy.unlisted(matrix, known)]
+    return [*new, *(f"{each.route} refuses {each.subject}, whom {policy.FILE} allows it: {each.reason}" for each in policy.denied(matrix, known))]
 
 
 @app.command()
@@ -142,6 +184,8 @@ def _report(verdict: Verdict, form: str, output: Path | None) -> None:
         text = json_report.render(verdict, __version__)
     else:
         text = text_report.render(verdict, __version__, {rule.id: rule.title for rule in load()})
+        if verdict.matrix is not None:
+            text += "\n" + matrix_report.render(verdict.matrix)
     if output is None:
         sys.stdout.write(text)
     else:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from toughen.rule import Rule
 
 
+AUTHORIZATION = ("security/no-authentication", "security/object-authorization", "security/function-authorization")
+"""The breaks that an audit proves."""
 _ONLY_SURVEYED = "only surveyed: nothing was executed"
 _NO_SERVER = "it wants a {} server, which this version does not start: it starts PostgreSQL, and attacks SQLite and memory"
 
@@ -46,6 +48,8 @@ class Run:
     root: Path
     config: Config
     tell: Listener = silent
+    auditing: bool = False
+    """True asks every route in the name of every kind of user, instead of attacking it with every rule."""
 
     def check(self) -> Verdict:
         """Survey, boot, explore, prove. What is known statically is in the Verdict even when the prototype does not boot."""
@@ -102,18 +106,23 @@ class Run:
     def _proven(
         self, lab: Lab, blueprint: Blueprint, sources: Sources, suspicions: Callable[[], tuple[Finding, ...]], timings: dict[str, float], began: float
     ) -> tuple[Verdict, LabTarget]:
+        from toughen.audit import policy
+        from toughen.audit.stage import Auditor
         from toughen.prove import Proving
 
         proving = Proving(self.root, self._rules(), began + self.config.budget, began, self.tell)
         with Crew(lambda: open_lab(self.root, lab.entry, lab.environment, lab.variables, postgres=lab.world.server is not None), spare()) as crew:
             explored = self._explore(lab, blueprint, sources, timings, crew)
-            proving.run(explored.target, crew)
+            matrix = Auditor(proving, policy.read(self.root / policy.FILE)).run(explored, crew, lab.variables) if self.auditing else None
+            if not self.auditing:
+                proving.run(explored.target, crew)
         if proving.first_proof is not None:
             timings["first_proof_s"] = proving.first_proof
         suspected = tuple(each for each in suspicions() if (each.break_id, each.route) not in proving.settled)
         findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
-        timings["total_s"] = time.monotonic() - began
-        return verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, notes_of(lab, self.config, blueprint.stand_in)), explored.target
+        timings |= {"total_s": time.monotonic() - began} | ({"audit_s": matrix.seconds} if matrix else {})
+        verdict = verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, notes_of(lab, self.config, blueprint.stand_in))
+        return replace(verdict, matrix=matrix), explored.target
 
     def _survey(self) -> tuple[Sources, Blueprint]:
         self.tell(Stage("survey", str(self.root.name)))
@@ -142,7 +151,8 @@ class Run:
 
     def _rules(self) -> tuple[Rule, ...]:
         only = self.config.only
-        return tuple(rule for rule in load() if not only or rule.id in only or rule.id.partition("/")[0] in only)
+        asked = (rule for rule in load() if not self.auditing or rule.id in AUTHORIZATION)
+        return tuple(rule for rule in asked if not only or rule.id in only or rule.id.partition("/")[0] in only)
 
     def _suspected(self, blueprint: Blueprint, sources: Sources) -> Iterator[Finding]:
         for rule in self._rules():

@@ -15,7 +15,7 @@ from toughen.model.finding import Finding, Inconclusive, NotConcluded, Outcome, 
 from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from toughen.events import Listener
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from toughen.lab.snapshot import Snapshot
     from toughen.lab.target import LabTarget
     from toughen.model.blueprint import Route
+    from toughen.model.trial import Experiment
     from toughen.rule import Rule
 
 Job = tuple[int, "Rule", "tuple[Route, ...]"]
@@ -42,6 +43,7 @@ class Proving:
     """Seconds from the beginning of the run to the first proof."""
     settled: set[tuple[str, str]] = field(default_factory=set)
     """(rule, route) that were proven or refuted: nothing of them is left to suspect."""
+    _snapshot: Snapshot | None = None
     _findings: list[tuple[int, Finding]] = field(default_factory=list)
     _unclear: list[tuple[int, NotConcluded]] = field(default_factory=list)
 
@@ -55,16 +57,18 @@ class Proving:
         """What could not be concluded, and why."""
         return [each for _, each in sorted(self._unclear, key=lambda item: item[0])]
 
-    def run(self, target: LabTarget, crew: Crew) -> None:
-        """Take the snapshot and let the crew loose."""
-        self.tell(Stage("prove", f"{len(target.learned)} routes, {len(self.rules)} rules"))
+    def run(self, target: LabTarget, crew: Crew, only: Collection[tuple[str, str]] | None = None) -> None:
+        """Take the snapshot and let the crew loose; on these (rule, route) `only`, where they are named."""
+        self.tell(Stage("prove", f"{len(target.learned)} routes, {len(self.rules)} rules" if only is None else f"{len(only)} of them look open"))
         target.lab.restore()
-        snapshot = target.lab.world.take()
+        snapshot = self._snapshot = target.lab.world.take()
         target.snapshot = snapshot.digest
         entry = target.lab.entry.target
         reached = [route for route in target.blueprint.routes if target.journey(route.id)]
         reading = tuple(sorted(reached, key=lambda route: route.method != "GET"))
         shares = [(rule, routes) for rule in self.rules for routes in ([reading] if rule.whole else [(route,) for route in reached]) if routes]
+        if only is not None:
+            shares = [(rule, routes) for rule, routes in shares if not rule.whole and (rule.id, routes[0].id) in only]
         jobs: list[tuple[str, Job]] = [(routes[0].id, (number, rule, routes)) for number, (rule, routes) in enumerate(shares)]
         known = next((each for each in target.journeys() if not each.anonymous), None)
         probe = Probe(Trial(known.calls, known.grants), known.status) if known else None
@@ -92,6 +96,17 @@ class Proving:
                         self.settled.add((rule.id, route.id))
         # Of the whole prototype one reason says enough, and none is wanted where a route turned the attack away.
         self._unclear += [(number, each) for each in (unclear[: not refuted] if rule.whole else unclear)]
+
+    def one(self, target: LabTarget, break_id: str, route_id: str, experiment: Experiment) -> None:
+        """Confirm one experiment of a rule's, on the snapshot of the last run."""
+        rule, route = next((each for each in self.rules if each.id == break_id), None), target.blueprint.route(route_id)
+        if rule is None or route is None or self._snapshot is None:
+            return
+        match rule.confirm(target, route_id, experiment):
+            case Proven(proof):
+                self._found(len(self._findings), rule, route, replace(proof, toughen=__version__), target, self._snapshot, target.lab.entry.target)
+            case Inconclusive(reason):
+                self._unclear.append((len(self._unclear), NotConcluded(rule.id, route_id, reason)))
 
     def _found(self, number: int, rule: Rule, route: Route, proof: Proof, target: LabTarget, snapshot: Snapshot, entry: str) -> None:
         finding = finding_of(rule, route.id, proof, route)

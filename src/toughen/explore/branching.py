@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from toughen import sql
 from toughen.explore import learn
 from toughen.explore.granting import bound_grants, passing_grants, rows_read
 from toughen.explore.literals import values_of
-from toughen.explore.outcomes import message
+from toughen.explore.outcomes import Depth, depth, message
 from toughen.explore.raised import raised_plans
 from toughen.explore.refusing import Guarding, comparisons, refusals, tail
+from toughen.explore.session import Entry
 from toughen.explore.values import Candidate, grants_power, normal
+from toughen.model.journey import Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +83,32 @@ def _mirrors(session: Session, state: RouteState, plan: Plan, exchange: Exchange
                 held, value = next(((key, each) for key, each in row.items() if normal(key) == normal(name)), ("", None))
                 if value is not None and equal:
                     yield plan.put(dict.fromkeys(keys, Candidate(value, "mirror", stored=(table, held))), "mirror")
+                elif held and equal:
+                    yield from _filled(session, plan, (table, row, held), keys)
                 elif isinstance(value, int | float) and not isinstance(value, bool):
                     for each in (value, value + 1, value - 1):
                         yield plan.put(dict.fromkeys(keys, Candidate(each, "branch")), "branch")
+
+
+def _filled(session: Session, plan: Plan, empty: tuple[str, dict[str, Json], str], keys: list[Key]) -> Iterator[Plan]:
+    """Where the row that was found holds nothing there (no code was sent to him): the request that fills it, once more for him."""
+    table, row, held = empty
+    maker = next((each for each in reversed(session.history) if any(table in one.writes and held.lower() in sql.written_columns(one.text) for one in each.exchange.statements if one.verb == "update")), None)
+    if maker is None:
+        return
+    owned: dict[Key, Candidate] = {}
+    for key, _ in maker.plan.values:
+        own = next((value for name, value in row.items() if normal(name) == normal(str(key[1][-1])) and value is not None), None)
+        if own is not None:
+            owned[key] = Candidate(own, "rows")
+    call, again = maker.call, maker.plan.put(owned, "once more")
+    for (place, path), candidate in owned.items():
+        call = call.with_argument(place, path, Literal(candidate.value))
+    exchange = session.send(call)
+    filled = next((each for each in session.rows(table) if all(each.get(name) == value for name, value in list(row.items())[:1])), {})
+    if depth(exchange) is Depth.SUCCESS and filled.get(held) is not None:
+        session.history.append(Entry(maker.route, call, exchange, again, kept=True))
+        yield plan.put(dict.fromkeys(keys, Candidate(filled[held], "mirror", stored=(table, held))), "mirror")  # type: ignore[arg-type]
 
 
 def _values(session: Session, state: RouteState, plan: Plan, branch: Guarding) -> Iterator[Plan]:

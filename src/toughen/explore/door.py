@@ -70,9 +70,12 @@ class Doors:
     session: Session
     states: dict[str, RouteState]
     signup: RouteState | None
+    knocking: Person | None = None
+    """Whose credential is tried: a request that names somebody must name him."""
 
     def find(self, person: Person) -> Door | None:
         """The door that this person opens, None where none is found."""
+        self.knocking = person
         probes = self.probes()
         if person.password is not None:
             for door in itertools.chain(self._logins(person, probes), self._basic(person, probes), self._welcomes(person)):
@@ -205,7 +208,7 @@ class Doors:
             for state in probes[:_PROBES]:
                 refused = state.tried[None]
                 checkpoint = session.lab.world.checkpoint()
-                plan = first_plan(session, state)
+                plan = self._in_his_name(first_plan(session, state))
                 exchange = session.send(plan.call(state.route, "#probe", state.body))
                 session.lab.world.rollback(checkpoint)
                 told = depth(exchange)
@@ -218,6 +221,12 @@ class Doors:
         finally:
             del session.wallet.identities["#probe"]
         return False
+
+    def _in_his_name(self, plan: Plan) -> Plan:
+        """The request with what names somebody taken from the row of whoever knocks."""
+        row = self.knocking.row if self.knocking else {}
+        own = {key: column for key, _ in plan.values if key[0] is not Place.PATH and (column := _column_of(row, str(key[1][-1]))) is not None}
+        return plan.put({key: Candidate(row[column], "identity") for key, column in own.items()}, plan.why) if own else plan
 
     def _means_nothing(self, state: RouteState, plan: Plan, answer: Exchange, credential: Credential) -> bool:
         """Whether a garbled credential gets the same answer: then that answer says nothing about this one."""
@@ -288,12 +297,17 @@ class Doors:
         return None
 
     def probes(self) -> list[RouteState]:
-        """Routes that refused an anonymous request for want of a credential, those without parameters first."""
+        """Routes that refused an anonymous request for want of a credential: one of each way to refuse first, those without parameters before others."""
         found = [
             state for state in self.states.values()
             if state.reached is None and None in state.tried and depth(state.tried[None]) is Depth.REFUSED
         ]
-        return sorted(found, key=lambda state: (state.route.method != "GET", state.route.path.count("{"), len(state.parameters)))
+        found.sort(key=lambda state: (state.route.method != "GET", state.route.path.count("{"), len(state.parameters)))
+        # What one realm lets in, another refuses in its own words.
+        ways: dict[tuple[int | None, str], RouteState] = {}
+        for state in found:
+            ways.setdefault((state.tried[None].status, message(state.tried[None])), state)
+        return [*ways.values(), *(state for state in found if state not in ways.values())]
 
 
 def _assigned_locally(function: ast.AST, name: str) -> list[ast.expr]:

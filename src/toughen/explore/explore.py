@@ -14,6 +14,7 @@ from toughen.explore.literals import records
 from toughen.explore.live import completed
 from toughen.explore.outcomes import Depth, depth, explain, wants_identity, wants_token
 from toughen.explore.pages import hand_cookies
+from toughen.explore.people import plain_role, roles_asked
 from toughen.explore.prepare import prepare
 from toughen.explore.realms import other_tokens, seen_tokens
 from toughen.explore.search import attempt, new_state
@@ -26,6 +27,7 @@ from toughen.lab.target import LabTarget
 from toughen.lab.twin import Probe
 from toughen.model.journey import Journey, Unreached
 from toughen.model.trial import Trial
+from toughen.twists import powerful
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 _ORDER = {"GET": 0, "HEAD": 0, "POST": 1, "PUT": 2, "PATCH": 2, "DELETE": 3}
 _ROUNDS = 3
+_MANY = 8
+"""Identities from which on nobody is sent to look for rows that nobody has made."""
 
 
 @dataclass(slots=True)
@@ -66,6 +70,9 @@ class Explorer:
     crew: Crew | None = None
     """Further boots that share the verifying."""
     _deadline: float = 0.0
+    _everybody: bool = False
+    """True where nobody is passed over any more because a guard names other roles."""
+    _passed_over: bool = False
     _sought: set[str] = field(default_factory=set)
     """Tables that the database was prepared for already."""
 
@@ -196,11 +203,18 @@ class Explorer:
             if not (progress or session.withheld) or time.monotonic() > self._deadline:
                 break
         session.own_only = False
+        if self._passed_over and any(state.reached is None for state in states.values()):
+            self._everybody = True
+            for name in self._names(session):
+                self._round(session, states, [name], keep=True)
 
     def _names(self, session: Session) -> list[str]:
         """Identities, the least powerful first; the first of each role, then the second."""
-        names = list(session.wallet.identities)
-        return sorted(names, key=lambda name: (not name.startswith("user"), not name.endswith("1"), names.index(name)))
+        home = next((each.tenant for each in session.wallet.identities.values()), None)
+        # Who lives in another tenant's house attacks; nothing honest needs him.
+        names = [name for name, each in session.wallet.identities.items() if each.tenant == home or each.tenant is None]
+        strong = {name for name, each in session.wallet.identities.items() if powerful(each)}
+        return sorted(names, key=lambda name: (not name.startswith("user"), name in strong, not name.endswith("1"), names.index(name)))
 
     def _round(self, session: Session, states: dict[str, RouteState], names: list[str | None], *, keep: bool = False) -> int:
         reached = 0
@@ -208,7 +222,7 @@ class Explorer:
             for name in names:
                 if state.reached is not None or time.monotonic() > self._deadline:
                     break
-                if name is not None and not self._worth(state, name):
+                if name is not None and not self._worth(session, state, name):
                     continue
                 try:
                     found = attempt(session, state, name, keep=keep)
@@ -223,12 +237,24 @@ class Explorer:
                     self.tell(f"reached {state.route.id}" + (f" as {name}" if name else ""))
         return reached
 
-    def _worth(self, state: RouteState, name: str) -> bool:
+    def _worth(self, session: Session, state: RouteState, name: str) -> bool:
         """Whether another identity can change the outcome: it was refused, or was never tried."""
+        identities = session.wallet.identities
+        role = identities[name].role
+        asked = roles_asked(state.route)
+        if asked and not self._everybody and plain_role(role) not in asked and any(plain_role(each.role) in asked for each in identities.values()):
+            # Its guard names others. Should it mean something else, everybody gets a turn at the end.
+            self._passed_over = True
+            return False
         if not state.tried:
             return True
+        like = [state.tried[each] for each in state.tried if each in identities and each != name and identities[each].role == role]
+        if role is not None and any(depth(each) is Depth.REFUSED and not wants_identity(each) for each in like):
+            return False
         first = name.endswith("1")
         best = max((depth(exchange) for exchange in state.tried.values()), default=Depth.DEAD)
+        if best is Depth.MISSING and state.bound and len(identities) > _MANY and not any(session.rows(table) for table, _ in state.bound.values()):
+            return False
         return first or best <= Depth.REFUSED or best in {Depth.MISSING, Depth.INVALID, Depth.CONFLICT}
 
     def _ordered(self, states: dict[str, RouteState]) -> list[RouteState]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toughen.explore.door import Door, Doors, basic, tokens
@@ -14,17 +14,21 @@ from toughen.explore.newcomers import Newcomers, Person
 from toughen.explore.outcomes import Depth, depth
 from toughen.explore.people import role_column, role_values, users_table
 from toughen.explore.session import Entry, Plan, RouteState, Session
+from toughen.explore.tenants import houses, tenancy
 from toughen.explore.values import Candidate, normal
 from toughen.lab.requests import cookies
 from toughen.model.blueprint import Place
 from toughen.model.identity import Credential, Identity
 from toughen.model.journey import Literal
+from toughen.twists import POWERFUL
 
 if TYPE_CHECKING:
     from toughen.model.blueprint import Json, Table
     from toughen.model.trace import Exchange
 
 _NO_ROLE = (None, 0)
+_STRANGER = 3
+"""Number of the user of each role who belongs to another tenant."""
 _OUTSIDE = {"source", "memory"}
 """How people came to be whom no table of the database holds."""
 
@@ -124,11 +128,14 @@ class Registrar:
         column = role_column(table) if table is not None and people[0].how not in _OUTSIDE else None
         rows = self.session.rows(table.name) if table is not None else []
         values = role_values(self.session.blueprint, table, [person.row for person in people] + rows) if table is not None and column else []  # type: ignore[operator]
-        ordinary = people[0].row.get(column) if column else None
+        ordinary = _ordinary(people, column) if column else None
         ordered = [ordinary, *[value for value in values if not _same_role(value, ordinary)]]
         waiting = list(people)
+        kept_apart = tenancy(self.session.blueprint, table) if table is not None and people[0].how not in _OUTSIDE else None
+        both = houses(self.session, kept_apart, [person.row for person in people]) if kept_apart is not None else None
         for value in ordered:
-            for number in (1, 2):
+            # Where there are tenants, a third one lives in another house than the first two.
+            for number in (1, 2, 3) if both else (1, 2):
                 own = next((person for person in waiting if column is None or _same_role(person.row.get(column), value)), None)
                 if own is not None:
                     waiting.remove(own)
@@ -137,15 +144,20 @@ class Registrar:
                     continue
                 if own is None and column is not None and not self._raise(person, column, value):
                     continue
+                house = both[number == _STRANGER] if both else None
+                if kept_apart is not None and both and person.row.get(kept_apart.column) != house and not self._raise(person, kept_apart.column, house):
+                    continue
                 label = _label(value, ordinary=_same_role(value, ordinary), column=column)
+                if label == "user" and not _same_role(value, ordinary):
+                    label = "user_role"
                 identity = self.admit(person, f"{label}{number}", None if column is None else str(value))
                 if identity is not None:
-                    self.session.wallet.add(identity)
+                    self.session.wallet.add(replace(identity, tenant=None if house is None else str(house)))
                     if person.call is not None:
                         self.session.founders[identity.name] = person.call
 
     def _raise(self, person: Person, column: str, value: Json) -> bool:
-        """Write the role in the throw-away database."""
+        """Write the role, or the tenant, in the throw-away database."""
         assert self.table is not None
         keys = [each.name for each in self.table.columns if each.primary_key] or list(person.row)[:1]
         done = self.session.lab.world.assign(self.table.name, column, value, ((keys[0], person.row.get(keys[0])),))
@@ -197,6 +209,12 @@ class Registrar:
         given = tuple(cookies(exchange.response.headers).items())
         held = Credential(((door.header[0], door.header[1] + found),), given)
         return Identity(name, role, held, person.how, person.row, table, login, door.token, door.header)
+
+
+def _ordinary(people: list[Person], column: str) -> Json:
+    """The role that a newcomer gets: where the first of all becomes administrator, that of the next."""
+    roles = [person.row.get(column) for person in people]
+    return next((role for role in roles if role in _NO_ROLE or (role is not True and role != 1 and not POWERFUL.search(str(role)))), roles[0])
 
 
 def _gives(exchange: Exchange) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from toughen.explore.handshake import tokens_of_own
@@ -53,6 +54,8 @@ def offers(session: Session, state: RouteState, parameter: Parameter) -> Iterato
     if key in state.bound and not refers:
         table, column = state.bound[key]
         yield from [Candidate(row.get(column), "sqltrace", stored=(table, column)) for row in reversed(session.rows(table)[-3:]) if row.get(column) is not None]  # type: ignore[arg-type]
+    if parameter.type == "array":
+        yield from _one_element(session, state, parameter)
     yield Candidate(session.maker.make(parameter), "name")
     if not refers:
         yield from [each for each in session.pool.find(wanted) if _fits(parameter, each.value)][:2]
@@ -60,6 +63,16 @@ def offers(session: Session, state: RouteState, parameter: Parameter) -> Iterato
     for kind in ("string", "integer", "number", "boolean", "array", "object"):
         if parameter.type == "any":
             yield Candidate(session.maker.make(replace(parameter, type=kind)), "type")
+
+
+def _one_element(session: Session, state: RouteState, parameter: Parameter) -> Iterator[Candidate]:
+    """A list of one: of what its name says in the singular (`phone_numbers`, `user_ids`); nobody asks for a list to get none."""
+    single = singular(normal(parameter.name))
+    inner = replace(parameter, path=(*parameter.path[:-1], single), type="any")
+    if single.endswith("_id"):
+        yield from (Candidate([each.value], "pool") for each in islice(_referring(session, state, inner, single), 1))
+    session.maker.counter += 1
+    yield Candidate([session.maker.text(single, None, session.maker.counter)], "name")
 
 
 def _referring(session: Session, state: RouteState, parameter: Parameter, wanted: str) -> Iterator[Candidate]:

@@ -10,7 +10,7 @@ from toughen.explore.values import normal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from toughen.model.blueprint import Blueprint, Json, Table
+    from toughen.model.blueprint import Blueprint, Json, Route, Table
 
 _PASSWORD = re.compile(
     r"^(hash(ed)?_?|encrypted_?|user_?)?(password|passwd|psswd|pwd|psw|passphrase|passcode|senha|contrase(n|ñ)a|contrasenia|clave|mot_?de_?passe|passwort|kennwort|wachtwoord|sifre|parola|haslo|heslo)(_?(hash|hashed|digest|salt))?\d?$"
@@ -20,6 +20,9 @@ _PASSWORD = re.compile(
 HASHED = re.compile(r"^\$2[abxy]\$|^\$argon2|^pbkdf2:|^scrypt:|^\$pbkdf2|^\$5\$|^\$6\$|^[0-9a-f]{64}$|^[0-9a-f]{128}$")
 """How stored passwords look."""
 _ROLE = re.compile(r"^(user_?)?role$|^user_?type$|^account_?type$|^(papel|perfil|rol|cargo|rolle|tipo_usuario)$|^is_?(admin|superuser|staff|manager|vendor|seller)$|^admin$|^superuser$|^admin_?(role|flag|user|rights?)$|^(has_)?admin_?access$|^access_?level$|^permission_?level$", re.IGNORECASE)
+
+
+_MOST_ROLES = 40
 
 
 def password_column(table: Table) -> str | None:
@@ -54,7 +57,18 @@ def role_values(blueprint: Blueprint, table: Table, rows: Iterable[dict[str, Jso
     for each in (*column.enum, *blueprint.roles):
         if str(each).lower() not in {str(value).lower() for value in values}:
             values[each] = None
-    return list(values)[:6]
+    return list(values)[:_MOST_ROLES]
+
+
+def plain_role(role: str | None) -> str:
+    """A role as sources name it: `admin` of `Role.ADMIN`."""
+    return (role or "").rpartition(".")[2].lower()
+
+
+def roles_asked(route: Route) -> frozenset[str]:
+    """The roles that may pass all guards in front of a route's handler, as far as they name any."""
+    named = [{plain_role(role) for role in each.roles} for each in route.guards if each.kind in {"dependency", "decorator"} and each.roles]
+    return frozenset(set.intersection(*named)) if named else frozenset()
 
 
 def password_parameter(name: str) -> bool:

@@ -40,6 +40,7 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
         session.reset()
         match step:
             case "main_block" | "create_all":
+                lab.world.drop_empty()
                 try:
                     told = lab.prepare(step)
                 except (AgentLostError, TimeoutError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from toughen import syntax
@@ -72,11 +73,15 @@ def _function(text: str, line: int) -> ast.AST | None:
     tree = syntax.tree(text)
     if tree is None:
         return None
-    around = [
-        node for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.lineno <= line <= (node.end_lineno or node.lineno)
-    ]
+    around = [node for node in _landmarks(text)[0] if node.lineno <= line <= (node.end_lineno or node.lineno)]
     return max(around, key=lambda node: node.lineno) if around else tree
+
+
+@lru_cache(maxsize=256)
+def _landmarks(text: str) -> tuple[tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...], tuple[ast.If, ...]]:
+    """All functions and all branches of a text that parses."""
+    nodes = list(ast.walk(syntax.tree(text) or ast.Module([], [])))
+    return tuple(node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)), tuple(node for node in nodes if isinstance(node, ast.If))
 
 
 def _passed_by(text: str, line: int) -> Iterator[Guarding]:
@@ -97,7 +102,7 @@ def _left_early(text: str, lines: tuple[int, ...]) -> list[Guarding]:
     order = {line: number for number, line in enumerate(lines)}
     found = [
         (order[node.body[0].lineno], _guarding(node, node.body, False, tree))  # noqa: FBT003
-        for node in ast.walk(tree) if isinstance(node, ast.If) and node.body[0].lineno in order and _leaves(node.body)
+        for node in _landmarks(text)[1] if node.body[0].lineno in order and _leaves(node.body)
     ]
     return [each for _, each in sorted(found, key=lambda item: -item[0])]
 
@@ -135,6 +140,9 @@ def tail(node: ast.expr) -> str:
         case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str() as key), *_]):
             return key
         case ast.Call(args=[inner, *_]):
+            return tail(inner)
+        case ast.Call(func=ast.Attribute(value=inner)):
+            # `name.strip()`
             return tail(inner)
         case ast.Name(id=name):
             return name

@@ -23,6 +23,13 @@ _POWER = re.compile(
 )
 
 
+_FIXED = (
+    ({"currency"}, "USD"), ({"country"}, "US"), ({"color", "colour"}, "#a1b2c3"), ({"lang", "language", "locale"}, "en"), ({"cvv", "cvc"}, "123"),
+    ({"expression", "formula", "equation"}, "2+3"),
+)  # fmt: skip
+"""What a name asks for, whoever asks."""
+
+
 def grants_power(name: str) -> bool:
     """Whether a field of that name gives power: an honest client never sends it unasked."""
     return bool(_POWER.search(name))
@@ -174,7 +181,7 @@ class Maker:
                 return {}
         return _sized(parameter, self.text(name, parameter.format, number))
 
-    def text(self, name: str, form: str | None, number: int) -> str:  # noqa: C901 - one case for each kind of name
+    def text(self, name: str, form: str | None, number: int) -> str:
         """A string that fits the name or format."""
         parts = {re.sub(r"\d+$", "", part) for part in words(name)}
         joined = normal(name)
@@ -196,22 +203,14 @@ class Maker:
             return f"+1555010{number % 10000:04d}"
         if parts & {"username", "login", "nickname", "handle"} or joined == "user_name":
             return f"tguser{number}"
-        if parts & {"currency"}:
-            return "USD"
-        if parts & {"country"}:
-            return "US"
+        if fixed := next((value for names, value in _FIXED if parts & names), ""):
+            return fixed
         if parts & {"zip", "zipcode", "postal", "postcode"}:
             return f"{10000 + number % 89999}"
-        if joined in {"card_number", "cardnumber", "card", "pan", "cc"}:
+        if joined in {"card_number", "cardnumber", "card", "pan", "cc"} or ("card" in parts and parts & {"credit", "debit", "number", "cc"}):
             return "4242424242424242"
-        if parts & {"cvv", "cvc"}:
-            return "123"
         if parts & {"pin", "otp", "code"} and len(parts) <= 2:  # noqa: PLR2004
             return f"{1000 + number % 8999}"
-        if parts & {"color", "colour"}:
-            return "#a1b2c3"
-        if parts & {"lang", "language", "locale"}:
-            return "en"
         if parts & {"firstname", "lastname", "surname"} or joined in {"first_name", "last_name", "full_name", "fullname"}:
             return f"Tg{_letters(number)}"
         return f"tg{number}{words(name)[-1] if words(name) else ''}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,21 @@ if TYPE_CHECKING:
     from toughen.model.trace import Trace
 
 _MOST_STEPS = 8
+_CODE = re.compile(r"(^|_)(code|otp|pin|token|nonce|secret)$", re.IGNORECASE)
 
 
 def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | Unreached:
     """The minimal Journey to a route that was reached, or why it cannot be repeated."""
-    entry = state.reached
-    assert entry is not None
+    assert state.reached is not None
+    found: Journey | Unreached | None = None
+    if session.lab.world.databases and not target.keeping:
+        # What is only looked for is looked for in one process: most start-ups cost more than the requests.
+        with target.sharing():
+            found = _verified(session, target, state, state.reached)
+    return found if isinstance(found, Journey) else _verified(session, target, state, state.reached)
+
+
+def _verified(session: Session, target: LabTarget, state: RouteState, entry: Entry) -> Journey | Unreached:
     last: Trace | None = None
     for variant, indexes in _variants(session, state, entry):
         calls = _calls(session, variant, indexes)
@@ -43,7 +53,7 @@ def verify(session: Session, target: LabTarget, state: RouteState) -> Journey | 
                 continue
         calls, grants = _smallest(target, calls, grants, entry)
         calls = _by_one(target, calls, grants, entry)
-        again = target.anew(Trial(calls, grants))
+        again = target.anew(Trial(calls, grants), fresh=True)
         if not _as_before(again, entry):
             last = again
             continue
@@ -142,7 +152,10 @@ def _fresh(session: Session, state: RouteState, plan: Plan) -> Plan:
 
 def _by_row(plan: Plan) -> Plan:
     """The plan with values that were read from rows read again when it runs."""
-    return plan.put({key: replace(candidate, source="stored") for key, candidate in plan.values if candidate.stored}, plan.why)
+    read = {key: candidate for key, candidate in plan.values if candidate.stored}
+    # A code changes from run to run, and whom it was sent to does not.
+    codes = {key: candidate for key, candidate in read.items() if candidate.stored and _CODE.search(candidate.stored[1])}
+    return plan.put({key: replace(candidate, source="stored") for key, candidate in (codes or read).items()}, plan.why)
 
 
 def _calls(session: Session, entry: Entry, indexes: list[int]) -> tuple[Call, ...]:
@@ -159,7 +172,8 @@ def _call(entry: Entry, position: dict[int, int]) -> Call:
         if candidate.origin and candidate.origin.entry in position:
             value = Extract(position[candidate.origin.entry], candidate.origin.pointer)
         elif candidate.source == "stored" and candidate.stored:
-            value = Stored(*candidate.stored)
+            table, column = candidate.stored
+            value = Stored(table, column, tuple((each.stored[1], each.value) for _, each in entry.plan.values if each.stored and each.stored[0] == table and each.source != "stored"))
         arguments.append(Argument(place, path, value))
     return replace(entry.call, arguments=tuple(arguments))
 

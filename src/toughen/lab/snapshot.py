@@ -92,6 +92,12 @@ class World:
                 return str(held) if held.exists() else path
         return path
 
+    def drop_empty(self) -> None:
+        """Delete databases that were opened and never written: a prototype that makes its tables where there is no file takes an empty one for its own."""
+        for name in [name for name in self._opened if _empty(str(self.root / name))]:
+            (self.root / name).unlink(missing_ok=True)
+        self.discover()
+
     def take(self) -> Snapshot:
         """Remember the present state as the one that `restore` goes back to."""
         self.discover()

@@ -40,3 +40,5 @@ class Identity:
     """(module:function, arguments) of the project's own token function that made the token."""
     cookie: tuple[str, str] | None = None
     """(cookie name, prefix) that carries the token as well, where pages ask for it there."""
+    tenant: str | None = None
+    """Whose house it belongs to, None where the prototype has no tenants."""

@@ -8,6 +8,7 @@ from toughen.model.blueprint import Blueprint
 from toughen.model.finding import Finding, NotConcluded
 from toughen.model.identity import Identity
 from toughen.model.journey import Journey, Unreached
+from toughen.model.matrix import Matrix
 from toughen.model.patch import MendOutcome
 
 
@@ -31,3 +32,5 @@ class Verdict:
     mends: tuple[tuple[str, MendOutcome], ...] = ()
     """(finding id, what became of its mend), for fix."""
     booted: bool = True
+    matrix: Matrix | None = None
+    """Every route against every kind of user, where that was asked for."""

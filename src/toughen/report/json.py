@@ -7,10 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from toughen.model.finding import Status
+from toughen.model.matrix import Access
 from toughen.model.patch import Gone, Kept, RolledBack, Unmended
 
 if TYPE_CHECKING:
     from toughen.model.finding import Finding
+    from toughen.model.matrix import Cell, Matrix
     from toughen.model.patch import MendOutcome
     from toughen.model.source import Location
     from toughen.model.verdict import Verdict
@@ -41,11 +43,13 @@ def document(verdict: Verdict, version: str) -> dict[str, Any]:
             "routes": len(blueprint.routes),
             "reached": len(verdict.journeys),
             "unreached": [{**_route(each.route), "reason": each.reason} for each in verdict.unreached],
+            "authorization": _counts(verdict.matrix) if verdict.matrix else None,
         },
         "inconclusive": [
             {"break": each.break_id, "route": _route(each.route), "reason": each.reason} for each in verdict.inconclusive
         ],
         "identities": [{"name": each.name, "role": each.role, "how": each.how} for each in verdict.identities],
+        **({"matrix": [_cell(each) for each in verdict.matrix.cells]} if verdict.matrix else {}),
         "mends": [{"finding": finding, **_mend(outcome)} for finding, outcome in verdict.mends],
         "notes": list(verdict.notes),
         "booted": verdict.booted,
@@ -69,6 +73,14 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "cwe": list(finding.cwe),
         "mend": finding.mend,
     }
+
+
+def _counts(matrix: Matrix) -> dict[str, int]:
+    return {"cells": len(matrix.cells), **{access.value: matrix.count(access) for access in Access}}
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {**_route(cell.route), "who": cell.who, "whose": cell.whose.value, "access": cell.access.value, "reason": cell.reason}
 
 
 def _route(route: str) -> dict[str, str]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from toughen.survey.expressions import Expressions
 
 if TYPE_CHECKING:
     from toughen.survey.reading import Origin
+
+
+_KEY = re.compile(r"[A-Za-z_][\w-]+")
+"""What may be a key of a value: `'@' in email` looks into a text."""
 
 
 class Checks(Expressions):
@@ -62,7 +67,7 @@ class Checks(Expressions):
         if holder is None or holder.place is None:
             return []
         match left:
-            case ast.Constant(value=str() as key):
+            case ast.Constant(value=str() as key) if not holder.path or _KEY.fullmatch(key):
                 return [holder.below(key)]
             case ast.Name(id=name) if name in self.keys:
                 return [holder.below(key) for key in self.keys[name]]

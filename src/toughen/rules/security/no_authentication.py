@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from toughen import access, exposure
 from toughen.backends import CATALOGUE, DOORS, ITEMS, PEOPLE
 from toughen.doors import guarded_reads, guarded_writes, is_door, moved, siblings_of, stranger, unknown
+from toughen.effects import effect, sight
 from toughen.model.finding import Evidence, Severity
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
@@ -97,6 +98,9 @@ class NoAuthentication(Rule):
         if kind == "garbage":
             nobody = traces["nobody"].last.status
             same = {each.table for each in changed(control)} & {each.table for each in changed(anonymous)}
+            shows = effect(sight(control), sight(traces["nobody"]))
+            if nobody in {401, 403} and not changed(control) and shows.tells and shows.same(sight(anonymous), object_=True):
+                return Holds(Evidence("a made-up credential is taken: it is shown what a user is shown", {**facts}, None, siblings))
             if nobody not in {401, 403} or not same:
                 return Fails()
             return Holds(Evidence(f"a made-up credential is taken: rows of {min(same)} change", {**facts, "rows": [*row_facts(changed(anonymous))]}, None, siblings))

@@ -57,18 +57,20 @@ class ObjectAuthorization(Rule):
         yield from exposure.foreign(self.id, blueprint, sources)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
-        """The owner's own request, sent by another user of the same role; and by nobody; and what the other may list."""
-        owner, attacker = target.identity(journey.identity or ""), target.peer(journey.identity or "")
-        honest = target.honest(route.id)
-        if not target.refuses(route.id) or owner is None or attacker is None or honest is None or powerful(owner):
+        """The owner's own request, sent by another user of the same role, then by one of another tenant; and by nobody; and what the other may list."""
+        owner, honest = target.identity(journey.identity or ""), target.honest(route.id)
+        if not target.refuses(route.id) or owner is None or honest is None or powerful(owner):
             return
         if all(each.place is Place.HEADER for each in journey.call.arguments):
             return
-        own = withdrawn(target, aimed(target, journey, owner), owner, attacker)
-        for planted in plant(target, own, owner):
-            yield staged(target, own, owner, attacker, planted)
-            if route.method != "GET":
-                return
+        for attacker in (target.peer(owner.name), target.stranger(owner.name)):
+            if attacker is None:
+                continue
+            own = withdrawn(target, aimed(target, journey, owner), owner, attacker)
+            for planted in plant(target, own, owner):
+                yield staged(target, own, owner, attacker, planted)
+                if route.method != "GET":
+                    break
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """R1: the attacker's answer holds the owner's canary; R2: the owner's row changed or went."""

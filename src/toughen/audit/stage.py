@@ -1,0 +1,153 @@
+"""Owns the audit as a stage: sweep every route, prove what looks open, decide every cell, and hold the reviewed policy against it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from toughen.audit import policy as policies
+from toughen.audit.decide import FUNCTION, NOBODY, OBJECT, Judge
+from toughen.audit.subjects import Subjects, subjects
+from toughen.audit.sweep import Asked, Sweep, aimed_at, groups, owned
+from toughen.events import Stage, Step
+from toughen.lab.twin import Probe
+from toughen.model.matrix import ANONYMOUS, INVALID, Access, Cell, Matrix, Whose
+from toughen.model.trial import Trial
+from toughen.privileges import denial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from toughen.audit.policy import Policy
+    from toughen.audit.sweep import Group
+    from toughen.explore.explore import Explored
+    from toughen.lab.crew import Crew
+    from toughen.lab.target import LabTarget
+    from toughen.model.blueprint import Route
+    from toughen.model.finding import Finding
+    from toughen.prove import Proving
+
+_FEWEST, _MOSTLY = 4, 0.6
+"""A table is written by the way when at least this many, and this share, of the honest requests write it."""
+
+
+@dataclass(slots=True)
+class Auditor:
+    """Audits one explored prototype; what it proves is in `proving`."""
+
+    proving: Proving
+    policy: Policy | None = None
+    """The owner's decisions: what works and is not among them is a finding."""
+    _asked: list[Asked] = field(default_factory=list)
+    _requests: int = 0
+    _limited: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, explored: Explored, crew: Crew, variables: dict[str, str]) -> Matrix:
+        """The matrix of all routes. Raises ConfigurationError where the policy names roles that there are not."""
+        target, proving = explored.target, self.proving
+        began = time.monotonic()
+        who = subjects(target.identities, target.texts().values(), variables)
+        if self.policy is not None:
+            policies.known(self.policy, tuple(who.roles))
+        journeys = [aimed_at(target, journey) for route in target.blueprint.routes if (journey := target.journey(route.id)) is not None]
+        proving.tell(Stage("audit", f"{len(target.blueprint.routes)} routes, {len(who.roles)} roles"))
+        self._sweep(target, crew, who, groups(journeys))
+        seconds = time.monotonic() - began
+        by_route: dict[str, list[Asked]] = defaultdict(list)
+        for each in self._asked:
+            by_route[each.route].append(each)
+        judge = Judge(target.blueprint, who, noise=_noise(by_route.values()))
+        proving.run(target, crew, only=_wanted(judge, by_route))
+        proven = _proven(proving.findings)
+        judge = replace(judge, proven=proven, refuted=frozenset((route, rule) for rule, route in proving.settled) - frozenset(proven))
+        reasons = {each.route: each.reason for each in explored.unreached}
+        cells: list[Cell] = []
+        for route in target.blueprint.routes:
+            listed = by_route.get(route.id)
+            cells += judge.route(listed) if listed else _untested(route, who, reasons.get(route.id, "no honest request reached it"))
+        limited = ("requests are limited (429): where a limit stood in the way, they were sent to a fresh process",) if self._limited else ()
+        matrix = Matrix(tuple(who.roles), tuple(cells), self._requests, seconds, (*who.notes, *limited))
+        return self._held(target, matrix, by_route) if self.policy is not None else matrix
+
+    def _held(self, target: LabTarget, matrix: Matrix, by_route: dict[str, list[Asked]]) -> Matrix:
+        """The matrix as the policy decides it; what it newly denies is proven."""
+        assert self.policy is not None
+        decided = policies.held(matrix, self.policy)
+        before = {(each.route, each.subject): each.access for each in matrix.cells}
+        asked = {(each.route, each.who, each.whose): each for listed in by_route.values() for each in listed}
+        seen: set[tuple[str, str]] = set()
+        for cell in decided.cells:
+            journey, sent = target.journey(cell.route), asked.get((cell.route, cell.who, cell.whose))
+            new = cell.access is Access.MISSING and before[cell.route, cell.subject] is not Access.MISSING
+            if not new or journey is None or sent is None or (cell.route, cell.who) in seen or cell.who in INVALID or cell.whose is Whose.OWN:
+                continue
+            seen.add((cell.route, cell.who))
+            self.proving.one(target, FUNCTION, cell.route, denial(target, journey, sent.identity or "", cell.subject, object_=cell.whose in {Whose.OTHER, Whose.FOREIGN}))
+        return decided
+
+    def _sweep(self, target: LabTarget, crew: Crew, who: Subjects, listed: list[Group]) -> None:
+        def do(worker: LabTarget, group: Group) -> None:
+            self.proving.tell(Step(f"asking for {', '.join(each.route for each in group.journeys)}"))
+            sweep = Sweep(worker, who)
+            asked = sweep.group(group) if time.monotonic() < self.proving.deadline else _late(worker, group, who)
+            with self._lock:
+                self._asked += asked
+                self._requests += sweep.requests
+                self._limited |= sweep.limited
+
+        target.lab.restore()
+        snapshot = target.lab.world.take()
+        target.snapshot = snapshot.digest
+        known = next((each for each in target.journeys() if not each.anonymous), None)
+        probe = Probe(Trial(known.calls, known.grants), known.status) if known else None
+        # The longest first: nobody waits for it at the end.
+        jobs = sorted(listed, key=lambda each: -len(each.journeys) - len(each.before))
+        crew.work(target, snapshot, [(each.journeys[0].route, each) for each in jobs], do, probe)
+
+
+def _late(target: LabTarget, group: Group, who: Subjects) -> list[Asked]:
+    return [
+        Asked(journey.route, role, whose, None, None, "the time budget was used up")
+        for journey in group.journeys for role in who.roles for whose in ((Whose.OWN, Whose.OTHER) if owned(target, journey) else (Whose.NONE,))
+    ]
+
+
+def _untested(route: Route, who: Subjects, why: str) -> list[Cell]:
+    return [Cell(route.id, each, Whose.NONE, Access.UNTESTED, why) for each in (ANONYMOUS, *who.roles)]
+
+
+def _noise(routes: Iterable[list[Asked]]) -> frozenset[str]:
+    """Tables that most honest requests write."""
+    honest = [listed[0].sight for listed in routes if listed[0].sight is not None]
+    seen = Counter(table for sight in honest for table in {each.table.lower() for each in sight.changes})
+    return frozenset(table for table, count in seen.items() if count >= max(_FEWEST, len(honest) * _MOSTLY))
+
+
+def _wanted(judge: Judge, by_route: dict[str, list[Asked]]) -> set[tuple[str, str]]:
+    """(rule, route) where a request worked that may lack an authorization."""
+    wanted: set[tuple[str, str]] = set()
+    for route, listed in by_route.items():
+        first = listed[0]
+        cells = {(each.who, each.whose): each for each in judge.route(listed)}
+        if any(each.works for (who, _), each in cells.items() if who == ANONYMOUS or who in INVALID):
+            wanted.add((NOBODY, route))
+        if any(each.works for (who, whose), each in cells.items() if who == first.who and whose in {Whose.OTHER, Whose.FOREIGN}):
+            wanted.add((OBJECT, route))
+        if any(each.access is Access.UNDECIDED for (_, whose), each in cells.items() if whose in {Whose.NONE, Whose.OWN}):
+            wanted.add((FUNCTION, route))
+    return wanted
+
+
+def _proven(findings: Iterable[Finding]) -> dict[tuple[str, str], str]:
+    """(route, break) -> what was proven; of a function with the role that it was proven for."""
+    found = {}
+    for each in findings:
+        role = each.evidence.fact("role") if each.evidence else ""
+        found[each.route or "", f"{each.break_id} {role}".strip()] = each.message
+    return found
+
+

@@ -1,0 +1,92 @@
+"""Owns who asks in an audit: a user of each role, one of another tenant, and credentials that must mean nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from toughen import forging
+from toughen.lab.credentials import FORGED
+from toughen.model.identity import Credential, Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*")
+_LITERAL = re.compile(r"""(["'])([^"'\n]{1,200})\1""")
+_USERS = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """The identities of an audit by what they stand for."""
+
+    roles: dict[str, tuple[Identity, ...]]
+    """By the role's name: users of it in the first tenant, the first of them first."""
+    strangers: dict[str, Identity]
+    """By the role's name: the user of it in another tenant."""
+    invalid: dict[str, Identity | None]
+    """By the kind of credential: an identity that carries it, None where it cannot be made."""
+    notes: tuple[str, ...] = ()
+
+    def role_of(self, name: str | None) -> str | None:
+        """The role that an identity was minted for."""
+        found = (role for role, held in (*self.roles.items(), *((role, (one,)) for role, one in self.strangers.items())) for each in held if each.name == name)
+        return next(found, None)
+
+
+def label(identity: Identity) -> str:
+    """The role's name as the policy has it: `editor` of `editor2`."""
+    return re.sub(r"\d+$", "", identity.name) or identity.name
+
+
+def subjects(identities: Iterable[Identity], texts: Iterable[str], variables: Mapping[str, str]) -> Subjects:
+    """Sort minted users by role and tenant, and make credentials that must mean nothing out of the first one's."""
+    minted = [each for each in identities if each.table is not None or each.login is not None or each.forge is not None or each.credential != Credential()]
+    home = next((each.tenant for each in minted), None)
+    roles: dict[str, list[Identity]] = {}
+    strangers: dict[str, Identity] = {}
+    for each in minted:
+        if each.tenant == home or each.tenant is None:
+            roles.setdefault(label(each), []).append(each)
+        else:
+            strangers.setdefault(label(each), each)
+    first = next((each for each in minted if each.credential != Credential()), None)
+    if first is None:
+        return Subjects({role: tuple(held) for role, held in roles.items()}, strangers, {})
+    invalid: dict[str, Identity | None] = {FORGED: None}
+    notes: tuple[str, ...] = ()
+    token = next((found for found in (_token(value) for _, value in (*first.credential.headers, *first.credential.cookies)) if found), "")
+    if token:
+        invalid["foreign-signed"] = _carrying(first, "foreign-signed", token, forging.foreign(token))
+        if forging.ends(token):
+            past = _carrying(first, "expired", token, forging.ended(token, _keys(texts, variables)))
+            if past is not None:
+                invalid["expired"] = past
+            else:
+                notes = ("the key that signs credentials is not known: there is no expired one to ask with",)
+        else:
+            notes = ("credentials do not end: there is no expired one to ask with",)
+    return Subjects({role: tuple(held) for role, held in roles.items()}, strangers, invalid, notes)
+
+
+def _token(value: str) -> str:
+    match = _TOKEN.search(value)
+    return match.group(0) if match and forging.foreign(match.group(0)) else ""
+
+
+def _carrying(model: Identity, name: str, token: str, other: str | None) -> Identity | None:
+    """The model with another token in the place of its own, and nothing else that could let it in; nothing renews it."""
+    if other is None:
+        return None
+    held = model.credential
+    headers, cookies = (tuple((key, value.replace(token, other)) for key, value in each if token in value) for each in (held.headers, held.cookies))
+    changed = Credential(headers, cookies)
+    return replace(model, name=name, credential=changed, login=None, forge=None)
+
+
+def _keys(texts: Iterable[str], variables: Mapping[str, str]) -> Iterator[str]:
+    yield from variables.values()
+    for text in texts:
+        yield from (match.group(2) for match in _LITERAL.finditer(text))

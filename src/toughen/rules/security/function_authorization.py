@@ -1,0 +1,160 @@
+"""Owns security/function-authorization."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from toughen import access, privileges
+from toughen.model.finding import Evidence, Severity
+from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.specimens import FASTAPI_NEEDS
+from toughen.staffing import STAFF, STAFF_FLASK
+from toughen.twists import answer, row_facts, shown, succeeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.finding import Finding, Suspicion
+    from toughen.model.journey import Journey
+    from toughen.model.patch import Patch, Unmended
+    from toughen.model.trace import Trace
+    from toughen.model.trial import Experiment
+    from toughen.rule import Judgement, Target
+
+
+class FunctionAuthorization(Rule):
+    """A user does what only another role may do.
+
+    Who pays: everybody whose prices, products or accounts an ordinary user can change. That the button is shown to
+    administrators only protects nothing.
+
+    Shown: an ordinary user's request changes rows that belong to nobody, as the administrator's does, where a route that
+    does the same to the same table refuses that user; or a guard in front of the handler names other roles and lets him
+    pass; or the reviewed policy denies it. What an ordinary user does to rows of his own is never meant, and where nothing
+    says who may, the cell of the matrix stays undecided.
+
+    Example: `POST /products` asks for an administrator, `DELETE /products/{id}` asks only who is logged in.
+    Instead: the guard of the sibling, on this route too.
+
+    References: CWE-285, CWE-863; OWASP API5:2023; ASVS 5.0 V8.2.1.
+    """
+
+    id = "security/function-authorization"
+    title = "A user does what only another role may do"
+    severity = Severity.CRITICAL
+    cwe = (285, 863)
+    owasp = "API5:2023"
+    asvs = "V8.2.1"
+    order = 22
+    closes = True
+
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+        """Routes that ask only who is logged in, beside two of the same resource and kind of method that ask for a role."""
+        yield from privileges.unasked(self.id, blueprint)
+
+    def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
+        """The privileged user's own request, sent by the first user of each ordinary role."""
+        yield from privileges.attempts(target, route, journey)
+
+    def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        """The ordinary user's request has the effect of the privileged one, and something says that it must not."""
+        control, attack = traces["control"], traces["attack"]
+        if not succeeded(control.last):
+            return Unclear(f"the privileged user's own request does not succeed: {answer(control.last)}")
+        if not privileges.did(experiment, traces, "attack"):
+            return Fails()
+        if experiment.fact("attacker") and privileges.did(experiment, traces, "garbage"):
+            return Fails()
+        refusing = privileges.refusing(experiment, traces)
+        if not (refusing or experiment.fact("declared") or experiment.fact("policy")):
+            return Unclear("nothing says who may do this: no sibling refuses the role, and no guard names another")
+        role = experiment.fact("role")
+        rows = attack.final_changes
+        what = f"changes rows of {rows[0].table}" if rows else "gets the answer"
+        return Holds(
+            Evidence(
+                f"{role} {what} as {experiment.fact('owner') or 'the honest client'} does: {privileges.about(experiment)}",
+                {"request": shown(attack.last), "answer": answer(attack.last), "rows": [*row_facts(rows)], "refused by": [*refusing], "role": role},
+                None, (("siblings", ",".join(refusing)), ("role", role)), key=role,
+            )
+        )
+
+    def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
+        """The guard of a sibling that was seen to refuse that role."""
+        yield from access.guarded(finding, blueprint, sources)
+
+    BROKEN: ClassVar[list[Broken]] = [
+        Broken(STAFF + """
+@app.delete("/products/{product_id}", status_code=204)
+def remove(product_id: int, user: User = Depends(get_current_user), db: Session = Depends(get_db)):
+    found = db.get(Product, product_id)
+    if found is None:
+        raise HTTPException(404, "No such product")
+    db.delete(found)
+    db.commit()
+
+@app.delete("/products/{product_id}/now", status_code=204, dependencies=[Depends(admin_only)])
+def remove_now(product_id: int, db: Session = Depends(get_db)):
+    found = db.get(Product, product_id)
+    if found is None:
+        raise HTTPException(404, "No such product")
+    db.delete(found)
+    db.commit()
+""", "DELETE /products/{product_id}", FASTAPI_NEEDS),
+        Broken(STAFF_FLASK + """
+@app.post("/products/import")
+@login_required
+def import_product():
+    data = request.get_json()
+    with db() as conn:
+        made = conn.execute("INSERT INTO products (name, price) VALUES (?, ?)", (str(data["name"]), float(data["price"])))
+    return jsonify({"id": made.lastrowid}), 201
+""", "POST /products/import", unseen="its path has a word of its own: what stands beside it may be another matter"),
+    ]
+    SOUND: ClassVar[list[Sound]] = [
+        Sound(STAFF + """
+@app.post("/products/{product_id}/buy")
+def buy(product_id: int, user: User = Depends(get_current_user), db: Session = Depends(get_db)):
+    found = db.get(Product, product_id)
+    if found is None:
+        raise HTTPException(404, "No such product")
+    taken = db.query(Product).filter(Product.id == product_id, Product.stock > 0).update({Product.stock: Product.stock - 1})
+    db.commit()
+    if not taken:
+        raise HTTPException(409, "Sold out")
+    return {"bought": product_id}
+
+@app.put("/products/{product_id}", dependencies=[Depends(admin_only)])
+def change(product_id: int, data: NewProduct, db: Session = Depends(get_db)):
+    found = db.get(Product, product_id)
+    if found is None:
+        raise HTTPException(404, "No such product")
+    found.name, found.price, found.stock = data.name, data.price, data.stock
+    db.commit()
+    return {"id": found.id}
+""", "everybody may buy, which lowers the stock; only an administrator sets it", FASTAPI_NEEDS),
+        Sound(STAFF_FLASK + """
+@app.delete("/products/<int:product_id>")
+@admin_required
+def remove(product_id):
+    with db() as conn:
+        gone = conn.execute("DELETE FROM products WHERE id = ?", (product_id,)).rowcount
+    return (jsonify({"deleted": product_id}), 200) if gone else (jsonify({"error": "No such product"}), 404)
+
+@app.post("/suggestions")
+@login_required
+def suggest():
+    with db() as conn:
+        made = conn.execute("INSERT INTO suggestions (user_id, text) VALUES (?, ?)", (session["user_id"], str(request.get_json()["text"])))
+    return jsonify({"id": made.lastrowid}), 201
+
+@app.post("/admin/suggestions")
+@admin_required
+def note():
+    data = request.get_json()
+    with db() as conn:
+        made = conn.execute("INSERT INTO suggestions (user_id, text) VALUES (?, ?)", (int(data["user_id"]), str(data["text"])))
+    return jsonify({"id": made.lastrowid}), 201
+""", "a user writes rows of his own where an administrator writes anybody's"),
+    ]
