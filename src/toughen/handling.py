@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from toughen.codemod.module import FunctionNode
-    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.blueprint import Blueprint, Entry, Route
 
 _DEEPEST, _MOST = 3, 40
 """How far calls are followed, and into how many functions: what lies further away says little of the route."""
@@ -78,6 +78,20 @@ def handlers(blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Handl
             # What such a handler writes, it writes for its other methods.
             continue
         yield Handler(route, blueprint, Place(module, node), project)
+
+
+def within(entry: Entry | None, sources: Mapping[str, str]) -> frozenset[str]:
+    """Files that the entry is made of: its own, what it imports, and so on; what lies beside may be another application."""
+    modules = parsed(sources)
+    if entry is None or entry.file not in modules:
+        return frozenset(modules)
+    found, waiting = {entry.file}, [entry.file]
+    while waiting:
+        origins = {part for origin in modules[waiting.pop()].imports.values() for part in origin.split(".")}
+        near = [each for each in modules if each not in found and each.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2] in origins]
+        found.update(near)
+        waiting += near
+    return frozenset(found)
 
 
 def sought(blueprint: Blueprint, sources: Mapping[str, str], look: Callable[[Handler], Iterable[Suspicion]]) -> Iterator[Suspicion]:

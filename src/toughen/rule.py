@@ -83,6 +83,9 @@ class Target(Protocol):
     def peer(self, name: str) -> Identity | None:
         """Another identity of the same role (and tenant) as that one."""
 
+    def stranger(self, name: str) -> Identity | None:
+        """An identity of the same role in another tenant, None where there are no tenants."""
+
     def honest(self, route_id: str) -> Trace | None:
         """The Trace of the route's Journey, run once from the snapshot in a process of its own and remembered."""
 

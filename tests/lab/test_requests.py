@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 
 import pytest
@@ -20,7 +22,7 @@ from toughen.lab.requests import (
 )
 from toughen.model.blueprint import Place
 from toughen.model.identity import Credential
-from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored
+from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored, Tampered
 from toughen.model.trace import Exchange, Response
 
 
@@ -146,3 +148,34 @@ def test_a_field_of_a_page_is_taken_along() -> None:
     assert pick([seen], 0, ("#field", "csrf_token")) == "a&b"
     with pytest.raises(UnresolvedError, match="no field other"):
         pick([seen], 0, ("#field", "other"))
+
+
+def test_a_token_is_sent_without_its_signature() -> None:
+    """What it says stays, its signature goes: emptied, made up, or by a key that was found out; a cookie is kept as it is."""
+    head, claims = (base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=").decode() for each in ({"alg": "HS256"}, {"sub": "ann"}))
+    held = Credential((("Authorization", f"Bearer {head}.{claims}.c2lnbmVk"),), (("sid", "abc"),))
+    found = Resolver(lambda _: [], credential=lambda _: held)
+
+    def sent(how: str, key: str = "", carrier: str = "header:Authorization") -> str:
+        return str(found.resolve(Tampered("user1", carrier, how, key), ()))
+
+    assert sent("emptied") == f"Bearer {head}.{claims}."
+    unsigned = sent("unsigned").removeprefix("Bearer ").split(".")
+    assert json.loads(base64.urlsafe_b64decode(unsigned[0] + "=="))["alg"] == "none"
+    assert unsigned[1:] == [claims, ""]
+    assert sent("garbled").startswith(f"Bearer {head}.{claims}.")
+    assert sent("garbled") != sent("garbled")
+    signed = sent("signed", "secret").removeprefix("Bearer ").split(".")
+    expected = hmac.new(b"secret", f"{signed[0]}.{signed[1]}".encode(), hashlib.sha256).digest()
+    assert base64.urlsafe_b64decode(signed[2] + "=") == expected
+    assert sent("kept", carrier="cookie:sid") == "abc"
+    with pytest.raises(UnresolvedError):
+        sent("emptied", carrier="cookie:sid")
+
+
+def test_of_several_rows_the_newest_that_holds_a_value_is_read() -> None:
+    """A code that was sent to one user is not looked for in the row of another."""
+    rows = [{"name": "ann", "code": "1"}, {"name": "bob", "code": "2"}, {"name": "cat", "code": None}]
+    assert resolver(rows).resolve(Stored("users", "code"), ()) == "2"
+    assert resolver(rows).resolve(Stored("users", "code", (("name", "ann"),)), ()) == "1"
+    assert resolver(rows).resolve(Stored("users", "code", (("name", "cat"),)), ()) is None

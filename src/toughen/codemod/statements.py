@@ -23,6 +23,7 @@ _STYLES = {
     "sqlite3": "?", "aiosqlite": "?", "psycopg2": "%s", "psycopg": "%s", "pymysql": "%s", "MySQLdb": "%s",
     "mysql": "%s", "flask_mysqldb": "%s", "asyncpg": "$",
 }  # fmt: skip
+_TEST = re.compile(r"(^|/)(tests?/|test_|conftest)")
 _VERB = re.compile(r"\s*(?:--[^\n]*\n\s*)*(SELECT|INSERT|UPDATE|DELETE|WITH|REPLACE)\b", re.IGNORECASE)
 
 
@@ -161,7 +162,9 @@ def single_assignment(module: Module, use: ast.AST, name: str) -> tuple[ast.stmt
 def _helper(module: Module, call: ast.Call, project: Sequence[Module]) -> tuple[int, str] | None:
     """For a project function that forwards two parameters as (text, values): the text's index, the values' name."""
     name = dotted(call.func).rpartition(".")[2]
-    found = [node for other in (module, *project) for node in other.functions if node.name == name] if name else []
+    # A fake of the same name in the prototype's own tests is not what the prototype calls.
+    homes = [module, *(other for other in project if not _TEST.search(other.file))]
+    found = [node for other in homes for node in other.functions if node.name == name] if name else []
     if len({id(node) for node in found}) != 1:
         return None
     return _forwards(found[0])

@@ -14,6 +14,7 @@ from toughen.harden.sameness import Behaviour, behaviour, differences, entered
 from toughen.harden.suite import Running, SuiteResult, baseline, running
 from toughen.harden.tree import commit as commit_patch
 from toughen.harden.tree import put, undo
+from toughen.lab import environment as environments
 from toughen.lab.copying import copy_project
 from toughen.lab.twin import mended
 from toughen.lab.variables import made_up
@@ -53,6 +54,8 @@ class Hardening:
     _outcomes: dict[str, MendOutcome] = field(default_factory=dict)
     _rewrites: frozenset[str] = frozenset()
     """Columns whose values kept mends change by intention."""
+    _withheld: frozenset[str] = frozenset()
+    """Fields that kept mends leave out of answers by intention, as `Patch.withholds` has them."""
     _facts: dict[str, Any] | None = None
     """What the application said of itself when the tree as it is now was booted: its lines are those of the tree."""
 
@@ -113,18 +116,26 @@ class Hardening:
                 continue
             put(tree, offer.changes)
             kept, self._rewrites = self._rewrites, self._rewrites | {each.lower() for each in offer.rewrites}
+            told, self._withheld = self._withheld, self._withheld | set(offer.withholds)
             # The mended code and the prototype's own tests find what it demands, as they would where it is deployed.
             supplied = {name: made_up(name) for name in offer.demands if name not in self.target.lab.variables}
             self.target.lab.variables.update(supplied)
+            self._provide(offer)
             fault = self._fault(rule, finding, offer, tree)
             if fault is None:
                 return Kept(offer)
-            self._rewrites = kept
+            self._rewrites, self._withheld = kept, told
             for name in supplied:
                 self.target.lab.variables.pop(name, None)
             undo(tree, offer.changes)
             last = RolledBack(offer, *fault)
         return last
+
+    def _provide(self, patch: Patch) -> None:
+        """Install what the mended code imports beside what was there; the user's own environment is left alone, and the boot then says what it lacks."""
+        lab = self.target.lab
+        for package in patch.packages:
+            lab.environment = environments.extend(lab.environment, package) or lab.environment
 
     def _fault(self, rule: Rule, finding: Finding, patch: Patch, tree: Path) -> tuple[str, str] | None:
         """The step of the order of trust that fails and why; None when all hold."""
@@ -218,11 +229,11 @@ class Hardening:
         for journey in target.journeys():
             if journey.route not in self._before:
                 continue
-            found = differences(self._before[journey.route], behaviour(target, journey), self._rewrites)
+            found = differences(self._before[journey.route], behaviour(target, journey), self._rewrites, self._gone(journey.route))
             calls = entered(journey.calls, guarded)
             if found and calls != journey.calls:
                 known = replace(journey, calls=calls, anonymous=journey.anonymous and calls[-1].identity is None)
-                found = differences(self._before[journey.route], behaviour(target, known), self._rewrites)
+                found = differences(self._before[journey.route], behaviour(target, known), self._rewrites, self._gone(journey.route))
                 if not found:
                     target.learned[journey.route] = known
             if found and (self._unsteady(target, journey) or self._stood_in(target, finding, journey)):
@@ -234,10 +245,14 @@ class Hardening:
             target.run(trial)
         own = target.journey(finding.route or "")
         if own is not None and own.route in self._before:
-            found = differences(self._before[own.route], behaviour(target, own), self._rewrites)
+            found = differences(self._before[own.route], behaviour(target, own), self._rewrites, self._gone(own.route))
             if found:
                 return "journeys", f"after the hostile request, {own.route} answers differently: {'; '.join(found[:_SHOWN])}"
         return None
+
+    def _gone(self, route: str) -> frozenset[str]:
+        """Fields that the answers of a route no longer show."""
+        return frozenset(each.removeprefix(f"{route} ") for each in self._withheld if " " not in each or each.startswith(f"{route} "))
 
     def _unsteady(self, target: LabTarget, journey: Journey) -> bool:
         """Whether a Journey that answers differently now does so by chance.
@@ -263,7 +278,7 @@ class Hardening:
         control = finding.proof.experiment.trials["control"]
         own = replace(journey, calls=control.calls, grants=control.grants)
         before = behaviour(self.target, own)
-        if differences(before, behaviour(target, own), self._rewrites):
+        if differences(before, behaviour(target, own), self._rewrites, self._gone(journey.route)):
             return False
         target.learned[journey.route], self._before[journey.route] = own, before
         return True

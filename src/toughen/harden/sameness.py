@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from toughen.model.trial import Trial
@@ -25,6 +25,8 @@ class Behaviour:
     statuses: tuple[int | None, ...]
     shape: str
     rows: tuple[tuple[str, int], ...]
+    body: Json = field(default=None, compare=False, repr=False)
+    """The parsed body that `shape` was made of, None where it is not JSON."""
 
 
 def behaviour(target: LabTarget, journey: Journey) -> Behaviour:
@@ -33,7 +35,8 @@ def behaviour(target: LabTarget, journey: Journey) -> Behaviour:
     response = trace.last.response
     rows = Counter(f"{each.kind} {each.table}.{','.join(each.columns)}" for each in trace.changes)
     body = shape(response.json) if response is not None and response.is_json else (response.header("content-type") or "") if response else ""
-    return Behaviour(tuple(each.status for each in trace.exchanges), body, tuple(sorted(rows.items())))
+    parsed = response.json if response is not None and response.is_json else None
+    return Behaviour(tuple(each.status for each in trace.exchanges), body, tuple(sorted(rows.items())), parsed)
 
 
 def entered(calls: tuple[Call, ...], guarded: Mapping[str, str]) -> tuple[Call, ...]:
@@ -71,10 +74,22 @@ def _without(behaviour: Behaviour, rewrites: frozenset[str]) -> Behaviour:
     return replace(behaviour, rows=tuple(sorted(rows.items())))
 
 
-def differences(before: Behaviour, after: Behaviour, rewrites: frozenset[str] = frozenset()) -> list[str]:
-    """What differs, in words, apart from the columns that a mend changes by intention."""
+def _unshown(value: Json, fields: frozenset[str]) -> Json:
+    """A body without these fields, wherever they stand."""
+    match value:
+        case dict():
+            return {key: _unshown(each, fields) for key, each in value.items() if key not in fields}
+        case list():
+            return [_unshown(each, fields) for each in value]
+    return value
+
+
+def differences(before: Behaviour, after: Behaviour, rewrites: frozenset[str] = frozenset(), withheld: frozenset[str] = frozenset()) -> list[str]:
+    """What differs, in words, apart from the columns that a mend changes by intention, and fields that it withholds."""
     if rewrites:
         before, after = _without(before, rewrites), _without(after, rewrites)
+    if withheld and before.body is not None:
+        before, after = (replace(each, shape=shape(_unshown(each.body, withheld)) if each.body is not None else each.shape) for each in (before, after))
     found = []
     if before.statuses != after.statuses:
         found.append(f"status {before.statuses[-1]} became {after.statuses[-1]}" if before.statuses[-1] != after.statuses[-1] else f"statuses {before.statuses} became {after.statuses}")

@@ -126,7 +126,7 @@ class Lab:
                 self.prepare(step)
         self.world.rollback(before)
 
-    def _start(self, name: str, *, mode: str) -> sandbox.Box:
+    def _start(self, name: str, *, mode: str, started: str = "") -> sandbox.Box:
         config = self.work / f"{name}.json"
         root = self.imports
         config.write_text(
@@ -138,6 +138,7 @@ class Lab:
                     "cwd": str(root),
                     "entry": self.entry.target,
                     "mode": mode,
+                    "started": started,
                     "outbound": ["127.0.0.1", self._port],
                     "postgres": self.world.server.told if self.world.server else None,
                     "body_limit": BODY_LIMIT,
@@ -217,17 +218,18 @@ class Lab:
         finally:
             box.close()
 
-    def child(self, *, gate: bool = False, lines: bool = False, restored: bool = False) -> Child:
+    def child(self, *, gate: bool = False, lines: bool = False, restored: bool = False, started: str = "") -> Child:
         """A fresh process with the memory that the prototype had after its start-up. Raises AgentLostError.
 
-        Where the databases are just `restored`, it may come from a process whose start-up saw the same.
+        Where the databases are just `restored`, it may come from a process whose start-up saw the same. `started` serves
+        what the prototype's own start serves (see Trial).
         """
         failed: Exception | None = None
         for attempt in range(_ATTEMPTS):
             if failed is not None and (attempt > 1 or self.server is None or not self._lives()):
                 self.boot()
             try:
-                return self._child(gate=gate, lines=lines, restored=restored)
+                return self._child(gate=gate, lines=lines, restored=restored, started=started)
             except (AgentLostError, BootError, TimeoutError) as error:
                 failed = error
                 self.settled.drop("it was lost")
@@ -241,16 +243,16 @@ class Lab:
             raise BootError(f"the prototype does not start up: {str(error) or 'it takes too long'}", subject=self.entry) from error
         self.unstarted = None
 
-    def _child(self, *, gate: bool, lines: bool, restored: bool = False) -> Child:
+    def _child(self, *, gate: bool, lines: bool, restored: bool = False, started: str = "") -> Child:
         if self.whole:
             self._number += 1
-            return self._whole_child(self._number)
+            return self._whole_child(self._number, started)
         if self.world.laid != self._laid:
             # What the server has open since its import is no longer there.
             self._laid = self.world.laid
             self.boot()
-        source = self.settled.connection() if restored and not lines else None
-        connection, _ = self.forked({"gate": gate, "lines": lines}, source=source)
+        source = self.settled.connection() if restored and not lines and not started else None
+        connection, _ = self.forked({"gate": gate, "lines": lines, "started": started}, source=source)
         return self._held(Child(connection, self.note, lines=lines))
 
     def _held(self, child: Child) -> Child:
@@ -292,8 +294,8 @@ class Lab:
     def _lives(self) -> bool:
         return self.box is not None and self.box.alive()
 
-    def _whole_child(self, number: int) -> Child:
-        box = self._start(f"whole{number}", mode="whole")
+    def _whole_child(self, number: int, started: str = "") -> Child:
+        box = self._start(f"whole{number}", mode="whole", started=started)
         connection: Connection | None = None
         try:
             _, connection = self.listener.accept(self.import_seconds, hello="server", alive=box.alive)

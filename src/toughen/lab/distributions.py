@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _DISTRIBUTIONS = {
+    "argon2": "argon2-cffi",
     "PIL": "Pillow", "attr": "attrs", "bs4": "beautifulsoup4", "cv2": "opencv-python-headless", "dateutil": "python-dateutil",
     "decouple": "python-decouple", "docx": "python-docx", "dotenv": "python-dotenv", "fastapi_mail": "fastapi-mail",
     "flask_bcrypt": "Flask-Bcrypt", "flask_cors": "flask-cors", "flask_jwt_extended": "Flask-JWT-Extended",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import html
 import json
 import re
@@ -13,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 from toughen.lab import uploads
 from toughen.model.blueprint import Place
-from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored, factors
+from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored, Tampered, factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +42,8 @@ class Resolver:
     """Canary by Marker name, filled as they are met."""
     outside: str = ""
     """The lab's own folder, as the prototype would name it."""
+    credential: Callable[[str], Credential | None] = lambda _: None
+    """What an identity carries now."""
 
     def resolve(self, value: Value, exchanges: Sequence[Exchange]) -> Json:
         """The value itself. Raises UnresolvedError."""
@@ -50,13 +54,15 @@ class Resolver:
                 return self._marker(name, shape)
             case Extract(step, pointer):
                 return pick(exchanges, step, pointer)
+            case Tampered(identity, carrier, how, key):
+                return tampered(self.credential(identity), carrier, how, key)
             case Stored(table, column, where):
                 wanted = {
                     key: self.resolve(each, exchanges) if isinstance(each, Extract | Marker) else each for key, each in where
                 }
-                for row in reversed(self.rows(table)):
-                    if all(row.get(key) == each for key, each in wanted.items()):
-                        return row.get(column)
+                fitting = [row for row in reversed(self.rows(table)) if all(row.get(key) == each for key, each in wanted.items())]
+                if fitting:
+                    return next((row[column] for row in fitting if row.get(column) is not None), None)
                 message = f"no row of {table} where {wanted}"
                 raise UnresolvedError(message)
         raise AssertionError(value)
@@ -106,6 +112,50 @@ def pick(exchanges: Sequence[Exchange], step: int, pointer: tuple[str | int, ...
             message = f"step {step} has no {'.'.join(map(str, pointer))}"
             raise UnresolvedError(message)
     return value
+
+
+def tampered(credential: Credential | None, carrier: str, how: str, key: str) -> str:
+    """What a header or cookie of a credential holds, its token signed otherwise. Raises UnresolvedError."""
+    place, _, name = carrier.partition(":")
+    held = (credential.headers if place == "header" else credential.cookies) if credential else ()
+    value = next((each for known, each in held if known.lower() == name.lower()), "")
+    if how == "kept":
+        return value
+    prefix, space, token = value.rpartition(" ")
+    parts = token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature (RFC 7519)
+        message = f"{carrier} carries no signed token"
+        raise UnresolvedError(message)
+    head, claims, signature = parts
+    match how:
+        case "unsigned":
+            head, signature = _plain_part({"alg": "none", "typ": "JWT"}), ""
+        case "emptied":
+            signature = ""
+        case "signed":
+            head, signature = _signed(head, claims, key)
+        case _:
+            signature = _encoded(secrets.token_bytes(32))
+    return f"{prefix}{space}{head}.{claims}.{signature}"
+
+
+def _signed(head: str, claims: str, key: str) -> tuple[str, str]:
+    """(header, signature) by a key that was found out; the header is written otherwise than the prototype writes it."""
+    try:
+        said = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+        digest = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}[said["alg"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnresolvedError("the token is not signed by a shared key") from error
+    head = _encoded(json.dumps(dict(reversed(said.items())), indent=1).encode())
+    return head, _encoded(hmac.new(key.encode(), f"{head}.{claims}".encode(), digest).digest())
+
+
+def _plain_part(value: dict[str, str]) -> str:
+    return _encoded(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def hidden_fields(page: str) -> dict[str, str]:

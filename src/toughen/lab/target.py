@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,13 @@ from toughen.lab.credentials import FORGED, Jar, Wallet
 from toughen.lab.outside import Outside, uses_outside
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.lab.rows import changes, keyed
+from toughen.model.journey import Tampered
 from toughen.model.trace import Exchange, Trace
 from toughen.model.trial import Trial
 from toughen.oracle import succeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from toughen.lab.boot import Lab
     from toughen.lab.child import Child
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from toughen.model.journey import Call, Journey
 
 _REMEMBERED = 256
+_SAMPLE = 60
 _FEWEST, _MOSTLY = 4, 0.6
 """A statement is a habit when at least this many, and this share, of the routes that need a log-in run it."""
 _OWNERS = ("user_id", "owner_id", "author_id", "customer_id", "created_by", "account_id", "member_id", "owner", "username", "user")
@@ -63,6 +66,9 @@ class LabTarget:
     learned: dict[str, Journey] = field(default_factory=dict)
     trials: int = 0
     memory: Memory = field(default_factory=Memory)
+    keeping: bool = False
+    """True has serial trials share a process, as long as their state lies in databases: what is only looked for may be found so, and is shown in a fresh one."""
+    _kept: Child | None = None
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -87,12 +93,19 @@ class LabTarget:
         return self.wallet.identities.get(name)
 
     def peer(self, name: str) -> Identity | None:
-        """Another identity of the same role."""
+        """Another identity of the same role and tenant."""
         own = self.wallet.identities.get(name)
         if own is None:
             return None
-        others = [each for each in self.wallet.identities.values() if each.name != name and each.role == own.role]
+        others = [each for each in self.wallet.identities.values() if each.name != name and each.role == own.role and each.tenant == own.tenant]
         return others[0] if others else None
+
+    def stranger(self, name: str) -> Identity | None:
+        """An identity of the same role in another tenant."""
+        own = self.wallet.identities.get(name)
+        if own is None or own.tenant is None:
+            return None
+        return next((each for each in self.wallet.identities.values() if each.role == own.role and each.tenant not in {None, own.tenant}), None)
 
     def honest(self, route_id: str) -> Trace | None:
         """The Trace of the route's Journey, remembered."""
@@ -106,7 +119,9 @@ class LabTarget:
     def habits(self) -> frozenset[str]:
         """Statements that nearly every request runs: they say nothing about what a route does."""
         if self.memory.habits is None:
-            traces = [trace for journey in self.journeys() if not journey.anonymous and (trace := self.honest(journey.route)) is not None]
+            known = [journey for journey in self.journeys() if not journey.anonymous]
+            # Of many routes some say what all do.
+            traces = [trace for journey in known[:: len(known) // _SAMPLE + 1] if (trace := self.honest(journey.route)) is not None]
             seen = Counter(text for trace in traces for text in {each.text for each in trace.last.statements})
             enough = max(_FEWEST, len(traces) * _MOSTLY)
             self.memory.habits = frozenset(text for text, count in seen.items() if count >= enough)
@@ -192,11 +207,18 @@ class LabTarget:
             traces[key] = trace
         return trace
 
-    def anew(self, trial: Trial) -> Trace:
-        """Run one trial from the snapshot, whatever is remembered of it."""
+    def anew(self, trial: Trial, *, fresh: bool = False) -> Trace:
+        """Run one trial from the snapshot, whatever is remembered of it; `fresh` in a process of its own, whatever is shared."""
+        if fresh and self.keeping:
+            self.keeping = False
+            try:
+                return self.anew(trial)
+            finally:
+                self.keeping = True
         self.trials += 1
         calls = [*trial.calls, *((trial.schedule.first, trial.schedule.second) if trial.schedule else ())]
-        for identity in self.wallet.stale(call.identity for call in calls):
+        borrowed = [each.value.identity for call in calls for each in call.arguments if isinstance(each.value, Tampered)]
+        for identity in self.wallet.stale([*(call.identity for call in calls), *borrowed]):
             self.wallet.renew(self.lab, identity)
             self.memory.traces.clear()
         self.lab.restore()
@@ -210,6 +232,18 @@ class LabTarget:
             lost = Exchange("", "", "", None, ended="died")
             return Trace((lost,) * max(1, len(calls)), schedule=(str(error),))
 
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """Have serial trials share a process meanwhile."""
+        before, self.keeping = self.keeping, True
+        try:
+            yield
+        finally:
+            self.keeping = before
+            if self._kept is not None:
+                self._kept.close()
+                self._kept = None
+
     def _granted(self, trial: Trial, done: int) -> bool:
         """Write the grants that come after so many calls; whether there are any."""
         due = [grant for grant in trial.grants if grant.after == done]
@@ -219,7 +253,7 @@ class LabTarget:
 
     def _run(self, trial: Trial, base: dict[str, Table], *, restored: bool) -> Trace:
         outside = Outside(self.lab.work / "outside")
-        resolver = Resolver(self.lab.world.rows, outside=str(outside.folder))
+        resolver = Resolver(self.lab.world.rows, outside=str(outside.folder), credential=self.wallet.get)
         wanted = uses_outside(trial)
         if wanted:
             outside.plant(trial.planted, resolver)
@@ -228,13 +262,14 @@ class LabTarget:
         # A prototype that keeps its state in memory is one process wherever it runs.
         isolated = trial.isolated and not self.memory.together and bool(self.lab.world.databases)
         before_last = base
-        child: Child | None = None
+        kept = self.keeping and not (isolated or trial.schedule or trial.planted or trial.started or self.memory.together) and bool(self.lab.world.databases)
+        child: Child | None = self._kept if kept and self._kept is not None and self._kept.open else None
         try:
             for index, call in enumerate(trial.calls):
                 if child is None or isolated or not child.open:
                     if child is not None:
                         child.close()
-                    child = self.lab.child(restored=restored and not index)
+                    child = self.lab.child(restored=restored and not index, started=trial.started)
                     if not index and (inside := self._inside(child)):
                         base = before_last = {**base, **inside}
                 if index and trial.apart:
@@ -247,7 +282,8 @@ class LabTarget:
                 exchanges.append(self._send(child, call, resolver, exchanges, jar))
             inside = self._inside(child) if child is not None else {}
         finally:
-            if child is not None:
+            self._kept = child if kept else self._kept
+            if child is not None and not kept:
                 child.close()
         log: tuple[str, ...] = ()
         if trial.schedule is not None:

@@ -170,6 +170,11 @@ class Outbound:
     location: Location
 
 
+def masked(value: str) -> str:
+    """The first characters, three and a third of it at the most, and the length: a secret is never shown whole."""
+    return f"{value[: min(3, len(value) // 3)]}... ({len(value)} characters)"
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A literal that looks like a secret; its value is never stored whole."""
@@ -179,6 +184,20 @@ class Secret:
     shown: str
     """First characters and length: `mys... (11 characters)`."""
     location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One way in which the project says that it is started."""
+
+    kind: str
+    """server (gunicorn, uvicorn and the like), flask (`flask run`) or script (a program of its own)."""
+    file: str
+    """Where it says so: `Procfile`, `Dockerfile`, the script itself."""
+    script: str = ""
+    """Of a script: its path."""
+    debug: bool = False
+    """Of `flask run`: whether the same file turns debugging on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +244,8 @@ class Blueprint:
     """(file, text) of what a mend may have to extend: requirements, pyproject.toml, the sample of the environment; and an `.env` that git tracks."""
     history: tuple[Secret, ...] = ()
     """Keys that the history of the repository holds and its files no longer do."""
+    starts: tuple[Start, ...] = ()
+    """How it is started; none where neither a file beside the source nor a main block says so."""
 
     def route(self, route_id: str) -> Route | None:
         """The route with that id (`POST /transfer`)."""

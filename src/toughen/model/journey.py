@@ -31,7 +31,7 @@ class Stored:
     table: str
     column: str
     where: tuple[tuple[str, Extract | Marker | Json], ...] = ()
-    """Equalities that choose the row; the newest row wins."""
+    """Equalities that choose the row; of several the newest that holds anything there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,23 @@ class Marker:
     """
 
 
-Value = Literal | Extract | Stored | Marker
+@dataclass(frozen=True, slots=True)
+class Tampered:
+    """What an identity carries when the call is sent, sent by somebody else.
+
+    A signed token (RFC 7519) loses the signature that it had, and says what it said: whoever takes it, takes what anybody
+    could have written. A cookie that is `kept` is what a browser sends along when another site's page makes the request.
+    """
+
+    identity: str
+    carrier: str
+    """`header:Authorization` or `cookie:access_token`: where the token is carried; the whole value of that is made."""
+    how: str
+    """unsigned (`alg: none`), emptied, garbled, signed (with `key`), or kept (as it is)."""
+    key: str = ""
+
+
+Value = Literal | Extract | Stored | Marker | Tampered
 
 
 def factors(canary: str) -> tuple[int, int]:

@@ -30,6 +30,10 @@ class Patch:
     """Columns (`users.password`) whose values this mend changes by intention: a row that differs in nothing else is as before."""
     demands: tuple[str, ...] = ()
     """Environment variables that the mended code stops without."""
+    withholds: tuple[str, ...] = ()
+    """Fields that answers no longer show, by intention: `password` in all of them, `GET /users email` in those of one route."""
+    packages: tuple[str, ...] = ()
+    """Packages that the mended code imports and the project's dependencies did not name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ class Trial:
     apart: float = 0.0
     """Seconds of pause between calls, for prototypes that make keys of the clock."""
     planted: tuple[Planted, ...] = ()
+    started: str = ""
+    """Serve what the prototype's own start serves: the path of the script that starts it, or `flask` for `flask run --debug`; "" serves the application itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from toughen.survey.roles import roles
 from toughen.survey.routers import Graph
 from toughen.survey.routes import Found
 from toughen.survey.secrets import secrets
+from toughen.survey.starting import starts
 from toughen.survey.storage import database
 from toughen.survey.suite import suite
 from toughen.survey.tables import tables
@@ -67,6 +68,7 @@ def survey(sources: Sources, *, app: str | None = None) -> Blueprint:
         lines=sources.lines,
         companions=companions(sources.root),
         history=history(sources.root, sources.texts),
+        starts=starts(sources),
     )
 
 

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-VERSION: Final = 12
+VERSION: Final = 13
 """Raised whenever a file's facts change shape or meaning; an older cache is then dropped."""
 
 ROUTER_CALLS: Final = frozenset(
@@ -146,11 +146,6 @@ def dotted(node: ast.expr | None) -> str:
         return ""
     parts.append(node.id)
     return ".".join(reversed(parts))
-
-
-def masked(value: str) -> str:
-    """The first three characters and the length: a secret is never shown whole."""
-    return f"{value[:3]}... ({len(value)} characters)"
 
 
 def target_name(target: ast.expr) -> str:

@@ -9,9 +9,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Final
 
-from toughen.model.blueprint import Secret
+from toughen.model.blueprint import Secret, masked
 from toughen.model.source import Location
-from toughen.survey.facts import masked
 from toughen.survey.literals import PROVIDER
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import ast
 from typing import Any, Final
 
 from toughen import syntax
+from toughen.model.blueprint import masked
 from toughen.survey.facts import (
     CLIENTS,
     LINK_CALLS,
@@ -15,7 +16,6 @@ from toughen.survey.facts import (
     Span,
     default_of,
     dotted,
-    masked,
     target_name,
 )
 from toughen.survey.literals import DATABASE, PROVIDER, PROVIDERS, SECRET_NAME, STRONG_NAME, is_ddl, looks_secret

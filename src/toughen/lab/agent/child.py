@@ -11,8 +11,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import canaries, frames, lines, sqlite, threads
+from . import canaries, frames, lines, sqlite, starting, threads
 from .asgi import AsgiCaller
+from .boot import speaks_asgi
 from .gate import Gate
 from .recorder import RECORDER, plain_json
 from .wsgi import WsgiCaller
@@ -43,7 +44,10 @@ class Child:
         self.begun = False
         """Whether its start-up is done."""
         limit = int(config.get("body_limit") or BODY_LIMIT)
-        self._caller: AsgiCaller | WsgiCaller = settled or (AsgiCaller if app.asgi else WsgiCaller)(app.target, limit)
+        start = str(order.get("started") or config.get("started") or "")
+        target = starting.served(start, app, config) if start else app.target
+        asgi = app.asgi if target is app.target else speaks_asgi(target)
+        self._caller: AsgiCaller | WsgiCaller = settled or (AsgiCaller if asgi else WsgiCaller)(target, limit)
         if settled is not None:
             settled.reborn()
         self._modules = len(sys.modules)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import frames
+from . import frames, starting
 from .recorder import RECORDER
 
 if TYPE_CHECKING:
@@ -46,8 +46,12 @@ def _no_start(*names: str) -> Callable[[ModuleType], None]:
     """Patch that makes functions (`run`, `Flask.run`) of a module return at once: the agent is the server."""
 
     def patch(module: ModuleType) -> None:
-        def stand_still(*_args: object, **_keywords: object) -> None:
-            sys.stderr.write("toughen_agent: a server of the prototype was not started\n")
+        def standing(name: str) -> Callable[..., None]:
+            def stand_still(*args: Any, **keywords: Any) -> None:
+                sys.stderr.write("toughen_agent: a server of the prototype was not started\n")
+                starting.STARTED.append((name, args, keywords))
+
+            return stand_still
 
         for name in names:
             owner: Any = module
@@ -55,7 +59,7 @@ def _no_start(*names: str) -> Callable[[ModuleType], None]:
             for step in path:
                 owner = getattr(owner, step, None)
             if owner is not None and hasattr(owner, last):
-                setattr(owner, last, stand_still)
+                setattr(owner, last, standing(name))
 
     return patch
 

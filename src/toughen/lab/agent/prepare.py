@@ -76,7 +76,7 @@ def _main_block(report: _Report, app: App | None, config: dict[str, Any]) -> Non
         return
     body: list[ast.stmt] = []
     for node in tree.body:
-        if isinstance(node, ast.If) and _is_main(node.test):
+        if isinstance(node, ast.If) and is_main(node.test):
             body += without_idle_imports(without_servers(node.body))
     if not body:
         return
@@ -86,7 +86,8 @@ def _main_block(report: _Report, app: App | None, config: dict[str, Any]) -> Non
         exec(code, vars(module))
 
 
-def _is_main(test: ast.expr) -> bool:
+def is_main(test: ast.expr) -> bool:
+    """Tell `__name__ == "__main__"`."""
     names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
     values = {node.value for node in ast.walk(test) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return "__name__" in names and "__main__" in values
