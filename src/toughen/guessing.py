@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from toughen.disclosure import PASSWORD
+from toughen.disclosure import PASSWORD, kind
 from toughen.doors import carries_right
 from toughen.model.blueprint import Place
 from toughen.model.journey import Literal
@@ -61,7 +61,7 @@ def secret_of(target: Target, journey: Journey) -> Secret | None:
     made = table is not None and any(each.table == table.name and each.kind == "inserted" for each in honest.final_changes)
     passwords = tuple(each for each in journey.call.arguments if isinstance(literal(each), str) and (PASSWORD.search(named(each)) or _basic(each) is not None))
     # The client's own secret (RFC 6749 2.3.1) is an application's, and mostly nobody asks for it.
-    codes = tuple(each for each in journey.call.arguments if carries_right(named(each)) and not named(each).startswith("client_") and each.place not in {Place.COOKIE, Place.HEADER})
+    codes = tuple(each for each in journey.call.arguments if (carries_right(named(each)) or kind(named(each)) == "code") and not named(each).startswith("client_") and each.place not in {Place.COOKIE, Place.HEADER})
     for argument in codes[:1]:
         value = _sent(honest.last, argument)
         if value and len(value) <= _SHORT:

@@ -14,6 +14,7 @@ from toughen.handling import parsed, within
 from toughen.model.finding import Suspicion
 from toughen.model.patch import FileChange, Patch, Unmended
 from toughen.model.source import Location
+from toughen.origins import sites
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -118,6 +119,9 @@ def sealed(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -
     sources = _own(blueprint, sources)
     name = finding.evidence.fact("cookie") if finding.evidence else ""
     own = [each for each in settings(sources) if each.name == name]
+    if _sent_abroad(sources) and sites(blueprint, sources):
+        yield Unmended("the cookie is meant to go along with other sites' requests", _BRIEF + " Where another site's page is your own, keep SameSite=None and ask for a token against forgery.")
+        return
     try:
         drafts = _set(own) if own else _session(sources)
     except UnmendableError as error:
@@ -131,6 +135,11 @@ def sealed(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -
     yield Patch(finding.id, changes, f"Keep the cookie {name} from scripts and from other sites' requests", note)
 
 
+def _sent_abroad(sources: Mapping[str, str]) -> bool:
+    """Whether the source asks for SameSite=None by name."""
+    return any(re.search(r"same_?site\w*[\"']?\]?\s*[=:]\s*[\"']none[\"']", text, re.IGNORECASE) for text in sources.values())
+
+
 def _set(found: list[Setting]) -> dict[str, Draft]:
     drafts: dict[str, Draft] = {}
     for each in found:
@@ -141,7 +150,7 @@ def _set(found: list[Setting]) -> dict[str, Draft]:
             given = each.given(name)
             if given is None and (name == "httponly" or flask):
                 missing.append(f"{name}={value}")
-            elif given is not None and each.off(name):
+            elif given is not None and (each.off(name) or (name == "samesite" and str(getattr(given, "value", "")).lower() == "none")):
                 draft += replace(module, given, value)
         if missing:
             draft += argument(module, each.call, ", ".join(missing))
@@ -169,6 +178,10 @@ def _session(sources: Mapping[str, str]) -> dict[str, Draft]:
     for module in parsed(sources).values() if not told else ():
         for node in ast.walk(module.tree):
             match node:
+                case ast.Call(args=args, func=func) if any(dotted(each).rpartition(".")[2] == "SessionMiddleware" for each in (func, *args)):
+                    given = next((each.value for each in node.keywords if each.arg == "same_site"), None)
+                    if isinstance(given, ast.Constant) and str(given.value).lower() == "none":
+                        add(replace(module, given, module.literal("lax")))
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=func)) if dotted(func).rpartition(".")[2] == "Flask":
                     add(after(module, node, f"{name}.config[{module.literal('SESSION_COOKIE_SAMESITE')}] = {module.literal('Lax')}"))
     return drafts

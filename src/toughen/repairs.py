@@ -127,11 +127,11 @@ def _parameter(edge: Boundary, entry: dict[str, Any]) -> list[str]:
 def _body(edge: Boundary, entries: list[dict[str, Any]], *, modelled: bool) -> list[str]:
     """An untyped JSON body: casts answered, then the fields that crash checked in the handler or by a model."""
     fields = [
-        Field(each["field"], each["type"], required="missing" in each["kinds"], bounds=_bounds(edge, each, typed=modelled), null="null" not in each["kinds"])
+        Field(each["field"], each["type"], required="missing" in each["kinds"], bounds=_bounds(edge, each, typed=modelled), null="null" not in each["kinds"], numbers=_takes_numbers(each))
         for each in entries if len(each["path"]) == 1
     ]
     if modelled:
-        return [edge.typed_body(fields)]
+        return ["a model would refuse numbers that did no harm"] if any(each.numbers for each in fields) else [edge.typed_body(fields)]
     for each in entries:
         if len(each["path"]) == 1 and set(each["kinds"]) & {"string", "number", "true", "null", "list", "object", "missing"}:
             edge.cast(each["field"])
@@ -141,6 +141,11 @@ def _body(edge: Boundary, entries: list[dict[str, Any]], *, modelled: bool) -> l
     if edge.flask and any(each["field"] == "body" and "text" in each["kinds"] for each in entries):
         edge.reraise()
     return reasons
+
+
+def _takes_numbers(entry: dict[str, Any]) -> bool:
+    """Whether a number in the place of a string did no harm: what did none is not refused."""
+    return entry["type"] == "string" and not {"number", "true"} & set(entry["kinds"])
 
 
 def _bounds(edge: Boundary, entry: dict[str, Any], *, typed: bool) -> Bounds:

@@ -120,8 +120,14 @@ def encodings(places: Sequence[Place]) -> Iterator[tuple[Place, ast.Call]]:
 
 
 def _ends(place: Place) -> bool:
-    """Whether a function says when its token ends."""
-    return re.search(r"""["']exp["']|\bexp\s*=|expires|expiration""", place.module.segment(place.node)) is not None
+    """Whether a function says when its token ends; a comment says nothing."""
+    for node in ast.walk(place.node):
+        match node:
+            case ast.Constant(value="exp") | ast.keyword(arg="exp"):
+                return True
+            case ast.Name(id=name) | ast.keyword(arg=str() as name) | ast.arg(arg=name) if re.search(r"expires?(_|$)|expiration", name, re.IGNORECASE):
+                return True
+    return False
 
 
 # -- codes -------------------------------------------------------------------------------------------------------------

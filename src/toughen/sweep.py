@@ -307,12 +307,20 @@ def sites(target: Target, route: Route, journey: Journey, most: int) -> tuple[li
     found: dict[str, Site] = {}
     for group in grouped(crashes)[:most]:
         first = group[0].wrong
+        if group[0].exchange.failure is None and meant(target, journey, first):
+            continue
         key = ("again" if first.field == "body" else f"{first.field}-again") if first.kind == "again" else "+".join(dict.fromkeys(each.wrong.field for each in group))
         key = f"{key}-{first.kind}" if key in found else key
         telling = {(each.wrong.field, each.wrong.kind): each.wrong for each in reversed(group)}
         about = first.about + (f" (and {len(group) - 1} more)" if len(group) > 1 else "")
         found[key] = Site(key, about, tuple(reversed(telling.values()))[:_TELLING], facts(group, types, fits))
     return list(found.values()), facts(crashes, types, fits)
+
+
+def meant(target: Target, journey: Journey, wrong: Wrong) -> bool:
+    """Whether a 500 is what the handler answers on purpose: nothing was raised in the prototype. Its status is wrong, and nothing crashed."""
+    last = target.run(replace(trial(journey, wrong), traced=True)).last
+    return last.status == _FAILED and last.failure is None and bool(last.lines) and not last.handled
 
 
 def line_of(failure: Failure | None) -> str:

@@ -66,6 +66,27 @@ def succeeded(exchange: Exchange) -> bool:
     return answered_well(exchange)
 
 
+_ENTRANCE = re.compile(r"log-?_?in|sign-?_?in|auth|connexion|entrar", re.IGNORECASE)
+
+
+def turned_away(exchange: Exchange, honest: Exchange) -> bool:
+    """Whether a request is refused, or sent to the log-in page where the honest one is answered or sent elsewhere."""
+    if not succeeded(exchange) or exchange.response is None or honest.response is None:
+        return True
+    target = exchange.response.header("Location") or ""
+    return bool(target) and _ENTRANCE.search(target.partition("?")[0]) is not None and target != honest.response.header("Location")
+
+
+def guarded(target: Target, journey: Journey) -> bool:
+    """Whether the route's own request is refused to a stranger, or sends him to the log-in page."""
+    honest = target.honest(journey.route)
+    if journey.anonymous or honest is None:
+        return False
+    from toughen.model.trial import Trial
+
+    return target.refuses(journey.route) or turned_away(target.run(Trial((*journey.calls[:-1], journey.call.by(None)), journey.grants)).last, honest.last)
+
+
 def parameter_of(route: Route, argument: Argument) -> Parameter | None:
     """The declared parameter that an argument fills."""
     def same(path: tuple[str | int, ...]) -> tuple[str | int, ...]:

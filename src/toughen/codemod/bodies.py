@@ -40,6 +40,8 @@ class Field:
     bounds: Bounds = _FREE
     null: bool = True
     """False refuses null where the key is sent, also where the handler would read it as absent."""
+    numbers: bool = False
+    """True where a number is as welcome as a string: it did no harm, and clients may send one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ def _noun(item: Field) -> str:
     bounds = item.bounds
     if item.type == "string":
         told = f" of at most {bounds.max_length} characters" if bounds.max_length is not None else ""
-        return _NOUNS[item.type] + told + (" without zero bytes" if bounds.nul is False else "")
+        return _NOUNS[item.type] + (" or a number" if item.numbers else "") + told + (" without zero bytes" if bounds.nul is False else "")
     low = f" above {bounds.gt}" if bounds.gt is not None else f" of at least {bounds.ge}" if bounds.ge in {0, 1} else ""
     return _NOUNS[item.type] + low
 
@@ -257,6 +259,8 @@ def _wrong(item: Field, value: str, quote: str) -> list[str]:
         return [f"type({value}) is not int", *tests]
     if item.type == "number":
         return [f"type({value}) not in (int, float)", *bounds.violated(value), *_finite(bounds, value)]
+    if item.numbers:
+        return [f"not isinstance({value}, (str, int, float))", *bounds.violated(f"str({value})", quote)]
     return [f"not isinstance({value}, {_PYTHON[item.type]})", *bounds.violated(value, quote)]
 
 

@@ -25,6 +25,7 @@ from toughen.explore.verify import verify
 from toughen.lab.credentials import Wallet, renewed
 from toughen.lab.target import LabTarget
 from toughen.lab.twin import Probe
+from toughen.model.blueprint import Place
 from toughen.model.journey import Journey, Unreached
 from toughen.model.trial import Trial
 from toughen.twists import powerful
@@ -84,7 +85,7 @@ class Explorer:
         session.written = records(self.sources)
         states = {route.id: new_state(route) for route in self.blueprint.routes if route.method in _ORDER}
         for route in self.blueprint.routes:
-            session.asked_headers.update(dict.fromkeys(each.name for each in route.parameters if carries_credential(each)))
+            session.asked_headers.update(dict.fromkeys(each.name for each in route.parameters if each.place is Place.HEADER and carries_credential(each)))
         done = prepare(session)
         if done:
             self.notes.append("prepared the database: " + "; ".join(done))

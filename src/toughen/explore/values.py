@@ -39,9 +39,9 @@ _CREDENTIAL = re.compile(r"(^|_)(authorization|auth|token|api_?key|apikey|jwt|se
 
 
 def carries_credential(parameter: Parameter) -> bool:
-    """Whether a header is the identity's own business: who asks, and not what is asked for."""
+    """Whether a header or a cookie is the identity's own business: who asks, and not what is asked for."""
     name = normal(parameter.name)
-    return parameter.place is Place.HEADER and bool(_CREDENTIAL.search(name)) and not re.search(r"csrf|xsrf|idempot", name)
+    return parameter.place in {Place.HEADER, Place.COOKIE} and bool(_CREDENTIAL.search(name)) and not re.search(r"csrf|xsrf|idempot", name)
 
 
 def words(name: str) -> list[str]:

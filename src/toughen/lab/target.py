@@ -262,14 +262,14 @@ class LabTarget:
         # A prototype that keeps its state in memory is one process wherever it runs.
         isolated = trial.isolated and not self.memory.together and bool(self.lab.world.databases)
         before_last = base
-        kept = self.keeping and not (isolated or trial.schedule or trial.planted or trial.started or self.memory.together) and bool(self.lab.world.databases)
+        kept = self.keeping and not (isolated or trial.schedule or trial.planted or trial.started or trial.traced or self.memory.together) and bool(self.lab.world.databases)
         child: Child | None = self._kept if kept and self._kept is not None and self._kept.open else None
         try:
             for index, call in enumerate(trial.calls):
                 if child is None or isolated or not child.open:
                     if child is not None:
                         child.close()
-                    child = self.lab.child(restored=restored and not index, started=trial.started)
+                    child = self.lab.child(restored=restored and not index, started=trial.started, lines=trial.traced)
                     if not index and (inside := self._inside(child)):
                         base = before_last = {**base, **inside}
                 if index and trial.apart:
@@ -279,7 +279,7 @@ class LabTarget:
                 last = index == len(trial.calls) - 1 and trial.schedule is None
                 if last and index:
                     before_last = {**self.lab.world.tables(), **self._inside(child)}
-                exchanges.append(self._send(child, call, resolver, exchanges, jar))
+                exchanges.append(self._send(child, call, resolver, exchanges, jar, lines=trial.traced))
             inside = self._inside(child) if child is not None else {}
         finally:
             self._kept = child if kept else self._kept
@@ -316,12 +316,12 @@ class LabTarget:
         exchanges.extend((result.first, result.second))
         return tuple(result.log) if result.stopped else ("the first request never reached the statement to stop at",)
 
-    def _send(self, child: Child, call: Call, resolver: Resolver, exchanges: list[Exchange], jar: Jar) -> Exchange:
+    def _send(self, child: Child, call: Call, resolver: Resolver, exchanges: list[Exchange], jar: Jar, *, lines: bool = False) -> Exchange:
         try:
             request: dict[str, Any] = assemble(call, resolver, exchanges, jar.credential(call.identity, self.wallet.get(call.identity)))
         except (UnresolvedError, KeyError) as error:
             method, _, path = call.route.partition(" ")
             return Exchange(method, path, "", None, ended=f"not sent: {error}")
-        exchange = child.serve(request, Record(sql=2, markers=tuple(resolver.markers.values())))
+        exchange = child.serve(request, Record(sql=2, lines=lines, markers=tuple(resolver.markers.values())))
         jar.take(call.identity, exchange.response)
         return exchange

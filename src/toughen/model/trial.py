@@ -39,6 +39,8 @@ class Trial:
     """True gives each call a process of its own, as separate workers would."""
     apart: float = 0.0
     """Seconds of pause between calls, for prototypes that make keys of the clock."""
+    traced: bool = False
+    """True records the lines that run, and the exceptions that the prototype handles itself; it costs many times as much."""
     planted: tuple[Planted, ...] = ()
     started: str = ""
     """Serve what the prototype's own start serves: the path of the script that starts it, or `flask` for `flask run --debug`; "" serves the application itself."""

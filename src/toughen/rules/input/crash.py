@@ -159,4 +159,16 @@ app.config["DEBUG"] = True
 def create_order():
     return jsonify({"item": request.form["item"][:80]}), 201
 """, "Flask answers 400 for a missing key; only its debug mode raises it, so that a developer sees where"),
+        Sound(
+            """from flask import Flask, jsonify, request
+app = Flask(__name__)
+
+@app.route("/beats", methods=["POST"])
+def beat():
+    data = request.get_json(silent=True)
+    name = data.get("name") if isinstance(data, dict) else None
+    if not isinstance(name, str) or not 0 < len(name) < 80:
+        return jsonify({"error": "no such service"}), 500
+    return jsonify({"name": name}), 201
+""", "a 500 that the handler answers on purpose is a wrong status; nothing crashed"),
     ]

@@ -13,7 +13,7 @@ from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.signers import CONFIGURED, CONFIGURED_FILES, KEYED
 from toughen.specimens import FASTAPI_NEEDS
-from toughen.twists import answer, holds, shown, succeeded
+from toughen.twists import answer, guarded, holds, shown, succeeded, turned_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,7 +79,7 @@ class HardcodedSecret(Rule):
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """The honest request of one user, by nobody, and with claims in his name under the published key's signature and under another."""
         victim = target.identity(journey.identity or "")
-        if victim is None or not target.refuses(route.id):
+        if victim is None or not guarded(target, journey):
             return
         attacker = target.peer(victim.name) or victim
         for forged in rotation.forged(target, attacker, victim):
@@ -95,9 +95,9 @@ class HardcodedSecret(Rule):
         control, nobody, unsigned, forged = (traces[each] for each in ("control", "nobody", "unsigned", "forged"))
         if not succeeded(control.last):
             return Unclear(f"the honest request does not succeed: {answer(control.last)}")
-        if succeeded(nobody.last) or succeeded(unsigned.last):
+        if not turned_away(nobody.last, control.last) or not turned_away(unsigned.last, control.last):
             return Unclear("nobody, or whoever signs with another key, gets the same: the key is not what opens this route")
-        if not succeeded(forged.last) or forged.last.status != control.last.status:
+        if turned_away(forged.last, control.last) or forged.last.status != control.last.status:
             return Fails()
         name, victim = experiment.fact("name") or "a text of the source", experiment.fact("victim")
         seen = next((each for each in experiment.fact("values").split("\n") if each and holds(forged.last, each) and holds(control.last, each)), "")

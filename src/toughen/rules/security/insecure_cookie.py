@@ -14,7 +14,7 @@ from toughen.model.journey import Literal
 from toughen.model.source import Location
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.twists import answer, changed, row_facts, shown, succeeded
+from toughen.twists import answer, changed, guarded, row_facts, shown, succeeded, turned_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,9 +34,10 @@ _ELSEWHERE = "https://another-site.example"
 
 def _opens(target: Target, journey: Journey, who: Identity) -> str:
     """The cookie that opens the route by itself, "" where none does: what only goes with it may be read by scripts."""
-    for name, value in who.credential.cookies:
+    honest = target.honest(journey.route)
+    for name, value in who.credential.cookies if honest is not None else ():
         call = journey.call.by(None).with_argument(Place.COOKIE, (name,), Literal(value))
-        if succeeded(target.run(Trial((*journey.calls[:-1], call), journey.grants)).last):
+        if honest is not None and not turned_away(target.run(Trial((*journey.calls[:-1], call), journey.grants)).last, honest.last):
             return name
     return ""
 
@@ -46,6 +47,12 @@ def _lacks(cookie: Cookie | None) -> list[str]:
     if cookie is None:
         return []
     return [name for name, missing in (("HttpOnly", cookie.get("httponly") is None), ("SameSite", cookie.same_site in {"", "none"})) if missing]
+
+
+def _how(cookie: Cookie, lacks: list[str]) -> str:
+    """In words: `without HttpOnly and SameSite`, `with SameSite=None`."""
+    named = [each for each in lacks if each != "SameSite" or not cookie.same_site]
+    return " and ".join([*(["without " + " and ".join(named)] if named else []), *(["with SameSite=None"] if cookie.same_site == "none" else [])])
 
 
 class InsecureCookie(Rule):
@@ -81,7 +88,7 @@ class InsecureCookie(Rule):
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """What the log-in sets; where HttpOnly is there and SameSite is not, the honest request as another site's form sends it."""
         who = target.identity(journey.identity or "")
-        if who is None or who.login is None or not who.credential.cookies or who.credential.headers or not target.refuses(route.id):
+        if who is None or who.login is None or not who.credential.cookies or who.credential.headers or not guarded(target, journey):
             return
         name = _opens(target, journey, who)
         lacks = _lacks(next((each for each in cookies.of(target, who) if each.name == name), None)) if name else []
@@ -89,7 +96,7 @@ class InsecureCookie(Rule):
         detail = (("cookie", name), *jars.place_of(target.blueprint, target.texts(), name))
         if "HttpOnly" in lacks:
             yield Experiment(trials, f"the cookie {name}", (("kind", "script"), *detail))
-        elif "SameSite" in lacks and route.method == "POST" and linked(journey):
+        elif lacks and route.method == "POST" and linked(journey):
             # A page of another site sends no other method without asking first.
             call = journey.call
             for header, value in (("Origin", _ELSEWHERE), ("Referer", f"{_ELSEWHERE}/"), ("Sec-Fetch-Site", "cross-site")):
@@ -102,7 +109,7 @@ class InsecureCookie(Rule):
         control, nobody, login = traces["control"].last, traces["nobody"].last, traces["log-in"].last
         if not succeeded(control):
             return Unclear(f"the honest request does not succeed: {answer(control)}")
-        if succeeded(nobody):
+        if not turned_away(nobody, control):
             return Unclear("nobody needs a cookie for the same")
         name = experiment.fact("cookie")
         cookie = next((each for each in cookies.set_by(login) if each.name == name), None)
@@ -115,14 +122,14 @@ class InsecureCookie(Rule):
         if experiment.fact("kind") == "script":
             if "HttpOnly" not in lacks:
                 return Fails()
-            return Holds(Evidence(f"log-in sets {name}, which opens {control.method} {control.target}, without {' and '.join(lacks)}", {**facts}, place, detail))
+            return Holds(Evidence(f"log-in sets {name}, which opens {control.method} {control.target}, {_how(cookie, lacks)}", {**facts}, place, detail))
         foreign = traces["foreign"]
         rows = changed(foreign)
-        if "SameSite" not in lacks or not succeeded(foreign.last) or not rows:
+        if not lacks or turned_away(foreign.last, control) or not rows:
             return Fails()
         facts |= {"form": f"{shown(foreign.last)} from {_ELSEWHERE}", "answer": answer(foreign.last)}
         return Holds(
-            Evidence(f"log-in sets {name} without SameSite, and a form of another site changes {rows[0].table} with it: {foreign.last.method} {foreign.last.target}", {**facts, "rows": [*row_facts(rows)]}, place, detail)
+            Evidence(f"log-in sets {name} {_how(cookie, lacks)}, and a form of another site changes {rows[0].table} with it: {foreign.last.method} {foreign.last.target}", {**facts, "rows": [*row_facts(rows)]}, place, detail)
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:

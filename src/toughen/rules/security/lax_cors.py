@@ -14,7 +14,7 @@ from toughen.model.source import Location
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import FASTAPI_NEEDS
-from toughen.twists import answer, shown, succeeded
+from toughen.twists import answer, guarded, shown, succeeded, turned_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -85,7 +85,7 @@ class LaxCors(Rule):
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """A user's reading request as a page of an unknown site sends it: with his cookie, from its own origin."""
         who = target.identity(journey.identity or "")
-        if route.method != "GET" or who is None or not who.credential.cookies or who.credential.headers or not target.refuses(route.id) or origins.outside(target.blueprint, target.texts()):
+        if route.method != "GET" or who is None or not who.credential.cookies or who.credential.headers or not guarded(target, journey) or origins.outside(target.blueprint, target.texts()):
             return
         if not cookies.crosses(target, who):
             return
@@ -104,10 +104,10 @@ class LaxCors(Rule):
         control, nobody, foreign = traces["control"].last, traces["nobody"].last, traces["foreign"].last
         if not succeeded(control):
             return Unclear(f"the honest request does not succeed: {answer(control)}")
-        if succeeded(nobody):
+        if not turned_away(nobody, control):
             return Unclear("nobody needs a cookie to read the same")
         shape = experiment.fact("shape")
-        if not succeeded(foreign) or not _allowed(traces["foreign"], foreign, shape):
+        if turned_away(foreign, control) or not _allowed(traces["foreign"], foreign, shape):
             return Fails()
         origin = shape.replace("{}", traces["foreign"].markers.get("origin", ""))
         place = Location(experiment.fact("file"), int(experiment.fact("line")), None) if experiment.fact("file") else None
