@@ -24,7 +24,7 @@ def mended(text: str, name: str = "session") -> str:
     [
         ("response.set_cookie('session', token)", "response.set_cookie('session', token, httponly=True)"),
         ("import flask\nr.set_cookie('session', token, max_age=60)", "import flask\nr.set_cookie('session', token, max_age=60, httponly=True, samesite='Lax')"),
-        ("r.set_cookie(key='session', value=token, httponly=False, samesite='none')", "r.set_cookie(key='session', value=token, httponly=True, samesite='none')"),
+        ("r.set_cookie(key='session', value=token, httponly=False, samesite='none')", "r.set_cookie(key='session', value=token, httponly=True, samesite='Lax')"),
         ("NAME = 'session'\nr.set_cookie(NAME, token)", "NAME = 'session'\nr.set_cookie(NAME, token, httponly=True)"),
         ("app = Flask(__name__)\n", 'app = Flask(__name__)\napp.config["SESSION_COOKIE_SAMESITE"] = "Lax"\n'),
         ("class Config:\n    SESSION_COOKIE_HTTPONLY = False\n    SESSION_COOKIE_SAMESITE = None\n", 'class Config:\n    SESSION_COOKIE_HTTPONLY = True\n    SESSION_COOKIE_SAMESITE = "Lax"\n'),

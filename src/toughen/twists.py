@@ -42,6 +42,14 @@ POWERFUL = re.compile(r"admin|super|staff|moderator|owner|manager", re.IGNORECAS
 """Roles that may hand out power."""
 
 
+_INFRASTRUCTURE = re.compile(
+    r"^(host|content-(type|length)|accept.*|connection|cookie|origin|sec-.*|if-.*|range|transfer-encoding|upgrade.*|te|via|x-forwarded-.*|x-real-ip|forwarded)$"
+    r"|authori[sz]ation|csrf|xsrf|token|session|api-?_?key|jwt",
+    re.IGNORECASE,
+)
+"""Headers and cookies that belong to the way of a request, or say who asks."""
+
+
 def powerful(identity: Identity | None) -> bool:
     """Whether somebody may hand out power: by his role, or by the flag that he is called after (`admin1`)."""
     return identity is not None and bool(POWERFUL.search(f"{identity.role or ''} {identity.name}"))
@@ -101,20 +109,24 @@ def literal(argument: Argument) -> Json:
 
 
 def unsent(target: Target, route: Route, journey: Journey) -> tuple[Argument, ...]:
-    """Optional values that the route reads from query, form or body and that its honest request leaves out; with their defaults."""
-    places = {"query": Place.QUERY, "form": Place.FORM, "json": Place.JSON}
+    """Optional values that the route reads and that its honest request leaves out, with their defaults; not what says who asks."""
+    places = {"query": Place.QUERY, "form": Place.FORM, "json": Place.JSON, "header": Place.HEADER, "cookie": Place.COOKIE}
+    own = {each.lower() for identity in target.identities for each, _ in (*identity.credential.headers, *identity.credential.cookies)}
     honest = target.honest(route.id)
+    # A request without a body may have had a form with nothing in it.
+    forms = {"form", "multipart"} if journey.route.startswith("GET ") or journey.call.arguments else {"form", "multipart", None}
     found: dict[tuple[Place, tuple[str | int, ...]], Json] = {}
     for parameter in route.parameters:
-        if parameter.place in places.values() and parameter.type not in {"object", "array", "boolean"}:
+        if parameter.place in places.values() and parameter.type not in ({"object", "boolean"} if parameter.place is not Place.JSON else {"object", "array", "boolean"}):
             found[(parameter.place, parameter.path)] = parameter.default
     for demand in honest.last.demands if honest else ():
         if demand.place in places:
             found.setdefault((places[demand.place], demand.key), demand.default)
     return tuple(
         Argument(place, path, Literal(default)) for (place, path), default in found.items()
-        if path and journey.call.argument(place, path) is None and (place is not Place.FORM or journey.call.body in {"form", "multipart"})
+        if path and journey.call.argument(place, path) is None and (place is not Place.FORM or journey.call.body in forms)
         and not (place is Place.JSON and journey.route.startswith("GET "))
+        and not (place in {Place.HEADER, Place.COOKIE} and (str(path[-1]).lower() in own or _INFRASTRUCTURE.search(str(path[-1]))))
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from toughen.codemod import Draft, Module
 from toughen.codemod.cookies import configured, limited
 from toughen.codemod.limits import limited as counted
 from toughen.codemod.limits import made
@@ -15,7 +16,6 @@ from toughen.codemod.tokens import drawn, ending, honoured
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from toughen.codemod import Draft, Module
     from toughen.model.patch import Unmended
 
 
@@ -95,6 +95,20 @@ def test_a_route_is_counted(changed: Callable[..., Any], refused: Callable[..., 
     ]  # fmt: skip
     taken = "@app.post('/login')\ndef login(request: Login):\n    ...\n"
     assert "not the request" in refused(taken, lambda m: counted(m, m.functions[0], "@limiter.limit('10/minute')", request=True))
+
+
+def test_a_limit_stands_above_what_refuses(changed: Callable[..., Any]) -> None:
+    """Where a decorator below the route asks for a password, the limit is asked first."""
+    source = "@bp.route('/tokens', methods=['POST'])\n@authenticate(basic)\ndef new():\n    ...\n"
+    lines = changed(source, lambda m: counted(m, m.functions[0], "@limiter.limit('10 per minute')", request=False))
+    assert lines == ["+@limiter.limit('10 per minute')"]
+
+    def put(module: Module) -> str:
+        draft = counted(module, module.functions[0], "@limiter.limit('10 per minute')", request=False)
+        assert isinstance(draft, Draft)
+        return draft.done()
+
+    assert put(Module("app.py", source)).splitlines()[:3] == ["@bp.route('/tokens', methods=['POST'])", "@limiter.limit('10 per minute')", "@authenticate(basic)"]
 
 
 def test_a_limiter_is_made_behind_the_application(changed: Callable[..., Any]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from toughen.codemod.draft import Draft, word
+from toughen.codemod.draft import Draft, Edit, word
 from toughen.codemod.mechanics import after, decorate, parameter, use
 from toughen.codemod.module import dotted, halt
+from toughen.codemod.refusals import routes
 
 if TYPE_CHECKING:
     from toughen.codemod.module import FunctionNode, Module
@@ -21,7 +22,7 @@ def limited(module: Module, function: FunctionNode, decorator: str, *, request: 
     """
     if any(isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr in {"limit", "shared_limit"} for each in function.decorator_list):
         halt(f"{function.name} is limited already")
-    draft = decorate(module, function, decorator)
+    draft = _below_routes(module, function, decorator)
     if not request:
         return draft
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
@@ -30,6 +31,16 @@ def limited(module: Module, function: FunctionNode, decorator: str, *, request: 
         kind = dotted(there.annotation).rpartition(".")[2] if there.annotation is not None else ""
         return draft if kind == "Request" else halt(f"`request` is not the request in {function.name}")
     return draft + parameter(module, function, "request: Request", first=True) + use(module, "from fastapi import Request")
+
+
+def _below_routes(module: Module, function: FunctionNode, decorator: str) -> Draft:
+    """The decorator right below the routes: what stands below them may refuse before anything is counted."""
+    registered_at = [index for index, each in enumerate(function.decorator_list) if any(each is one for one in routes(function))]
+    following = function.decorator_list[registered_at[-1] + 1 :] if registered_at else []
+    if not following:
+        return decorate(module, function, decorator)
+    at = module.line_start(module.offset(following[0].lineno, following[0].col_offset))
+    return Draft(module, (Edit(at, at, f"{module.indent(function)}{decorator}{module.newline}"),))
 
 
 @word

@@ -69,10 +69,11 @@ def _one_element(session: Session, state: RouteState, parameter: Parameter) -> I
     """A list of one: of what its name says in the singular (`phone_numbers`, `user_ids`); nobody asks for a list to get none."""
     single = singular(normal(parameter.name))
     inner = replace(parameter, path=(*parameter.path[:-1], single), type="any")
-    if single.endswith("_id"):
-        yield from (Candidate([each.value], "pool") for each in islice(_referring(session, state, inner, single), 1))
+    found = [each.value for each in islice(_referring(session, state, inner, single), 1)] if single.endswith("_id") else []
     session.maker.counter += 1
-    yield Candidate([session.maker.text(single, None, session.maker.counter)], "name")
+    for value in (*found, session.maker.text(single, None, session.maker.counter)):
+        # In a form or a query it is what is sent several times, or once.
+        yield Candidate([value] if parameter.place is Place.JSON else value, "name")
 
 
 def _referring(session: Session, state: RouteState, parameter: Parameter, wanted: str) -> Iterator[Candidate]:

@@ -102,7 +102,10 @@ def _built(folder: Path, version: str, wanted: Needs, notes: list[str]) -> Envir
         if marker.is_file() and python.exists():
             extra, cached = json.loads(marker.read_text())["notes"], True
         else:
-            extra, cached = _install(place, python, version, wanted), False
+            try:
+                extra, cached = _install(place, python, version, wanted), False
+            except _NewerPythonError as error:
+                return _built(folder, error.version, wanted, [*notes, f"Python {error.version}: {error.reason}"])
             marker.write_text(json.dumps({"notes": extra}))
     return Environment(python, version, wanted.origin, cached=cached, notes=(*notes, *extra), wanted=wanted)
 
@@ -247,15 +250,15 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
         undated = [part for name in replaced for part in ("--exclude-newer-package", f"{name}=2100-01-01", "--only-binary", name)] if dated else []
         failed = uv("pip", "install", "--python", str(python), *files, "-r", str(listed), "-c", str(limits), "--overrides", str(overrides), *dated, *undated)
         if failed is None:
-            notes += ["its pins contradict each other: took each as it stands"] if insist else []
-            return [*notes, f"packages as of {wanted.as_of}, the day of the last commit"] if dated else notes
-        built = _unbuilt(failed)
-        if built is not None and built[0] not in replaced:
+            said = ["its pins contradict each other: took each as it stands"] if insist else []
+            return [*notes, *said, *([f"packages as of {wanted.as_of}, the day of the last commit"] if dated else [])]
+        if (built := _unbuilt(failed)) is not None and built[0] not in replaced:
             # What cannot be compiled here any more: the next release that comes ready-made for this Python.
             name, pinned = built
             replaced[name] = _ready_made(python, name, pinned) or name
             notes.append(f"took {replaced[name]} for {name}=={pinned}, which does not build on Python {version}")
             continue
+        _demand_newer(version, failed)
         if locked:
             locked = ()
             limits.write_text("\n".join(wanted.constraints))
@@ -269,14 +272,14 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
             dated, insist = [], False
             notes.append(f"packages as of {wanted.as_of}, the day of the last commit, do not install on Python {version}: took current ones")
             continue
-        lost = re.search(r"Because ([A-Za-z0-9._-]+) was not found|`?([A-Za-z0-9._-]+)`? was not found in the package registry", failed)
-        unknown: str | None = (lost[1] or lost[2]) if lost else None
+        unknown = _unknown(failed)
         if unknown is None and (clash := _wanting(failed)) is not None and clash[0] not in replaced:
             replaced[clash[0]] = clash[0]
             notes.append(f"took another release of {clash[0]} than the one pinned: {clash[1]}")
             continue
         if files:
             # Pins from another year may not build here: the same packages, without their pins.
+            pins = []
             listing = [line for file in wanted.files for line in _plain_lines(text_of(file))]
             files = []
         else:
@@ -291,12 +294,33 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
     raise EnvironmentFailedError(message, subject=wanted, hint=(failed or "")[-_SHOWN:])
 
 
+class _NewerPythonError(Exception):
+    """A pin wants a later Python than the one that was chosen, and this machine has it."""
+
+    def __init__(self, version: str, reason: str) -> None:
+        super().__init__(reason)
+        self.version, self.reason = version, reason
+
+
+def _demand_newer(version: str, failed: str) -> None:
+    """Raise _NewerPythonError where that is what it failed for."""
+    wanted = re.search(rf"({_NAME}==\S+) depends on Python>=3\.(\d+)", " ".join(failed.split()))
+    if wanted and int(wanted.group(2)) > int(version.partition(".")[2]) and interpreters.find(f"3.{wanted.group(2)}"):
+        raise _NewerPythonError(f"3.{wanted.group(2)}", f"{wanted.group(1)} needs it")
+
+
 def _named(line: str) -> str:
     return re.split(r"[<>=!~\[ ;]", line)[0].lower()
 
 
 def _plain_lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if re.match(rf"\s*{_NAME}", line)]
+
+
+def _unknown(failed: str) -> str | None:
+    """The package that there is none of."""
+    lost = re.search(r"Because ([A-Za-z0-9._-]+) was not found|`?([A-Za-z0-9._-]+)`? was not found in the package registry", failed)
+    return (lost[1] or lost[2]) if lost else None
 
 
 def _unbuilt(failed: str) -> tuple[str, str] | None:

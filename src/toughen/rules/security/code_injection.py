@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from toughen import cures, flows, sinks
 from toughen.exploits import code, values
-from toughen.model.blueprint import Place
 from toughen.model.finding import Evidence, Severity
 from toughen.model.trial import Experiment
 from toughen.rule import Broken, Fails, Holds, Rule, Sound
@@ -47,7 +46,7 @@ class CodeInjection(Rule):
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each text value that is compiled or built into objects: the lab's own expression in its place."""
-        for argument in values.texts(target, route, journey, values.BODY | {Place.COOKIE}):
+        for argument in values.texts(target, route, journey, values.ANYWHERE):
             scout = values.scouted(target, journey, argument)
             seen = values.sightings(scout, scout.last, code.EVENTS, "scout")
             tries = list(code.shapes(values.honest(argument), seen)) or [(values.SCOUT, "a canary")]

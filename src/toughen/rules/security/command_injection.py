@@ -46,7 +46,7 @@ class CommandInjection(Rule):
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each text value that reaches a process: the lab's command behind what ends the command before it."""
-        for argument in values.texts(target, route, journey, values.BODY):
+        for argument in values.texts(target, route, journey, values.ANYWHERE):
             scout = values.scouted(target, journey, argument)
             reached = bool(values.sightings(scout, scout.last, commands.EVENTS, "scout"))
             tries = commands.shapes(values.honest(argument)) if reached else [(values.SCOUT, "a canary")]

@@ -48,7 +48,7 @@ class PathTraversal(Rule):
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each text value and each uploaded file's name as a path that leads to the lab's own file."""
-        for argument in values.texts(target, route, journey, values.BODY | {Place.FILE}):
+        for argument in values.texts(target, route, journey, values.ANYWHERE | {Place.FILE}):
             shapes = list(paths.shapes(values.honest(argument)))
             calls = [values.sent(journey, argument, shape) for shape, _ in shapes]
             if not any(paths.escaped(trace, exchange) for exchange, trace in values.several(target, journey, calls, paths.planted())):

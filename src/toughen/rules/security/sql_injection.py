@@ -51,7 +51,8 @@ class SqlInjection(Rule):
         """Each text or untyped value with a canary and a quote, or a canary in a comment where no quote is needed."""
         control = Trial(journey.calls, journey.grants)
         for argument in (*journey.call.arguments, *unsent(target, route, journey)):
-            if argument.place in {Place.HEADER, Place.COOKIE, Place.FILE} or isinstance(literal(argument), bool | dict | list):
+            sent = argument.place in {Place.HEADER, Place.COOKIE} and argument in journey.call.arguments
+            if argument.place is Place.FILE or sent or isinstance(literal(argument), bool | dict | list):
                 continue
             for shape, about in shapes(argument):
                 call = journey.call.with_argument(argument.place, argument.path, Marker("injected", shape))

@@ -48,7 +48,7 @@ class Ssrf(Rule):
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each text value that names a host which is asked: the server's own inside in its place."""
-        for argument in values.texts(target, route, journey, values.BODY):
+        for argument in values.texts(target, route, journey, values.ANYWHERE):
             honest, shapes = values.honest(argument), [(hosts.ADDRESS, "another host")]
             if hosts.asked(trace := values.scouted(target, journey, argument, hosts.ADDRESS), trace.last):
                 shapes = [*hosts.shapes(honest if hosts.host_of(honest) else "http://example.com/"), ("file://{outside}/tgn{}", "a file")]
