@@ -134,8 +134,7 @@ class Hardening:
     def _provide(self, patch: Patch) -> None:
         """Install what the mended code imports beside what was there; the user's own environment is left alone, and the boot then says what it lacks."""
         lab = self.target.lab
-        for package in patch.packages:
-            lab.environment = environments.extend(lab.environment, package) or lab.environment
+        lab.environment = environments.beside(lab.environment, patch.packages) or lab.environment
 
     def _fault(self, rule: Rule, finding: Finding, patch: Patch, tree: Path) -> tuple[str, str] | None:
         """The step of the order of trust that fails and why; None when all hold."""

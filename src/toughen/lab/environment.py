@@ -19,7 +19,7 @@ from toughen.lab.distributions import distribution_of, supported
 from toughen.lab.needs import Needs, folders_above, needs, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from toughen.model.blueprint import Entry
@@ -162,6 +162,25 @@ def extend(environment: Environment, need: str) -> Environment | None:
             return None
         marker.write_text(json.dumps({"notes": [*kept, note]}))
     return replace(environment, notes=(*environment.notes, note))
+
+
+def beside(environment: Environment, packages: Sequence[str]) -> Environment | None:
+    """The environment with further packages, as one of its own: what others use stays as it is. None where that is not possible."""
+    if not environment.own or not packages or not all(_NEED.fullmatch(each) for each in packages):
+        return None
+    home = environment.python.parent.parent
+    digest = hashlib.blake2b("\0".join([home.name, *sorted(packages)]).encode(), digest_size=12).hexdigest()
+    place = home.parent / digest
+    with locked(home.parent / f"{digest}.lock"):
+        if not (place / "complete.json").is_file():
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(home, place, symlinks=True, ignore=shutil.ignore_patterns("complete.json"))
+            made = replace(environment, python=place / "bin" / "python")
+            if any(_added(made, package, []) is None for package in packages):
+                shutil.rmtree(place, ignore_errors=True)
+                return None
+            shutil.copy2(home / "complete.json", place / "complete.json")
+    return replace(environment, python=place / "bin" / "python")
 
 
 def _added(environment: Environment, package: str, kept: list[str]) -> str | None:

@@ -61,8 +61,8 @@ def dependency_guards(project: Project, dependencies: Iterable[tuple[str, ast.ex
         roles = _given(project, file, node)
         if pair is not None:
             symbol, function = pair
-            asked = roles_in(project, symbol.file, function)
-            if denials(function.body) or _security(function) or _calls_guard(project, symbol, function):
+            asked = _asking(project, symbol, function)
+            if asked is not None:
                 name = dotted(node.func if isinstance(node, ast.Call) else node) or source(node)
                 found.append(Guard("dependency", name, place(project, symbol), unique((*roles, *asked))))
         elif scheme := scheme_of(project, file, node):
@@ -70,6 +70,14 @@ def dependency_guards(project: Project, dependencies: Iterable[tuple[str, ast.ex
         elif _library_user(project, file, node):
             found.append(Guard("dependency", source(node), Location(file, node.lineno), ()))
     return _distinct(found or schemes)
+
+
+def _asking(project: Project, symbol: Symbol, function: Function) -> tuple[str, ...] | None:
+    """Roles that a function in front of a handler asks for; None where it refuses nobody. Hundreds of routes share a few."""
+    if symbol not in project.asking:
+        guards = denials(function.body) or _security(function) or _calls_guard(project, symbol, function)
+        project.asking[symbol] = roles_in(project, symbol.file, function) if guards else None
+    return project.asking[symbol]
 
 
 def _given(project: Project, file: str, node: ast.expr) -> tuple[str, ...]:
@@ -134,8 +142,8 @@ def fact_guards(project: Project, dependencies: list[tuple[str, Location, tuple[
         function, symbol = _function_at(project, where)
         if function is None or symbol is None:
             continue
-        if denials(function.body) or _security(function) or _calls_guard(project, symbol, function):
-            asked = roles_in(project, symbol.file, function)
+        asked = _asking(project, symbol, function)
+        if asked is not None:
             shown = name.partition(".<locals>")[0].removesuffix(".__call__")
             found.append(Guard("dependency", shown, place(project, symbol), unique((*roles, *asked))))
     return _distinct(found or schemes)

@@ -51,6 +51,8 @@ class Project:
     _nodes: dict[tuple[str, int, int], list[ast.stmt]] = field(default_factory=dict)
     _lines: dict[str, list[str]] = field(default_factory=dict)
     _resolved: dict[tuple[str, str], Symbol | str] = field(default_factory=dict)
+    asking: dict[Symbol, tuple[str, ...] | None] = field(default_factory=dict)
+    """Functions in front of handlers that were looked at before: the roles that they ask for, None where they guard nothing."""
 
     @property
     def facts(self) -> dict[str, FileFacts]:
