@@ -256,8 +256,11 @@ class Module:
 
     def classes(self) -> list[ast.ClassDef]:
         """All classes, in the order of the source."""
-        found = [node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef)]
-        return sorted(found, key=lambda node: node.lineno)
+        return list(self._classes)
+
+    @cached_property
+    def _classes(self) -> tuple[ast.ClassDef, ...]:
+        return tuple(sorted((node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef)), key=lambda node: node.lineno))
 
     def class_named(self, name: str) -> ast.ClassDef:
         """The class of that name (its last part where it is dotted)."""
