@@ -16,11 +16,23 @@ from toughen.survey import read, survey
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from _pytest.mark import ParameterSet
+
     from toughen.model.finding import Suspicion
     from toughen.rule import Broken, Rule, Sound
 
-BROKEN = [pytest.param(rule, example, id=f"{rule.id}-{number}") for rule in load() for number, example in enumerate(rule.BROKEN)]
-SOUND = [pytest.param(rule, example, id=f"{rule.id}-{number}") for rule in load() for number, example in enumerate(rule.SOUND)]
+_FIRST = 2
+"""Examples of each kind that every run of the tests attacks; the others are among the long ones."""
+
+
+def _examples(kind: str) -> list[ParameterSet]:
+    return [
+        pytest.param(rule, example, id=f"{rule.id}-{number}", marks=[pytest.mark.long] if number >= _FIRST else [])
+        for rule in load() for number, example in enumerate(getattr(rule, kind))
+    ]
+
+
+BROKEN, SOUND = _examples("BROKEN"), _examples("SOUND")
 
 
 def project(folder: Path, example: Broken | Sound) -> Path:

@@ -132,14 +132,16 @@ def _declared(target: Target, route: Route, one: Identity) -> str:
 
 
 def _siblings(target: Target, journey: Journey, honest: Trace, one: Identity) -> dict[str, Journey]:
-    """Other routes that do the same to the same table, which belongs to nobody: they may refuse the ordinary user."""
+    """Other routes that do the same to the same table, which belongs to nobody, or write it under the same path: they may refuse the ordinary user."""
     mine = {_kind(target, each, honest, one) for each in honest.final_changes} - {None}
     if not mine:
         return {}
     found: dict[str, Journey] = {}
     for each in target.journeys():
         trace = target.honest(each.route) if each.route != journey.route and not each.anonymous else None
-        if trace is not None and mine & {_kind(target, change, trace, one) for change in trace.final_changes}:
+        theirs = {_kind(target, change, trace, one) for change in trace.final_changes} - {None} if trace is not None else set()
+        beside = _resource(each.route.partition(" ")[2]) == _resource(journey.route.partition(" ")[2])
+        if mine & theirs or (beside and {table for table, *_ in mine} & {table for table, *_ in theirs}):  # type: ignore[misc]
             found[each.route] = each
         if len(found) >= _MOST_SIBLINGS:
             break

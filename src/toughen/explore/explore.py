@@ -17,8 +17,8 @@ from toughen.explore.pages import hand_cookies
 from toughen.explore.people import plain_role, roles_asked
 from toughen.explore.prepare import prepare
 from toughen.explore.realms import other_tokens, seen_tokens
-from toughen.explore.search import attempt, new_state
-from toughen.explore.session import RouteState, Session
+from toughen.explore.search import attempt, new_state, users_table
+from toughen.explore.session import Entry, RouteState, Session
 from toughen.explore.sowing import barren, sow
 from toughen.explore.values import Candidate, carries_credential
 from toughen.explore.verify import verify
@@ -122,7 +122,10 @@ class Explorer:
                 state.reached = None
         target = LabTarget(self.lab, self.blueprint, session.wallet, snapshot.digest)
         minted = tuple(session.wallet.identities.values())
+        forgotten = self._once_more(session, states)
         self._rounds(session, states)
+        for route_id, entry in forgotten.items():
+            states[route_id].reached = states[route_id].reached or entry
         sown = self._sown(session, states)
         if sown:
             self.notes.append(sown)
@@ -175,6 +178,27 @@ class Explorer:
         session.outbox.clear()
         self.lab.world.restore_files(self.lab.written)
         self.lab.world.rollback(prepared)
+
+    def _once_more(self, session: Session, states: dict[str, RouteState]) -> dict[str, Entry]:
+        """What was made while looking around is gone, and later routes look for it: it is made again, and stays.
+
+        What cannot be (it was asked for somebody who is forgotten) counts as not reached; the old entries of those, by route.
+        """
+        people, forgotten = users_table(session), dict[str, Entry]()
+        for state in states.values():
+            old = state.reached
+            if old is None or state.route.method not in {"POST", "PUT"} or not _makes(old, people):
+                continue
+            exchange = session.send(old.call)
+            if depth(exchange) is not Depth.SUCCESS:
+                forgotten[state.route.id], state.reached = old, None
+                state.tried.clear()
+                continue
+            state.reached = Entry(state.route.id, old.call, exchange, old.plan, kept=True)
+            session.history.append(state.reached)
+            if exchange.response is not None:
+                session.pool.learn(exchange.response.json, len(session.history) - 1, state.resource)
+        return forgotten
 
     def _seeded_by_route(self, session: Session, states: dict[str, RouteState]) -> None:
         """Where the database is empty and a route makes and fills its tables, that is how the project itself prepares it."""
@@ -345,6 +369,14 @@ class Explorer:
         if state.deepest is None:
             return Unreached(state.route.id, "not tried: the time budget was used up")
         return Unreached(state.route.id, f"{explain(state.deepest)} (as {state.deepest_by or 'anonymous'})", state.deepest.status)
+
+
+def _makes(entry: Entry, people: str | None) -> bool:
+    """Whether a request added rows, others than users, or wrote files."""
+    statements = entry.exchange.statements
+    if any(each.verb in {"delete", "ddl"} or (each.verb == "insert" and people in each.writes) for each in statements):
+        return False
+    return any(each.verb in {"insert", "update"} and each.rows != 0 for each in statements) or bool(entry.exchange.written_files)
 
 
 def _probe(reached: list[RouteState]) -> Probe | None:

@@ -70,8 +70,9 @@ def _one_element(session: Session, state: RouteState, parameter: Parameter) -> I
     single = singular(normal(parameter.name))
     inner = replace(parameter, path=(*parameter.path[:-1], single), type="any")
     found = [each.value for each in islice(_referring(session, state, inner, single), 1)] if single.endswith("_id") else []
+    seen = [each.value for name in dict.fromkeys([single, *words(single)[:1]]) for each in session.pool.find(name) if isinstance(each.value, str | int)]
     session.maker.counter += 1
-    for value in (*found, session.maker.text(single, None, session.maker.counter)):
+    for value in (*found, *seen[:2], session.maker.text(single, None, session.maker.counter)):
         # In a form or a query it is what is sent several times, or once.
         yield Candidate([value] if parameter.place is Place.JSON else value, "name")
 

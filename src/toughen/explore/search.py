@@ -35,6 +35,7 @@ _ANEW = frozenset({"made again", "unused"})
 """Why a plan is sent that was sent before: what it names is there now."""
 _DOING = frozenset({"add", "create", "new", "insert", "save"})
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
+_NAMES = frozenset({"username", "user_name", "email", "login", "user"})
 _CREDENTIAL_COLUMNS = ("password", "passwd", "hash", "email", "username", "role", "admin", "active", "token")
 
 
@@ -91,8 +92,12 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         if again is not None:
             queue.appendleft(again)
             continue
+        if deep is Depth.REFUSED and spent == 1 and (own := _in_own_name(session, plan, identity)) is not None:
+            # It may ask who he is, and compare it with what was sent.
+            queue.appendleft(own)
+            continue
         if deep is Depth.REFUSED and wants_identity(exchange):
-            if spent == 1 and (identity is not None or _gives_password(plan)):
+            if (spent == 1 or plan.why == "own name") and (identity is not None or _gives_password(plan)):
                 # A log-in that knows nobody yet, or somebody whom it knows and who may not: perhaps the source says why.
                 queue.clear()
                 queue.extend(each for each in branch_plans(session, state, plan, exchange, identity) if each.grants or each.why in {"branch", "literal", "own", "mirror"})
@@ -109,6 +114,14 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
             varied += 1
             queue.extend(_coordinates(session, state, plan))
     return shallow is not None and _reached_after_all(session, state, shallow, identity, keep=keep)
+
+
+def _in_own_name(session: Session, plan: Plan, identity: str | None) -> Plan | None:
+    """The request with what names somebody taken from the row of whoever asks; None where it names nobody else."""
+    row = session.wallet.identities[identity].row if identity in session.wallet.identities else {}
+    own = {normal(name): value for name, value in row.items() if isinstance(value, str) and value and normal(name) in _NAMES}
+    changes = {key: Candidate(own[normal(str(key[1][-1]))], "identity") for key, candidate in plan.values if own.get(normal(str(key[1][-1])), candidate.value) != candidate.value}
+    return plan.put(changes, "own name") if changes else None
 
 
 def _reached_after_all(session: Session, state: RouteState, plan: Plan, identity: str | None, *, keep: bool) -> bool:

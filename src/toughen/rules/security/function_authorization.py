@@ -30,7 +30,7 @@ class FunctionAuthorization(Rule):
     administrators only protects nothing.
 
     Shown: an ordinary user's request changes rows that belong to nobody, as the administrator's does, where a route that
-    does the same to the same table refuses that user; or a guard in front of the handler names other roles and lets him
+    does the same to the same table, or writes it under the same path, refuses that user; or a guard in front of the handler names other roles and lets him
     pass; or the reviewed policy denies it. What an ordinary user does to rows of his own is never meant, and where nothing
     says who may, the cell of the matrix stays undecided.
 
@@ -102,6 +102,14 @@ def remove_now(product_id: int, db: Session = Depends(get_db)):
     db.delete(found)
     db.commit()
 """, "DELETE /products/{product_id}", FASTAPI_NEEDS),
+        Broken(STAFF_FLASK + """
+@app.delete("/products/<int:product_id>")
+@login_required
+def remove(product_id):
+    with db() as conn:
+        gone = conn.execute("DELETE FROM products WHERE id = ?", (product_id,)).rowcount
+    return (jsonify({"deleted": product_id}), 200) if gone else (jsonify({"error": "No such product"}), 404)
+""", "DELETE /products/{product_id}"),
         Broken(STAFF_FLASK + """
 @app.post("/products/import")
 @login_required
