@@ -211,7 +211,8 @@ class _Joined:
             declared = [each for each in operation.parameters if each.path or each.type not in {"object", "any"}]
             declared = [*declared, *(each for each in parameters if not _has(declared, each))]
             body = operation.body or body
-            model = operation.body_model or model
+            # Of two models of one name the document's names are long: `app__routers__users__UserUpdate`.
+            model = (operation.body_model or "").rpartition("__")[2] or model
         return replace(
             read,
             parameters=tuple(merge(declared, inferred)),
