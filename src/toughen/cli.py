@@ -112,7 +112,7 @@ def _differences(matrix: Matrix, known: policy.Policy | None) -> list[str]:
     """How the prototype differs from a policy that was reviewed, beside what is proven."""
     if known is None:
         return []
-    new = [f"{route} has no line in {policy.FILE}" for route in policy.unlisted(matrix, known)]
+    new = [f"{route} has no line in {policy.FILE}" for route in policy.unlisted(matrix, known) if known.reviewed]
     return [*new, *(f"{each.route} refuses {each.subject}, whom {policy.FILE} allows it: {each.reason}" for each in policy.denied(matrix, known))]
 
 

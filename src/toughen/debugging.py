@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _MAKERS = {"FastAPI", "Starlette"}
 _DEVELOPMENT = re.compile(r"dev|test|local|debug", re.IGNORECASE)
-_PRODUCTION = re.compile(r"prod", re.IGNORECASE)
 _TEST = re.compile(r"(?:^|/)(?:tests?|fixtures|conftest|test_[^/]*|[^/]*_test)(?:/|\.py$)")
 _BRIEF = "Leave debugging to whoever starts it on his own machine (`flask --app ... run --debug`), and start it elsewhere by a server that has no debugger (gunicorn, uvicorn)."
 

@@ -28,7 +28,6 @@ _SESSION = re.compile(r"sess|token|auth|jwt|(^|_)sid$|login|remember|refresh|use
 _READABLE = re.compile(r"csrf|xsrf|theme|lang|locale|consent|pref|cart", re.IGNORECASE)
 """Cookies that a page's own script is meant to read."""
 _BRIEF = "Set the cookie with HttpOnly and SameSite=Lax (Strict where nobody comes from another site), and with Secure wherever it is served over https."
-_SCRIPTED = re.compile(r"document\.cookie")
 
 
 @dataclass(frozen=True, slots=True)

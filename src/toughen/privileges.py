@@ -13,7 +13,7 @@ from toughen.twists import chosen, key_of, succeeded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from toughen.model.blueprint import Blueprint, Guard, Route
+    from toughen.model.blueprint import Blueprint, Guard
     from toughen.model.identity import Identity
     from toughen.model.journey import Journey
     from toughen.model.trace import RowChange, Trace
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 
 DENIED = "denied"
 _MOST_SIBLINGS = 3
-
-
-def plain(role: str | None) -> str:
-    """A role as the source names it: `admin` of `Role.ADMIN`."""
-    return (role or "").rpartition(".")[2].lower()
 
 
 def unasked(break_id: str, blueprint: Blueprint) -> Iterator[Suspicion]:
@@ -49,26 +44,27 @@ def _resource(path: str) -> tuple[str, ...]:
     return tuple(part for part in path.split("/") if part and not part.startswith("{"))
 
 
-def attempts(target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
-    """A privileged user's honest request, and the same by an ordinary one: where a guard names other roles, or siblings refuse him."""
+def attempts(target: Target, journey: Journey) -> Iterator[Experiment]:
+    """A privileged user's honest request, and the same by an ordinary one, where siblings may refuse him.
+
+    That a guard names other roles is no evidence: it may turn them away, or ask for them in some cases only.
+    """
     boss = _boss(target, journey)
-    honest = target.honest(route.id)
-    if boss is None or honest is None or not target.refuses(route.id):
+    honest = target.honest(journey.route)
+    if boss is None or honest is None or not target.refuses(journey.route):
         return
     calls = whole(journey.calls, journey.identity or "", boss.name)
     for one in _ordinary(target):
-        declared = _declared(target, route, one)
-        siblings = _siblings(target, journey, honest, one) if not declared else {}
-        if not declared and not siblings:
+        siblings = _siblings(target, journey, honest, one)
+        if not siblings:
             continue
-        detail = [("role", _label(one)), ("attacker", one.name), ("owner", boss.name)]
-        detail += [("declared", declared)] if declared else [("siblings", ",".join(siblings))]
+        detail = (("role", one.kind), ("attacker", one.name), ("owner", boss.name), ("siblings", ",".join(siblings)))
         trials = {"control": Trial(calls, journey.grants), "attack": Trial(by(calls, one.name, boss.name), journey.grants), "garbage": Trial(by(calls, target.forged_identity, boss.name), journey.grants)}
         for number, name in enumerate(siblings):
             other = siblings[name]
             trials[f"sibling {number}"] = Trial(whole(other.calls, other.identity or "", boss.name), other.grants)
             trials[f"refusal {number}"] = Trial(by(whole(other.calls, other.identity or "", boss.name), one.name, boss.name), other.grants)
-        yield Experiment(trials, f"by a {_label(one)}", tuple(detail))
+        yield Experiment(trials, f"by a {one.kind}", detail)
 
 
 def denial(target: Target, journey: Journey, one: str, role: str, *, object_: bool) -> Experiment:
@@ -99,10 +95,6 @@ def refusing(experiment: Experiment, traces: Mapping[str, Trace]) -> list[str]:
     return found
 
 
-def _label(identity: Identity) -> str:
-    return identity.name.rstrip("0123456789") or identity.name
-
-
 def _boss(target: Target, journey: Journey) -> Identity | None:
     """Whoever may do it beyond doubt: the honest client where he has a role of power, else somebody with one."""
     own = target.identity(journey.identity or "")
@@ -117,18 +109,9 @@ def _ordinary(target: Target) -> list[Identity]:
     home = next((each.tenant for each in target.identities), None)
     found: dict[str, Identity] = {}
     for each in target.identities:
-        if each.role is not None and not powerful(each) and not PRIVILEGED.search(_label(each)) and each.tenant == home:
-            found.setdefault(_label(each), each)
+        if each.role is not None and not powerful(each) and not PRIVILEGED.search(each.kind) and each.tenant == home:
+            found.setdefault(each.kind, each)
     return list(found.values())
-
-
-def _declared(target: Target, route: Route, one: Identity) -> str:
-    """The roles that a guard in front of the handler names, where that of the ordinary user is not among them and some of them exist."""
-    for guard in route.guards:
-        named_roles = {plain(each) for each in guard.roles} if guard.kind in {"dependency", "decorator"} else set()
-        if named_roles and named_roles & {plain(each.role) for each in target.identities} and plain(one.role) not in named_roles:
-            return ", ".join(sorted(named_roles))
-    return ""
 
 
 def _siblings(target: Target, journey: Journey, honest: Trace, one: Identity) -> dict[str, Journey]:
@@ -168,8 +151,6 @@ def about(experiment: Experiment) -> str:
     """Who may not, and what says so."""
     if experiment.fact("policy"):
         return "the reviewed policy does not allow it"
-    if experiment.fact("declared"):
-        return f"the guard of the route names {experiment.fact('declared')}"
     return "routes that do the same to the same table refuse it"
 
 

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from toughen.audit.subjects import label
 from toughen.effects import effect
 from toughen.model.matrix import ANONYMOUS, INVALID, Access, Cell, Whose, spoken
 from toughen.oracle import succeeded
@@ -60,12 +59,12 @@ class Judge:
 
     def _cell(self, asked: Asked, first: Asked, honest: Effect, *, works: bool, public: bool, shared: bool) -> Cell:
         if asked.sight is None and asked.barred:
-            access, reason = Access.REFUSED, f"it cannot make one: {asked.why}"
-        elif asked.sight is None:
+            return Cell(asked.route, asked.who, asked.whose, Access.REFUSED, f"it cannot make one: {asked.why}")
+        if asked.sight is None:
             return Cell(asked.route, asked.who, asked.whose, Access.UNTESTED, asked.why)
-        elif not works and asked.sight.exchange.status == _TOO_MANY:
+        if not works and asked.sight.exchange.status == _TOO_MANY:
             return Cell(asked.route, asked.who, asked.whose, Access.UNTESTED, "the prototype's limit on requests stood in the way (429)")
-        elif not works:
+        if not works:
             access, reason = Access.REFUSED, _answer(asked.sight)
         elif told := self._missing(asked):
             access, reason = Access.MISSING, told
@@ -113,7 +112,7 @@ class Judge:
         held = self.subjects.roles.get(who, ())
         role = held[0].role if held else None
         if role is None or re.fullmatch(r"\d+|True|False", role):
-            return label(held[0]).lower() if held else who
+            return held[0].kind.lower() if held else who
         return role.rpartition(".")[2].lower()
 
 

@@ -159,8 +159,8 @@ def denied(matrix: Matrix, policy: Policy) -> tuple[Cell, ...]:
     """Cells whose request is refused though the policy permits it; not those who cannot come so far."""
     return tuple(
         each for each in matrix.cells
-        if each.access is Access.REFUSED and not each.reason.startswith("it cannot make one") and (rights := policy.routes.get(each.route)) is not None
-        and permits(rights, each) and OWNER not in rights.allow
+        if each.access is Access.REFUSED and each.works is not None and (rights := policy.routes.get(each.route)) is not None
+        and permits(rights, each) and not (each.whose is Whose.OWN and OWNER in rights.allow)
     )
 
 
@@ -187,7 +187,7 @@ def _worded(cells: tuple[Cell, ...], access: Access) -> tuple[str, ...]:
     everywhere = {each.who for each in may if each.whose in {Whose.NONE, Whose.OTHER}}
     asked_for = {each.who for each in cells if each.whose in {Whose.NONE, Whose.OTHER} and each.who in roles}
     own = {each.who for each in may if each.whose is Whose.OWN}
-    able = {each.who for each in cells if each.whose is Whose.OWN and each.works is not None and not each.reason.startswith("it cannot make one")}
+    able = {each.who for each in cells if each.whose is Whose.OWN and each.works is not None}
     if asked_for and everywhere == asked_for and everywhere >= own:
         found.append(USERS)
     else:

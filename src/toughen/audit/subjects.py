@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*")
 _LITERAL = re.compile(r"""(["'])([^"'\n]{1,200})\1""")
-_USERS = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +35,6 @@ class Subjects:
         return next(found, None)
 
 
-def label(identity: Identity) -> str:
-    """The role's name as the policy has it: `editor` of `editor2`."""
-    return re.sub(r"\d+$", "", identity.name) or identity.name
-
-
 def subjects(identities: Iterable[Identity], texts: Iterable[str], variables: Mapping[str, str]) -> Subjects:
     """Sort minted users by role and tenant, and make credentials that must mean nothing out of the first one's."""
     minted = [each for each in identities if each.table is not None or each.login is not None or each.forge is not None or each.credential != Credential()]
@@ -49,9 +43,9 @@ def subjects(identities: Iterable[Identity], texts: Iterable[str], variables: Ma
     strangers: dict[str, Identity] = {}
     for each in minted:
         if each.tenant == home or each.tenant is None:
-            roles.setdefault(label(each), []).append(each)
+            roles.setdefault(each.kind, []).append(each)
         else:
-            strangers.setdefault(label(each), each)
+            strangers.setdefault(each.kind, each)
     first = next((each for each in minted if each.credential != Credential()), None)
     if first is None:
         return Subjects({role: tuple(held) for role, held in roles.items()}, strangers, {})

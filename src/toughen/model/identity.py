@@ -42,3 +42,8 @@ class Identity:
     """(cookie name, prefix) that carries the token as well, where pages ask for it there."""
     tenant: str | None = None
     """Whose house it belongs to, None where the prototype has no tenants."""
+
+    @property
+    def kind(self) -> str:
+        """What it stands for: `editor` of `editor2`."""
+        return self.name.rstrip("0123456789") or self.name

@@ -30,8 +30,8 @@ class FunctionAuthorization(Rule):
     administrators only protects nothing.
 
     Shown: an ordinary user's request changes rows that belong to nobody, as the administrator's does, where a route that
-    does the same to the same table, or writes it under the same path, refuses that user; or a guard in front of the handler names other roles and lets him
-    pass; or the reviewed policy denies it. What an ordinary user does to rows of his own is never meant, and where nothing
+    does the same to the same table, or writes it under the same path, refuses that user; or the
+    reviewed policy denies it. What an ordinary user does to rows of his own is never meant, and where nothing
     says who may, the cell of the matrix stays undecided.
 
     Example: `POST /products` asks for an administrator, `DELETE /products/{id}` asks only who is logged in.
@@ -55,7 +55,7 @@ class FunctionAuthorization(Rule):
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """The privileged user's own request, sent by the first user of each ordinary role."""
-        yield from privileges.attempts(target, route, journey)
+        yield from privileges.attempts(target, journey)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """The ordinary user's request has the effect of the privileged one, and something says that it must not."""
@@ -67,8 +67,8 @@ class FunctionAuthorization(Rule):
         if experiment.fact("attacker") and privileges.did(experiment, traces, "garbage"):
             return Fails()
         refusing = privileges.refusing(experiment, traces)
-        if not (refusing or experiment.fact("declared") or experiment.fact("policy")):
-            return Unclear("nothing says who may do this: no sibling refuses the role, and no guard names another")
+        if not (refusing or experiment.fact("policy")):
+            return Unclear("nothing says who may do this: no sibling refuses the role")
         role = experiment.fact("role")
         rows = attack.final_changes
         what = f"changes rows of {rows[0].table}" if rows else "gets the answer"
