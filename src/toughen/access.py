@@ -159,7 +159,7 @@ def scope(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
     modules = parsed(sources)
     project = list(modules.values())
     for home, node, at in _places(modules, route, (file, int(line) if line.isdigit() else 0, function), finding, table, blueprint):
-        for caller in callers(home, node, at, column, project):
+        for caller in callers(home, node, at, column, project, _person(blueprint, evidence.fact("users"), column if table == evidence.fact("users") else "")):
             for through in ways:
                 for draft in _scoped(Site(home, node, at, column, _key(blueprint, table), through), caller, project):
                     made = patch(finding.id, f"Limit {table} to its owner in {finding.route}", draft)
@@ -168,6 +168,12 @@ def scope(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
                     else:
                         reasons.append(made.reason)
     yield Unmended(reasons[0] if reasons else f"no expression for the caller's {column} was found where {table} is read", _SCOPE_BRIEF)
+
+
+def _person(blueprint: Blueprint, users: str, column: str) -> tuple[str, str]:
+    """The model of the users, and the attribute that a column of theirs, or one that names them, stands for."""
+    known = blueprint.table(users)
+    return ((known.model or "").rpartition(".")[2], column or _key(blueprint, users)) if known else ("", "")
 
 
 def _key(blueprint: Blueprint, table: str) -> str:

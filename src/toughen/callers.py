@@ -41,11 +41,12 @@ class Caller:
     """A parameter with its dependency: `user: User = Depends(get_current_user)`."""
 
 
-def callers(module: Module, function: FunctionNode, line: int, column: str, project: list[Module]) -> list[Caller]:
+def callers(module: Module, function: FunctionNode, line: int, column: str, project: list[Module], person: tuple[str, str] = ("", "")) -> list[Caller]:
     """Expressions that name the caller for that column and can be written at a line of a function, the best first.
 
     What the project compares the owner column with comes first, that of this function before the most frequent of the
-    file; then what other owner columns are compared with; then expressions that are known to mean the caller.
+    file; then what other owner columns are compared with; then expressions that are known to mean the caller; then the
+    function's own parameter that is a `person`: (model of the users, the attribute that the column means).
     """
     ranked: list[Caller] = []
     own = [column] if column.lower() not in _OWNERS else [column, *(each for each in _OWNERS if each != column.lower())]
@@ -54,7 +55,20 @@ def callers(module: Module, function: FunctionNode, line: int, column: str, proj
         ranked += _carried(found, module, function, line)
     generic = [(module, where, node) for where, node in _generic(module, column)]
     ranked += _carried(generic, module, function, line)
+    ranked += _persons(module, function, *person)
     return list(dict.fromkeys(ranked))[:3]
+
+
+def _persons(module: Module, function: FunctionNode, model: str, attribute: str) -> Iterator[Caller]:
+    """Parameters that FastAPI fills with the one who is logged in: `user: User = Depends(...)`, `user: Annotated[User, Depends(...)]`."""
+    arguments = function.args
+    for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+        given = _parameter(function, each.arg)
+        kind = each.annotation
+        if isinstance(kind, ast.Subscript) and dotted(kind.value).rpartition(".")[2] == "Annotated" and isinstance(kind.slice, ast.Tuple):
+            kind = kind.slice.elts[0]
+        if model and given is not None and _dependency(given) and kind is not None and module.segment(kind).strip("'\"").rpartition(".")[2] == model:
+            yield Caller(f"{each.arg}.{attribute}")
 
 
 def _carried(found: list[tuple[Module, FunctionNode | None, ast.expr]], module: Module, function: FunctionNode, line: int) -> list[Caller]:

@@ -8,6 +8,7 @@ from toughen.effects import effect, sight
 from toughen.model.finding import Suspicion
 from toughen.model.trial import Experiment, Trial
 from toughen.ownership import PRIVILEGED, by, keys, powerful, whole
+from toughen.raising import NEWCOMER
 from toughen.twists import chosen, key_of, succeeded
 
 if TYPE_CHECKING:
@@ -49,15 +50,15 @@ def attempts(target: Target, journey: Journey) -> Iterator[Experiment]:
 
     That a guard names other roles is no evidence: it may turn them away, or ask for them in some cases only.
     """
-    boss = _boss(target, journey)
     honest = target.honest(journey.route)
-    if boss is None or honest is None or not target.refuses(journey.route):
+    if honest is None or not target.refuses(journey.route):
         return
-    calls = whole(journey.calls, journey.identity or "", boss.name)
     for one in _ordinary(target):
         siblings = _siblings(target, journey, honest, one)
-        if not siblings:
+        boss = _boss(target, journey, one, list(siblings.values()))
+        if not siblings or boss is None:
             continue
+        calls = whole(journey.calls, journey.identity or "", boss.name)
         detail = (("role", one.kind), ("attacker", one.name), ("owner", boss.name), ("siblings", ",".join(siblings)))
         trials = {"control": Trial(calls, journey.grants), "attack": Trial(by(calls, one.name, boss.name), journey.grants), "garbage": Trial(by(calls, target.forged_identity, boss.name), journey.grants)}
         for number, name in enumerate(siblings):
@@ -95,20 +96,23 @@ def refusing(experiment: Experiment, traces: Mapping[str, Trace]) -> list[str]:
     return found
 
 
-def _boss(target: Target, journey: Journey) -> Identity | None:
-    """Whoever may do it beyond doubt: the honest client where he has a role of power, else somebody with one."""
+def _boss(target: Target, journey: Journey, one: Identity, siblings: list[Journey]) -> Identity | None:
+    """Whoever may do it beyond doubt: the honest client where he has a role of power, else somebody of another role whom a sibling obeys, else somebody with a role of power."""
     own = target.identity(journey.identity or "")
-    if own is not None and powerful(own):
-        return own
-    home = own.tenant if own else None
-    return next((each for each in target.identities if powerful(each) and each.tenant == home), None)
+    obeyed = [each for sibling in siblings if (each := target.identity(sibling.identity or "")) is not None]
+    known = [*([own] if own is not None and powerful(own) else []), *(each for each in obeyed if each.kind != NEWCOMER), *filter(powerful, target.identities)]
+    return next((each for each in known if each.kind != one.kind and each.tenant == one.tenant and (each.table == one.table or powerful(each))), None)
 
 
 def _ordinary(target: Target) -> list[Identity]:
     """The first user of each role without power, in the home of all."""
     home = next((each.tenant for each in target.identities), None)
+    users = next(iter(target.people()), None)
     found: dict[str, Identity] = {}
     for each in target.identities:
+        if each.table != users:
+            # People of another kind are no lower users: what is their work is theirs.
+            continue
         if each.role is not None and not powerful(each) and not PRIVILEGED.search(each.kind) and each.tenant == home:
             found.setdefault(each.kind, each)
     return list(found.values())
@@ -134,8 +138,7 @@ def _siblings(target: Target, journey: Journey, honest: Trace, one: Identity) ->
 def _kind(target: Target, change: RowChange, trace: Trace, one: Identity) -> tuple[str, str, str] | None:
     """What was done to a row that belongs to nobody: (table, kind, column whose value the client chose); None for what anybody may own."""
     table = change.table.lower()
-    people = next((each.table.lower() for each in target.identities if each.table), "")
-    if table == people:
+    if table in {each.lower() for each in target.people()}:
         row = change.before or change.after
         if change.kind == "inserted" or any(str(value) in keys(one) for _, value in key_of(row)):
             return None

@@ -10,7 +10,7 @@ from toughen.model.blueprint import Place
 from toughen.model.journey import Extract, Literal, Marker, Stored
 from toughen.model.trial import Experiment, Trial
 from toughen.ownership import aimed, belonging, by, free, is_person, keys, linked, row_of, shows, told, whole
-from toughen.twists import POWER, given, succeeded, texts
+from toughen.twists import POWER, given, literal, succeeded, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ def staged(target: Target, own: Journey, owner: Identity, attacker: Identity, pl
     calls, grants, kind = planted.calls, planted.grants, "read" if own.route.startswith("GET ") else "write"
     hostile = calls[-1]
     for argument in list(texts(hostile)) if kind == "write" else ():
-        if argument.place is not Place.PATH and free(target, own.route, argument):
+        if argument.place is not Place.PATH and str(literal(argument)) not in keys(owner) and free(target, own.route, argument):
             hostile = hostile.with_argument(argument.place, argument.path, Marker(f"written{argument.path[-1]}", "tgn{}"))
     control = target.run(Trial(calls, grants))
     tables = _objects(target, control, planted)

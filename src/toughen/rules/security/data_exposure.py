@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import disclosure, showing
+from toughen import banners, disclosure, showing
 from toughen.backends import PEOPLE
 from toughen.model.finding import Evidence, Severity
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
@@ -37,13 +37,14 @@ with db() as start:""")
 
 
 class DataExposure(Rule):
-    """An answer holds what nobody should be given: a password or its hash, a reset code, other people's phone numbers.
+    """An answer holds what nobody should be given: a password or its hash, a reset code, other people's phone numbers, the version of the software.
 
     Who pays: the users. The screen may not show it, but whoever looks at the answer does: hashes are guessed at leisure,
     codes open accounts, addresses are sold.
 
     Shown: a text that was planted in the password, code, card, phone or e-mail column of one user stands in the answer to
-    another one or to anybody; or the password column of a row that the request read stands in its answer. Names, one's own
+    another one or to anybody; or the password column of a row that the request read stands in its answer; or (low) a header
+    that the source sets names the software with its version, which says which known holes are worth a try. Names, one's own
     data, the token that log-in hands out and what administrators see are left alone; whether an e-mail address may be seen
     by all who are logged in is left undecided where nothing in the prototype says it.
 
@@ -64,12 +65,16 @@ class DataExposure(Rule):
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """The honest request, with a text planted in the row of somebody else."""
         yield from disclosure.experiments(target, journey)
+        yield from banners.experiments(target, journey)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """What was planted, or what the row holds, stands in the answer."""
         control, about, table = traces["control"], experiment.fact("kind"), experiment.fact("table")
         if not succeeded(control.last):
             return Unclear(f"the honest request does not succeed: {answer(control.last)}")
+        if about == banners.KIND:
+            told = banners.evidence(experiment, control.last)
+            return Holds(told) if told else Fails()
         if about == "own":
             found = disclosure.own(experiment, control)
             return self._holds(experiment, control, found, "the answer holds {} of a user as it stands in " + table, "") if found else Fails()
@@ -107,9 +112,13 @@ class DataExposure(Rule):
     def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
         """Handlers that hand out a column of the users which nobody may see."""
         yield from showing.suspected(self.id, blueprint, sources)
+        yield from banners.suspected(self.id, blueprint, sources)
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """The columns left out where the answer is put together."""
+        """The columns left out where the answer is put together; the header that names the software, where it is set."""
+        if finding.evidence is not None and finding.evidence.fact("kind") == banners.KIND:
+            yield from banners.removed(finding, blueprint, sources)
+            return
         yield from showing.mends(finding, blueprint, sources)
 
     BROKEN: ClassVar[list[Broken]] = [
@@ -222,8 +231,23 @@ def login(data: Login):
 def everybody(user: dict = Depends(current)):
     return list(users.values())
 """, "GET /users", ("fastapi", "pyjwt"), unseen="the users live in a dictionary"),
+        Broken(FLASK + """
+@app.get("/health")
+def health():
+    answer = jsonify({"ok": True})
+    answer.headers["X-Powered-By"] = "Flask/2.0.1 Python/3.9"
+    return answer
+""", "GET /health"),
     ]
     SOUND: ClassVar[list[Sound]] = [
+        Sound(FLASK + """
+@app.get("/health")
+def health():
+    answer = jsonify({"ok": True})
+    answer.headers["X-Powered-By"] = "patience"
+    answer.headers["X-Api-Version"] = "2.0"
+    return answer
+""", "a header that names no software, and one with the version of what is offered"),
         Sound(FASTAPI + """
 class Profile(BaseModel):
     id: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import access, privileges
+from toughen import access, privileges, raising
 from toughen.model.finding import Evidence, Severity
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import FASTAPI_NEEDS
@@ -14,13 +14,31 @@ from toughen.twists import answer, row_facts, shown, succeeded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.blueprint import Blueprint, Json, Route
     from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
     from toughen.model.trial import Experiment
     from toughen.rule import Judgement, Target
+
+_ROLES = """
+class NewRole(BaseModel):
+    username: str
+    role: str
+
+@app.put("/users/role")
+def give_role(data: NewRole, user: User = Depends(get_current_user), db: Session = Depends(get_db)):
+    if data.role not in ("user", "editor", "admin"):
+        raise HTTPException(400, "No such role")
+    found = db.query(User).filter(User.username == data.username).first()
+    if found is None:
+        raise HTTPException(404, "No such user")
+    found.role = data.role
+    db.commit()
+    return {"username": found.username, "role": found.role}
+"""
+"""Whoever is logged in gives roles."""
 
 
 class FunctionAuthorization(Rule):
@@ -31,7 +49,8 @@ class FunctionAuthorization(Rule):
 
     Shown: an ordinary user's request changes rows that belong to nobody, as the administrator's does, where a route that
     does the same to the same table, or writes it under the same path, refuses that user; or the
-    reviewed policy denies it. What an ordinary user does to rows of his own is never meant, and where nothing
+    reviewed policy denies it. Or a user's own request gives his row a role that other routes ask for, and refuse him
+    without it. What an ordinary user does to rows of his own is never meant, and where nothing
     says who may, the cell of the matrix stays undecided.
 
     Example: `POST /products` asks for an administrator, `DELETE /products/{id}` asks only who is logged in.
@@ -54,11 +73,14 @@ class FunctionAuthorization(Rule):
         yield from privileges.unasked(self.id, blueprint)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
-        """The privileged user's own request, sent by the first user of each ordinary role."""
+        """The privileged user's own request, sent by the first user of each ordinary role; and a user's own, with a role of power in it."""
         yield from privileges.attempts(target, journey)
+        yield from raising.gains(target, journey)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """The ordinary user's request has the effect of the privileged one, and something says that it must not."""
+        if experiment.fact("kind") == "gain":
+            return self._gain(experiment, traces)
         control, attack = traces["control"], traces["attack"]
         if not succeeded(control.last):
             return Unclear(f"the privileged user's own request does not succeed: {answer(control.last)}")
@@ -79,6 +101,21 @@ class FunctionAuthorization(Rule):
                 None, (("siblings", ",".join(refusing)), ("role", role)), key=role,
             )
         )
+
+    def _gain(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        """A user's own request gives his own row a role of power, which opens what refused him."""
+        control, attack = traces["control"], traces["attack"]
+        if not succeeded(control.last):
+            return Unclear(f"the user's own request does not succeed: {answer(control.last)}")
+        rows, opened = raising.gained(experiment, traces), raising.opened(experiment, traces)
+        if not rows:
+            return Fails()
+        if not opened:
+            return Unclear("no route is seen that asks for that role")
+        entered = [name for number, name in enumerate(experiment.fact("siblings").split(",")) if name in opened and succeeded(traces[f"entered {number}"].last)]
+        facts: dict[str, Json] = {"request": shown(attack.last), "answer": answer(attack.last), "rows": [*row_facts(rows)], "refused by": [*opened], "lets in now": [*entered], "role": experiment.fact("role")}
+        steer = (("siblings", ",".join(opened)), ("role", experiment.fact("role")))
+        return Holds(Evidence(f"{experiment.fact('attacker')} gives himself the role {experiment.fact('value')}, which {opened[0]} asks for", facts, None, steer, key="gain"))
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """The guard of a sibling that was seen to refuse that role."""
@@ -119,8 +156,19 @@ def import_product():
         made = conn.execute("INSERT INTO products (name, price) VALUES (?, ?)", (str(data["name"]), float(data["price"])))
     return jsonify({"id": made.lastrowid}), 201
 """, "POST /products/import", unseen="its path has a word of its own: what stands beside it may be another matter"),
+        Broken(STAFF_FLASK.replace('!= "admin"', '!= "chef"').replace("admin_required", "kitchen_only") + """
+@app.delete("/products/<int:product_id>")
+@login_required
+def remove(product_id):
+    with db() as conn:
+        gone = conn.execute("DELETE FROM products WHERE id = ?", (product_id,)).rowcount
+    return (jsonify({"deleted": product_id}), 200) if gone else (jsonify({"error": "No such product"}), 404)
+""", "DELETE /products/{product_id}"),
+        Broken(STAFF + _ROLES, "PUT /users/role", FASTAPI_NEEDS, unseen="its path has a word of its own: what stands beside it may be another matter"),
     ]
     SOUND: ClassVar[list[Sound]] = [
+        Sound(STAFF + _ROLES.replace("user: User = Depends(get_current_user)", "user: User = Depends(admin_only)"), "roles are given by administrators", FASTAPI_NEEDS),
+        Sound(STAFF + _ROLES.replace("if data.role not in", 'if data.role == "admin":\n        raise HTTPException(403, "Ask an administrator")\n    if data.role not in'), "a user chooses among roles, none of which gives power", FASTAPI_NEEDS),
         Sound(STAFF + """
 @app.post("/products/{product_id}/buy")
 def buy(product_id: int, user: User = Depends(get_current_user), db: Session = Depends(get_db)):
