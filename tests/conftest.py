@@ -16,6 +16,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# No test asks the world's database of vulnerabilities: pip-audit finds a closed port, at once.
+os.environ["PIP_AUDIT_VULNERABILITY_SERVICE"] = "osv"
+os.environ["PIP_AUDIT_OSV_URL"] = "http://127.0.0.1:9/v1/query"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option of tests/lab/agent here: pytest asks no conftest for options that lies deeper than the tests' root."""

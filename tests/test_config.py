@@ -43,3 +43,12 @@ def test_a_broken_file_of_ours_is_an_error_and_of_theirs_is_not(tmp_path: Path) 
 def test_a_place_stands_for_its_breaks(tmp_path: Path) -> None:
     """`only` takes a break or a whole place."""
     assert config.read(tmp_path, only=("race", "input/crash")).only == ("race", "input/crash")
+
+
+def test_advisories_that_are_not_there_are_a_fault(tmp_path: Path) -> None:
+    """A path is looked for before anything runs; the address of a service is not."""
+    with pytest.raises(ConfigurationError, match="advisories = 'known'"):
+        config.read(tmp_path, advisories="known")
+    (tmp_path / "known").mkdir()
+    assert config.read(tmp_path, advisories="known").advisories == "known"
+    assert config.read(tmp_path, advisories="http://127.0.0.1/v1/query").advisories

@@ -32,3 +32,17 @@ def test_nonsense_has_no_bindings() -> None:
     """Text that is no SQL is answered with nothing, whatever it holds."""
     for text in ("", "?", "SELECT ((((", "\x00 ? \x00", "SELECT '" + "?" * 1000):
         assert set(sql.bindings(text)) <= {("", "", "")}
+
+
+def test_the_size_of_a_page_is_found_where_it_stands() -> None:
+    """By the mark that says how many rows there are at most, in the styles of the drivers; an offset is none."""
+    for text in (
+        "SELECT a FROM t LIMIT ? OFFSET ?", "SELECT a FROM t ORDER BY b LIMIT %(param_1)s OFFSET %(param_2)s", "SELECT a FROM (SELECT a FROM t LIMIT $1::INTEGER OFFSET $2::INTEGER) AS x JOIN y ON 1",
+        "SELECT a FROM t LIMIT :n OFFSET :skip",
+    ):
+        assert sql.page_size(text) == 0
+    assert sql.page_size("SELECT a FROM t WHERE b = ? LIMIT ?") == 1
+    assert sql.page_size("SELECT a FROM t LIMIT ?, ?") == 1
+    assert sql.page_size("SELECT a FROM t LIMIT 20 OFFSET ?") == "20"
+    assert sql.page_size("SELECT a FROM t LIMIT -7") == "-7"
+    assert sql.page_size("SELECT a FROM t WHERE n = 'LIMIT'") is None

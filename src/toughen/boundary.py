@@ -20,11 +20,14 @@ from toughen.codemod import (
     bound_parameter,
     cast,
     check,
+    check_handed,
     converter,
     finite,
+    keeps_http_errors,
     limit,
     overflow,
     present,
+    quiet,
     reraise,
 )
 from toughen.model.patch import FileChange, Patch, Unmended
@@ -60,9 +63,13 @@ class Sheet:
         self.notes += draft.notes
         return ""
 
+    def add(self, file: str, text: str) -> None:
+        """A file that the project did not have."""
+        self.now[file] = text
+
     def patch(self, finding: str, summary: str, *notes: str) -> Patch | Unmended:
         """All changes as one Patch."""
-        changes = tuple(FileChange(file, self.sources[file], text) for file, text in self.now.items() if text != self.sources[file])
+        changes = tuple(FileChange(file, self.sources.get(file, ""), text) for file, text in self.now.items() if text != self.sources.get(file, ""))
         if not changes:
             return Unmended("the code already has the shape that this mend gives it")
         return Patch(finding, changes, summary, " ".join(dict.fromkeys([*notes, *self.notes])))
@@ -157,14 +164,14 @@ class Boundary:
                 return next((name for name in names if self._class(file, name)), None)
         return None
 
-    def tighten(self, path: Path, bounds: Bounds) -> str:
-        """Bound a field of the typed model."""
+    def tighten(self, path: Path, bounds: Bounds, *, lists: bool = False) -> str:
+        """Bound a field of the typed model; with `lists`, how long a list may be."""
         found = self.home(path)
         if found is None:
             return f"{self.route.id} reads {'.'.join(map(str, path)) or 'its body'} into no model of the project"
         file, model, name = found
         answers = [self.sheet.module(each) for each, text in self.sheet.sources.items() if each != file and "response_model" in text]
-        return self.sheet.put(bound(self.sheet.module(file), model, name, bounds, project=answers))
+        return self.sheet.put(bound(self.sheet.module(file), model, name, bounds, project=answers, lists=lists))
 
     def refuse_null(self, path: Path) -> str:
         """Refuse an explicit null for a field that may stay absent."""
@@ -248,10 +255,16 @@ class Boundary:
 
     def check(self, fields: Iterable[Field]) -> str:
         """Test the untyped body and fields of it in the handler."""
-        return self.sheet.put(check(self.module, self.function, list(fields), line=self.route.handler.line))
+        known = list(fields)
+        reason = self.sheet.put(check(self.module, self.function, known, line=self.route.handler.line))
+        if "reads no JSON body" not in reason:
+            return reason
+        return self.sheet.put(check_handed(self.module, self.function, known, line=self.route.handler.line, text="Invalid request body"))
 
     def reraise(self) -> str:
-        """Let Flask's own 400 for a body that is not JSON pass the broad handlers of the function."""
+        """Let Flask's own 400 for a body that is not JSON pass the broad handlers of the function; where the application's own handler makes a 500 of it, read it as nothing."""
+        if any("rror" in text and keeps_http_errors(self.sheet.module(file)) for file, text in self.sheet.sources.items() if "Exception" in text):
+            return self.sheet.put(quiet(self.module, self.function, line=self.route.handler.line))
         return self.sheet.put(reraise(self.module, self.node().lineno))
 
     def typed_body(self, fields: Iterable[Field]) -> str:

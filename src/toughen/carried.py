@@ -280,7 +280,7 @@ def _declared(parameter: Parameter, *, low: bool) -> Sent:
 
 
 def _is_request(node: ast.expr) -> bool:
-    return dotted(node).rpartition(".")[2] in {"request", "req"}
+    return dotted(node).rpartition(".")[2] in {"request", "req"} and dotted(node) != "urllib.request"
 
 
 def _is_negative(node: ast.expr) -> bool:

@@ -89,7 +89,7 @@ def audit(
     known = policy.read(file)
     verdict = Run(root, settings, _progress(), auditing=True).check()
     matrix = verdict.matrix
-    _report(verdict, format, output)
+    _report(verdict, format, output, whole=True)
     if matrix is None:
         raise typer.Exit(_code(verdict, settings.threshold) or 3)
     drawn = policy.drawn(matrix, known)
@@ -179,12 +179,13 @@ def _progress() -> Listener:
     return tell
 
 
-def _report(verdict: Verdict, form: str, output: Path | None) -> None:
+def _report(verdict: Verdict, form: str, output: Path | None, *, whole: bool = False) -> None:
     if form == "json":
         text = json_report.render(verdict, __version__)
     else:
-        text = text_report.render(verdict, __version__, {rule.id: rule.title for rule in load()})
-        if verdict.matrix is not None:
+        counted = matrix_report.counted(verdict.matrix) if verdict.matrix is not None and not whole else ""
+        text = text_report.render(verdict, __version__, {rule.id: rule.title for rule in load()}, counted)
+        if whole and verdict.matrix is not None:
             text += "\n" + matrix_report.render(verdict.matrix)
     if output is None:
         sys.stdout.write(text)

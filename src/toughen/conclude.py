@@ -24,7 +24,7 @@ def finding_of(rule: Rule | None, route_id: str, proof: Proof, route: Route | No
     """A proven break at the place that its evidence names, else at the route's handler."""
     location = proof.evidence.location or (route.handler if route else Location("", 0))
     return Finding(
-        proof.break_id, route_id, location, Status.PROVEN, rule.severity if rule else Severity.HIGH, proof.evidence.message,
+        proof.break_id, route_id, location, Status.PROVEN, proof.evidence.severity or (rule.severity if rule else Severity.HIGH), proof.evidence.message,
         proof.evidence, proof, rule.cwe if rule else (),
     )
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import ConfigurationError
+from toughen.introductions import introductions
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from toughen.model.configured import Configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,10 @@ class Config:
     """Environment variables for the prototype (name, value)."""
     threshold: str = "low"
     """Least severity that makes the exit code 10."""
+    identities: tuple[Configured, ...] = ()
+    """Who is used beside the minted ones: what neither sign-up, log-in nor the source leads to."""
+    advisories: str = ""
+    """A folder or an archive of advisories (OSV), or the address of a service that has them; empty asks PyPI's, by pip-audit."""
 
 
 _SEVERITIES = ("low", "medium", "high", "critical")
@@ -55,7 +62,7 @@ def read(root: Path, **overrides: Any) -> Config:  # noqa: ANN401
     faults: list[str] = []
     values = {**_checked(table, faults), **{key: value for key, value in overrides.items() if value is not None}}
     config = replace(Config(), **values)
-    faults += _faults(config)
+    faults += _faults(config, root)
     if faults:
         raise ConfigurationError("; ".join(faults), subject=table, hint="see `toughen check --help` and `toughen explain`")
     return config
@@ -69,10 +76,12 @@ def _checked(table: dict[str, Any], faults: list[str]) -> dict[str, Any]:
             faults.append(f"[tool.toughen] has no setting {key!r} (there are: {', '.join(sorted(known))})")
         elif key == "only":
             values[key] = tuple(str(each) for each in value) if isinstance(value, list) else (str(value),)
+        elif key == "identities":
+            values[key] = introductions(value, faults)
         elif key == "environment":
             values[key] = tuple((str(name), str(each)) for name, each in value.items()) if isinstance(value, dict) else ()
         else:
-            wanted = {"app": str, "static": bool, "budget": (int, float), "seed": int, "threshold": str}[key]
+            wanted = {"app": str, "static": bool, "budget": (int, float), "seed": int, "threshold": str, "advisories": str}[key]
             if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is not bool):  # type: ignore[arg-type]
                 values[key] = value
             else:
@@ -80,7 +89,7 @@ def _checked(table: dict[str, Any], faults: list[str]) -> dict[str, Any]:
     return values
 
 
-def _faults(config: Config) -> list[str]:
+def _faults(config: Config, root: Path) -> list[str]:
     faults: list[str] = []
     if config.only:
         from toughen.rules import load
@@ -90,6 +99,8 @@ def _faults(config: Config) -> list[str]:
         faults += [f"there is no break {each!r} (there are: {', '.join(sorted(ids))})" for each in config.only if each not in ids | places]
     if config.budget <= 0:
         faults.append("the budget must be more than 0 seconds")
+    if config.advisories and "://" not in config.advisories and not (root / config.advisories).exists():
+        faults.append(f"advisories = {config.advisories!r}: there is no such file or folder in {root.name}")
     if config.threshold not in _SEVERITIES:
         faults.append(f"threshold must be one of {', '.join(_SEVERITIES)}")
     return faults

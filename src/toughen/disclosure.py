@@ -139,7 +139,7 @@ def _owns(target: Target, identity: Identity) -> bool:
     """Whether rows of other tables belong to somebody: an author, a seller shows himself with what he offers."""
     mine = keys(identity)
     for table in target.blueprint.tables:
-        column = target.owner(table.name)
+        column = target.owner(table.name, identity.table)
         if column is not None and not re.search(r"token|session|log|device", table.name, re.IGNORECASE) and any(str(row.get(column)) in mine for row in target.rows(table.name)):
             return True
     return False

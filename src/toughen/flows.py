@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toughen.carried import Carried, handed
@@ -29,6 +29,9 @@ _ASKED = {"isalnum", "isdigit", "isalpha", "isidentifier", "isnumeric", "isdecim
 _CHECKS = {"ip_address", "ip_network", "IPv4Address", "strptime", "fromisoformat"}
 """What raises where a value is not of its kind."""
 _LEAVES = {"abort", "exit"}
+ROW = "a stored row"
+"""The part of what holds rows of the database."""
+_FETCHES = {"fetchall", "fetchone", "fetchmany", "execute", "all", "first", "one", "one_or_none", "scalar", "scalars", "mappings", "first_or_404", "get_or_404"}
 _DEEPEST = 3
 _MOST = 60
 _LONGEST = 40
@@ -64,11 +67,11 @@ class Flow:
 
     def __init__(
         self, handler: Handler, sink: Sink, place: Place | None = None, carried: Carried | None = None, given: Mapping[str, Parts] | None = None, depth: int = 0, *, believes: bool = True,
-        stored: str = "",
+        stored: Parts = _NONE,
     ) -> None:
         """Run over `place` (the handler itself), whose parameters hold `given`.
 
-        `believes` what is asked of a value on the way; `stored` is a field that comes out of the database as it went in.
+        `believes` what is asked of a value on the way; `stored` are the names of a field, and of its columns, that comes out of the database as it went in.
         """
         self.handler, self.sink, self.depth, self.believes, self.stored = handler, sink, depth, believes, stored
         self.place = place or handler.home
@@ -96,24 +99,32 @@ class Flow:
             case ast.Attribute(value=value, attr=attr):
                 if _is_request(value):
                     return frozenset({attr}) if attr in _ROOTS else _NONE
-                if attr == self.stored:
+                if attr in self.stored:
                     return frozenset({attr})
                 if attr == "filename":
                     return frozenset({"filename"})
-                return self._known(node, self.parts(value)) if attr not in self.sink.cleans else _NONE
-            case ast.Subscript(slice=ast.Constant(value=str() as key)) if key == self.stored:
-                return frozenset({key})
+                return self._known(node, self.parts(value)) - {ROW} if attr not in self.sink.cleans else _NONE
+            case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
+                return frozenset({key}) if key in self.stored else self._known(node, self.parts(value)) - {ROW}
             case ast.Subscript(value=value):
                 return self._known(node, self.parts(value))
             case ast.IfExp(body=body, orelse=orelse):
                 return self.parts(body) | self.parts(orelse)
             case ast.NamedExpr(value=value) | ast.Await(value=value) | ast.Starred(value=value) | ast.FormattedValue(value=value):
                 return self.parts(value)
-            case ast.ListComp(generators=generators) | ast.SetComp(generators=generators) | ast.GeneratorExp(generators=generators):
-                return frozenset(name for each in generators for name in self.parts(each.iter))
+            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
+                return self._each(node)
             case ast.expr():
                 return frozenset(name for each in ast.iter_child_nodes(node) for name in self.parts(each))
         return _NONE
+
+    def _each(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Parts:
+        """What is taken for each item: that of the items themselves, but of stored rows what is read of them."""
+        if not self.stored:
+            return frozenset(name for each in node.generators for name in self.parts(each.iter))
+        for each in node.generators:
+            self._put(each.target, self.parts(each.iter))
+        return self.parts(node.elt)
 
     def _known(self, node: ast.expr, around: Parts) -> Parts:
         """The value's own name where it is a value of the request as it stands, else those of what it is taken from."""
@@ -137,6 +148,8 @@ class Flow:
             return _NONE
         if id(node) in self._calls:
             return self._calls[id(node)]
+        if self.stored and name in _FETCHES:
+            return frozenset({ROW})
         held = self.carried.of(node)
         if held is not None:
             return self._free(held)
@@ -172,6 +185,10 @@ class Flow:
             for risky in self.sink.find(self, node):
                 if found := self.parts(risky) - (self.silent if self.believes else _NONE):
                     self.arrivals.append(Arrival(self.place, node, risky, found, self))
+        self._bind(statement)
+
+    def _bind(self, statement: ast.stmt) -> None:
+        """What the names of a statement hold behind it."""
         match statement:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
@@ -180,6 +197,8 @@ class Flow:
                 self._put(target, self.parts(value))
             case ast.AugAssign(target=ast.Name(id=name), value=value):
                 self._names[name] = self._names.get(name, _NONE) | self.parts(value)
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append" | "extend" | "insert"), args=args)):
+                self._names[name] = self._names.get(name, _NONE).union(*(self.parts(each) for each in args))
             case ast.For(target=target, iter=iterable) | ast.AsyncFor(target=target, iter=iterable):
                 self._put(target, self.parts(iterable))
             case ast.With(items=items) | ast.AsyncWith(items=items):
@@ -190,6 +209,13 @@ class Flow:
                 self.returned |= self.parts(value)
 
     def _put(self, target: ast.expr, held: Parts) -> None:
+        base = target
+        while isinstance(base, ast.Subscript | ast.Attribute):
+            base = base.value
+        if base is not target:
+            if isinstance(base, ast.Name) and held:
+                self._names[base.id] = self._names.get(base.id, _NONE) | held
+            return
         for each in ast.walk(target):
             if isinstance(each, ast.Name):
                 self._names[each.id] = held
@@ -251,24 +277,31 @@ def leaves(body: list[ast.stmt]) -> bool:
 
 
 def _is_request(node: ast.expr) -> bool:
-    return dotted(node).rpartition(".")[2] in {"request", "req"}
+    return dotted(node).rpartition(".")[2] in {"request", "req"} and dotted(node) != "urllib.request"
 
 
 def _is_empty(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and not node.value
 
 
-def arrivals(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str], sink: Sink) -> list[Arrival]:
-    """Where the value that a proof names arrives in its route's code, whatever was asked of it; where it is not seen by name, all arrivals."""
+def arrivals(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str], sink: Sink, *, everywhere: bool = False) -> list[Arrival]:
+    """Where the value that a proof names arrives in its route's code, whatever was asked of it; where it is not seen by name, all arrivals.
+
+    With `everywhere` also where other routes read it from the columns that it was stored in.
+    """
     field = finding.evidence.fact("field") if finding.evidence else ""
     found: list[Arrival] = []
     later = finding.evidence.fact("page") if finding.evidence else ""
+    stored = frozenset({field, *((finding.evidence.fact("columns") if finding.evidence else "").split(","))} - {""})
     for handler in handlers(blueprint, sources):
         if handler.route.id == finding.route:
             found += Flow(handler, sink, believes=False).arrivals
         elif handler.route.id == later:
-            found += Flow(handler, sink, believes=False, stored=field).arrivals
-    exact = [each for each in found if field in each.parts or (field == "file" and "filename" in each.parts)]
+            read = stored | {ROW}
+            found += [replace(each, parts=each.parts & read or each.parts) for each in Flow(handler, sink, believes=False, stored=stored).arrivals]
+        elif everywhere and later and handler.route.method == "GET":
+            found += [replace(each, parts=each.parts & stored) for each in Flow(handler, sink, believes=False, stored=stored).arrivals if each.parts & stored]
+    exact = [each for each in found if each.parts & (stored | {ROW}) or (field == "file" and "filename" in each.parts)]
     return exact or found
 
 

@@ -99,6 +99,14 @@ def ends(token: str) -> bool:
     return isinstance(claims, dict) and isinstance(claims.get("exp"), int | float)
 
 
+def left(token: str) -> float:
+    """Seconds until a JSON web token ends, negative where it has; raises KeyError where it does not say."""
+    claims = _claimed(token)[1]
+    if not isinstance(claims, dict) or not isinstance(end := claims.get("exp"), int | float):
+        raise KeyError(token)
+    return end - time.time()
+
+
 def ended(token: str, keys: Iterable[str]) -> str | None:
     """The same JSON web token, rightly signed, as it was a day after its end; None where none of the keys signed it."""
     header, claims = _claimed(token)

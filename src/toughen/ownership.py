@@ -120,7 +120,7 @@ def aimed(target: Target, journey: Journey, owner: Identity) -> Journey:
     mine = keys(owner)
     for statement in honest.last.statements:
         for table in (*statement.reads, *statement.writes):
-            column = target.owner(table)
+            column = target.owner(table, owner.table)
             if table == (owner.table or "").lower() and statement.text not in target.habits():
                 person_call = _self(journey.call, owner, table, (statement.text, statement.parameters))
                 if person_call is not None and succeeded(target.run(Trial((*journey.calls[:-1], person_call), journey.grants)).last):
@@ -159,7 +159,7 @@ def _self(call: Call, owner: Identity, table: str, statement: tuple[str, tuple[J
 
 def _far(target: Target, call: Call, owner: Identity, table: str, statement: tuple[str, tuple[Json, ...]]) -> Call | None:
     """The call aimed at a row that is the owner's over two hops, and in which nobody else has a part."""
-    paths = target.owners(table)
+    paths = [path for path in target.owners(table, owner.table) if len(path) > 1]
     found = _bound(call, *statement, table, "") if paths else None
     if found is None:
         return None
@@ -245,7 +245,7 @@ def _in_rows(target: Target, journey: Journey, owner: Identity) -> Iterator[Plan
     honest = target.run(Trial(journey.calls, journey.grants))
     for statement in honest.last.statements:
         for table in statement.reads:
-            column, known = target.owner(table), target.blueprint.table(table)
+            column, known = target.owner(table, owner.table), target.blueprint.table(table)
             if column is None or known is None or statement.rows != 1 or not statement.sample:
                 continue
             row = row_of(statement.sample[0], table)
@@ -348,7 +348,7 @@ def belonging(target: Target, owner: Identity, attacker: Identity, trace: Trace)
     """Facts for an experiment from which `told` makes the Belonging again."""
     columns, parents = [], []
     for table in target.blueprint.tables:
-        for path in target.owners(table.name):
+        for path in target.owners(table.name, owner.table):
             if len(path) == 1:
                 columns.append(f"{table.name.lower()}:{path[0][1]}")
                 continue

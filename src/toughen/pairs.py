@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toughen.model.journey import Call, Extract, Grant, Literal
+from toughen.model.journey import Call, Grant, Literal, stepped
 from toughen.model.trial import Experiment, Schedule, Trial
 from toughen.oracle import clock, read_before, stops, touched, updated
 
@@ -181,11 +181,7 @@ def _pairs(target: Target, route: Route, journey: Journey, room: float, most: in
 
 def shifted(call: Call, steps: int) -> Call:
     """A call whose values come from steps that now stand later."""
-    arguments = tuple(
-        replace(each, value=replace(each.value, step=each.value.step + steps)) if isinstance(each.value, Extract) else each
-        for each in call.arguments
-    )
-    return replace(call, arguments=arguments)
+    return replace(call, arguments=tuple(replace(each, value=stepped(each.value, steps)) for each in call.arguments))
 
 
 def orders(traces: Mapping[str, Trace]) -> dict[str, Trace]:

@@ -12,7 +12,9 @@ from toughen import store
 from toughen.conclude import finding_of, notes_of, offered, verdict_of
 from toughen.errors import LabError
 from toughen.events import Stage, Step, silent
+from toughen.introductions import refilled
 from toughen.lab import environment
+from toughen.lab.auditing import auditor
 from toughen.lab.crew import Crew, spare
 from toughen.lab.opening import open_lab
 from toughen.lab.target import LabTarget, Memory
@@ -32,10 +34,11 @@ if TYPE_CHECKING:
     from toughen.explore.explore import Explored
     from toughen.lab.boot import Lab
     from toughen.model.blueprint import Blueprint
+    from toughen.model.matrix import Matrix
     from toughen.rule import Rule
 
 
-AUTHORIZATION = ("security/no-authentication", "security/object-authorization", "security/function-authorization")
+AUTHORIZATION = ("security/no-authentication", "security/object-authorization", "security/function-authorization", "security/weak-token")
 """The breaks that an audit proves."""
 _ONLY_SURVEYED = "only surveyed: nothing was executed"
 _NO_SERVER = "it wants a {} server, which this version does not start: it starts PostgreSQL, and attacks SQLite and memory"
@@ -50,9 +53,12 @@ class Run:
     tell: Listener = silent
     auditing: bool = False
     """True asks every route in the name of every kind of user, instead of attacking it with every rule."""
+    _counting: bool = False
+    """True counts what every kind of user may do beside the attacks."""
 
     def check(self) -> Verdict:
         """Survey, boot, explore, prove. What is known statically is in the Verdict even when the prototype does not boot."""
+        self._counting = not self.auditing and not self.config.only
         with self.attack() as (verdict, _):
             return verdict
 
@@ -76,7 +82,8 @@ class Run:
         with self._booted(sources, blueprint) as (lab, blueprint):
             lab.redo(stored.prepared)
             lab.world.load(snapshot)
-            target = LabTarget(lab, blueprint, logged_in(lab, stored.identities), snapshot.digest, memory=Memory(together=stored.together))
+            people = [refilled(each, self.config.identities) for each in stored.identities]
+            target = LabTarget(lab, blueprint, logged_in(lab, people), snapshot.digest, memory=Memory(together=stored.together))
             self.tell(Stage("prove", f"replaying {stored.finding}"))
             outcome = rule.confirm(target, stored.proof.route, stored.proof.experiment)
         return finding_of(rule, stored.proof.route, stored.proof), outcome
@@ -113,12 +120,15 @@ class Run:
         proving = Proving(self.root, self._rules(), began + self.config.budget, began, self.tell)
         with Crew(lambda: open_lab(self.root, lab.entry, lab.environment, lab.variables, postgres=lab.world.server is not None), spare()) as crew:
             explored = self._explore(lab, blueprint, sources, timings, crew)
-            matrix = Auditor(proving, policy.read(self.root / policy.FILE)).run(explored, crew, lab.variables) if self.auditing else None
-            if not self.auditing:
+            if self.auditing:
+                matrix: Matrix | None = Auditor(proving, policy.read(self.root / policy.FILE)).run(explored, crew, lab.variables)
+            else:
+                explored.target.memory.auditor = auditor(self.config.advisories, self.root)
                 proving.run(explored.target, crew)
+                matrix = Auditor(proving).counted(explored, crew, lab.variables) if self._counting else None
         if proving.first_proof is not None:
             timings["first_proof_s"] = proving.first_proof
-        suspected = tuple(each for each in suspicions() if (each.break_id, each.route) not in proving.settled)
+        suspected = tuple(each for each in (*suspicions(), *proving.suspected) if (each.break_id, each.route) not in proving.settled)
         findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
         timings |= {"total_s": time.monotonic() - began} | ({"audit_s": matrix.seconds} if matrix else {})
         verdict = verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, notes_of(lab, self.config, blueprint.stand_in))
@@ -144,7 +154,7 @@ class Run:
 
         began = time.monotonic()
         self.tell(Stage("explore", f"{len(blueprint.routes)} routes"))
-        explorer = Explorer(lab, blueprint, sources.texts, self.config.budget / 2, lambda text: self.tell(Step(text)), seed=self.config.seed, crew=crew)
+        explorer = Explorer(lab, blueprint, sources.texts, self.config.budget / 2, lambda text: self.tell(Step(text)), seed=self.config.seed, configured=self.config.identities, crew=crew)
         explored = explorer.run()
         timings["explore_s"] = time.monotonic() - began
         return explored

@@ -11,11 +11,21 @@ from toughen.conclude import finding_of
 from toughen.errors import LabError
 from toughen.events import Found, Stage, Step
 from toughen.lab.twin import Probe
-from toughen.model.finding import Finding, Inconclusive, NotConcluded, Outcome, Proof, Proven, Refuted
+from toughen.model.finding import (
+    Finding,
+    Inconclusive,
+    NotConcluded,
+    Outcome,
+    Proof,
+    Proven,
+    Refuted,
+    Status,
+    Suspected,
+)
 from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from toughen.events import Listener
@@ -41,11 +51,14 @@ class Proving:
     tell: Listener
     first_proof: float | None = None
     """Seconds from the beginning of the run to the first proof."""
+    meant: Callable[[Finding], bool] = field(default=lambda _: False)
+    """Whether what would be a finding is meant: the owner's reviewed policy allows it."""
     settled: set[tuple[str, str]] = field(default_factory=set)
     """(rule, route) that were proven or refuted: nothing of them is left to suspect."""
     _snapshot: Snapshot | None = None
     _findings: list[tuple[int, Finding]] = field(default_factory=list)
     _unclear: list[tuple[int, NotConcluded]] = field(default_factory=list)
+    _suspected: list[tuple[int, Finding]] = field(default_factory=list)
 
     @property
     def findings(self) -> list[Finding]:
@@ -56,6 +69,11 @@ class Proving:
     def unclear(self) -> list[NotConcluded]:
         """What could not be concluded, and why."""
         return [each for _, each in sorted(self._unclear, key=lambda item: item[0])]
+
+    @property
+    def suspected(self) -> tuple[Finding, ...]:
+        """What was come upon on the way and could not be shown."""
+        return tuple(each for _, each in sorted(self._suspected, key=lambda item: item[0]))
 
     def run(self, target: LabTarget, crew: Crew, only: Collection[tuple[str, str]] | None = None) -> None:
         """Take the snapshot and let the crew loose; on these (rule, route) `only`, where they are named."""
@@ -91,6 +109,9 @@ class Proving:
                             return
                     case Inconclusive(reason):
                         unclear.append(NotConcluded(rule.id, route.id, reason))
+                    case Suspected(each):
+                        told = Finding(rule.id, each.route, each.location, Status.SUSPECTED, rule.severity, each.message, cwe=rule.cwe)
+                        self._suspected.append((number, told))
                     case Refuted():
                         refuted = True
                         self.settled.add((rule.id, route.id))
@@ -110,6 +131,8 @@ class Proving:
 
     def _found(self, number: int, rule: Rule, route: Route, proof: Proof, target: LabTarget, snapshot: Snapshot, entry: str) -> None:
         finding = finding_of(rule, route.id, proof, route)
+        if self.meant(finding):
+            return
         seconds = time.monotonic() - self.began
         self.first_proof = self.first_proof or seconds
         store.save(self.root, finding.id, entry, proof, target.identities, snapshot, target.lab.steps, together=target.memory.together)

@@ -22,6 +22,7 @@ from toughen.model.finding import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from toughen.model.advisory import Audit
     from toughen.model.blueprint import Blueprint, Json, Route
     from toughen.model.identity import Identity
     from toughen.model.journey import Journey
@@ -95,13 +96,16 @@ class Target(Protocol):
     def habits(self) -> frozenset[str]:
         """Statements that nearly every request runs (looking up the token, noting when a user was last seen)."""
 
-    def owner(self, table: str) -> str | None:
-        """The column of that table that names its owner among the users, None where there is none."""
+    def people(self) -> tuple[str, ...]:
+        """Tables that identities have their rows in, the users' first."""
+
+    def owner(self, table: str, of: str | None = None) -> str | None:
+        """The column of that table that names its owner among the users (or the people `of` another table), None where there is none."""
 
     def refuses(self, route_id: str) -> bool:
         """Whether the route's own request is refused to somebody without a credential (what it needs first is done as before)."""
 
-    def owners(self, table: str) -> tuple[tuple[tuple[str, str, str], ...], ...]:
+    def owners(self, table: str, of: str | None = None) -> tuple[tuple[tuple[str, str, str], ...], ...]:
         """Ways from a table to the users whom its rows belong to, as (table, column, table it refers to); the shortest only."""
 
     def rows(self, table: str) -> tuple[dict[str, Json], ...]:
@@ -109,6 +113,12 @@ class Target(Protocol):
 
     def texts(self) -> Mapping[str, str]:
         """The project's own Python files as they were booted: what attackers of a published or copied source know."""
+
+    def audit(self) -> Audit | None:
+        """What a database of vulnerabilities says of the installed packages, asked once a run; None where nobody is asked."""
+
+    def loaded(self, route_id: str) -> frozenset[str]:
+        """Names of the installed packages that the process has loaded which served the route's Journey."""
 
 
 class Traces(Mapping[str, "Trace"]):
@@ -181,6 +191,10 @@ class Rule(ABC):
     @abstractmethod
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """Yield repairs of this one finding, the most trusted first; each is tried until one survives."""
+
+    def only(self, experiment: Experiment, names: frozenset[str]) -> Experiment | None:  # noqa: ARG002
+        """The experiment with the control and those of its hostile trials alone; None where they show the Break together only."""
+        return None
 
     def prove(self, target: Target, route: Route) -> Iterator[Outcome]:
         """Run the experiments on one route: one Proven for each break shown twice, else one Refuted or Inconclusive."""

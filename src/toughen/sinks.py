@@ -6,7 +6,9 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from toughen.codemod.fragments import added, based, shown
 from toughen.codemod.module import dotted
+from toughen.codemod.pages import bare
 from toughen.codemod.refusals import is_route
 from toughen.codemod.statements import single_assignment
 from toughen.flows import Sink
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 SHELLS = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell", "commands.getoutput"}
 RUNS = {"subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output", "subprocess.Popen"}
-READS = {"open", "io.open", "os.open", "codecs.open", "aiofiles.open", "flask.send_file", "os.remove", "os.unlink", "os.listdir", "os.scandir", "os.makedirs", "os.mkdir", "os.rename"}
+READS = {"open", "io.open", "os.open", "codecs.open", "aiofiles.open", "flask.send_file", "os.remove", "os.unlink", "os.listdir", "os.scandir", "os.makedirs", "os.mkdir", "os.rename", "os.walk", "glob.glob", "glob.iglob"}
 _PATH_METHODS = {"read_text", "read_bytes", "write_text", "write_bytes", "unlink", "open", "save"}
 CLIENTS = re.compile(r"^(requests|httpx|urllib\.request|urllib3|aiohttp|httpx2)\.")
 _VERBS = {"get", "post", "put", "patch", "delete", "head", "options", "request", "urlopen", "urlretrieve", "stream", "Request"}
@@ -29,6 +31,7 @@ EVALUATES = {"eval", "exec", "compile", "pickle.loads", "pickle.load", "dill.loa
 _SAFE_YAML = {"SafeLoader", "CSafeLoader", "BaseLoader"}
 REDIRECTS = {"flask.redirect", "werkzeug.utils.redirect", "fastapi.responses.RedirectResponse", "starlette.responses.RedirectResponse"}
 PAGES = {"fastapi.responses.HTMLResponse", "starlette.responses.HTMLResponse", "markupsafe.Markup", "flask.Markup"}
+_STEPS = 4
 _SHELL_NAMES = {"sh", "bash", "/bin/sh", "/bin/bash", "cmd"}
 
 
@@ -160,19 +163,49 @@ def _redirect(flow: Flow, node: ast.AST) -> Iterator[ast.expr]:
 
 
 def _page(flow: Flow, node: ast.AST) -> Iterator[ast.expr]:
+    function, flask = flow.place.node, flow.handler.blueprint.framework == "flask"
     match node:
         case ast.Call() if (name := _imported(flow, node)) in PAGES or name.rpartition(".")[2] in {"HTMLResponse", "Markup"}:
             found = _first(node, "content")
             if found is not None:
                 yield found
-        case ast.Call(func=func, args=[text, *_]) if flow.module.resolve(func) in {"flask.render_template_string", "flask.make_response", "flask.Response"} and _composed(flow.module, node, text):
+        case ast.Call(func=func, args=[text, *_]) if flow.module.resolve(func) in {"flask.render_template_string", "flask.make_response", "flask.Response"} and _is_text(flow, node, text):
             kinds = [each.value for each in node.keywords if each.arg in {"mimetype", "content_type"}]
             if all(isinstance(each, ast.Constant) and "html" in str(each.value) for each in kinds):
                 yield text
-        case ast.Return(value=ast.expr() as value) if is_route(flow.place.node) and flow.handler.blueprint.framework == "flask":
+        case ast.Call(func=ast.Attribute(attr="render")) if unescaped(flow.module, node) is not None:
+            yield from (*node.args, *(each.value for each in node.keywords))
+        case ast.Return(value=ast.expr() as value) if is_route(function) and flask:
             text = value.elts[0] if isinstance(value, ast.Tuple) and value.elts else value
-            if _composed(flow.module, node, text):
+            if _is_text(flow, node, text):
                 yield text
+        case ast.Assign() | ast.AnnAssign() | ast.AugAssign() | ast.Call() if (is_route(function) or not flow.believes) and (step := added(node)) is not None:
+            if step[0] in shown(flow.module, function) and (_composed(flow.module, node, step[1]) or isinstance(node, ast.AugAssign | ast.Call)):
+                yield step[1]
+
+
+def _is_text(flow: Flow, node: ast.AST, text: ast.expr) -> bool:
+    """Whether a page is a text that is put together here; where a proof has shown it, also a column as it stands."""
+    return _composed(flow.module, node, text) or (not flow.believes and bare(flow.module, node, text))
+
+
+def unescaped(module: Module, call: ast.Call) -> ast.Call | None:
+    """The call that makes the template, or the environment it comes from, where it is Jinja's own without autoescape; None for all else."""
+    made: ast.expr | None = call.func.value if isinstance(call.func, ast.Attribute) else None
+    for _ in range(_STEPS):
+        match made:
+            case ast.Name(id=name):
+                once = single_assignment(module, call, name)
+                tops = [each.value for each in module.tree.body if isinstance(each, ast.Assign) and any(dotted(target) == name for target in each.targets)]
+                made = once[1] if once is not None else tops[0] if len(tops) == 1 else None
+            case ast.Call(func=ast.Attribute(value=value, attr="from_string" | "get_template" | "select_template")):
+                made = value
+            case ast.Call(func=func, keywords=words) if module.resolve(func) in {"jinja2.Template", "jinja2.Environment", "jinja2.environment.Template", "jinja2.environment.Environment"}:
+                given = next((each.value for each in words if each.arg == "autoescape"), None)
+                return made if given is None or (isinstance(given, ast.Constant) and not given.value) else None
+            case _:
+                return None
+    return None
 
 
 def _composed(module: Module, use: ast.AST, node: ast.expr) -> bool:
@@ -187,7 +220,7 @@ def _composed(module: Module, use: ast.AST, node: ast.expr) -> bool:
         case ast.Name(id=name):
             found = single_assignment(module, use, name)
             return found is not None and _composed(module, found[0], found[1])
-    return False
+    return based(module, node) is not None
 
 
 SHELL = Sink(_shell, frozenset({"quote", "split"}), "{} becomes part of a command line for a shell")

@@ -142,6 +142,18 @@ def bindings(text: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(found)
 
 
+def page_size(text: str) -> int | str | None:
+    """Which bound value says how many rows a statement gives at most (its index), or the number where it is written out; None where nothing does."""
+    found = _PAGE.search(_numbered(text)[0])
+    if found is None:
+        return None
+    marked = found.group("mark") or found.group("first")
+    return int(marked) if marked is not None else found.group("number")
+
+
+_PAGE = re.compile(
+    r"\b(?:LIMIT|TOP|FETCH\s+(?:FIRST|NEXT))\s+(?:CAST\s*)?\(?\s*(?:(?::_mark\d+|\d+)\s*,\s*:_mark(?P<mark>\d+)|:_mark(?P<first>\d+)|(?P<number>-?\d+))", re.IGNORECASE
+)
 _TOKEN = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\?\d*|%[sbt]|%\(\w+\)[sbt]|\$\d+|(?<![:\w]):[A-Za-z_]\w*|[^'\"?%:$\-/]+|.", re.DOTALL
 )

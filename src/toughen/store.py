@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toughen.errors import ProofError
+from toughen.introductions import withheld
 from toughen.lab.snapshot import Snapshot
 from toughen.model.finding import Proof
 from toughen.model.identity import Identity
@@ -67,7 +68,7 @@ def save(
         images = {name: base64.b64encode(image).decode() for name, image in snapshot.images.items()}
         write(place, json.dumps({"schema": SCHEMA, "images": images}).encode())
     file = folder / "proofs" / f"{slug(finding_id)}.json"
-    write(file, _stored().dump_json(StoredProof(SCHEMA, finding_id, app, proof, identities, prepared, together), indent=1))
+    write(file, _stored().dump_json(StoredProof(SCHEMA, finding_id, app, proof, tuple(map(withheld, identities)), prepared, together), indent=1))
     return file.relative_to(root).as_posix()
 
 

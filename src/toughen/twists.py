@@ -55,6 +55,12 @@ def powerful(identity: Identity | None) -> bool:
     return identity is not None and bool(POWERFUL.search(f"{identity.role or ''} {identity.name}"))
 
 
+def ordinary(target: Target, name: str | None) -> bool:
+    """Whether anybody may be who asks: nobody in particular, or one of those whom the prototype's own sign-up makes."""
+    who = target.identity(name or "")
+    return who is None or (not powerful(who) and who.role == target.identities[0].role)
+
+
 def shown(exchange: Exchange) -> str:
     """A request as a reader would repeat it: `POST /transfer {"amount": 5}` (cut)."""
     return f"{exchange.method} {exchange.target} {exchange.request_body}".strip()[:400]

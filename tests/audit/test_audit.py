@@ -231,3 +231,18 @@ def test_a_reviewed_policy_is_the_oracle(prototype: Write) -> None:
     assert done.returncode == 11, (done.stdout, done.stderr)
     assert "GET /plans has no line in toughen-policy.toml" in done.stderr
     assert "POST /plans refuses user, whom toughen-policy.toml allows it" in done.stderr
+
+
+def test_what_the_reviewed_policy_allows_is_meant(prototype: Write) -> None:
+    """The same hole between tenants is no finding where the owner's policy says that he wants it."""
+    project = prototype({"main.py": APP.replace("FOREIGN", OPEN)})
+    assert project.toughen("audit", project.root.name).returncode == 10
+    file = project.root / "toughen-policy.toml"
+    drawn = file.read_text()
+    allowed = tomllib.loads(drawn)["routes"]["PUT /notes/{note_id}"]["allow"]
+    line = "allow = " + json.dumps(allowed)
+    at = drawn.index(line, drawn.index('[routes."PUT /notes/{note_id}"]'))
+    file.write_text(drawn[:at] + "allow = " + json.dumps([*allowed, "user on other tenant's"]) + drawn[at + len(line) :])
+    done = project.toughen("audit", project.root.name)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "object-authorization" not in done.stdout

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toughen.codemod import answer, cast, reraise
+import pytest
+
+from toughen.codemod import Module, answer, cast, keeps_http_errors, reraise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,3 +86,25 @@ def test_what_is_handled_or_compound_is_refused(refused: Callable[..., Any], at:
     compound = "@app.get('/')\ndef f():\n    if int(y) > 2:\n        return 'no no', 400\n"
     assert "compound" in refused(compound, lambda m: cast(m, 3))
     assert "no broad handler" in refused(FLASK, lambda m: reraise(m, at(m.text, "int(request")))
+
+
+@pytest.mark.parametrize(
+    ("handlers", "kept"),
+    [
+        ("@app.errorhandler(Exception)\ndef failed(e):\n    return 'failed', 500\n", True),
+        ("def failed(e):\n    return 'failed', 500\napp.register_error_handler(Exception, failed)\n", True),
+        ("@app.errorhandler(Exception)\ndef failed(e):\n    return e if isinstance(e, HTTPException) else ('failed', 500)\n", False),
+        ("@app.errorhandler(Exception)\ndef failed(e):\n    return 'failed', 500\n@app.errorhandler(400)\ndef bad(e):\n    return 'bad', 400\n", False),
+        ("@app.errorhandler(500)\ndef failed(e):\n    return 'failed', 500\n", False),
+        ("", False),
+    ],
+)
+def test_a_handler_for_everything_takes_http_errors_too(handlers: str, kept: bool) -> None:  # noqa: FBT001
+    """Flask asks the most specific handler; one that lets HTTP errors pass keeps none."""
+    assert keeps_http_errors(Module("app.py", f"from flask import Flask\napp = Flask(__name__)\n{handlers}")) is kept
+
+
+def test_what_a_broad_handler_answers_with_400_is_answered(refused: Callable[..., Any], at: Callable[..., Any]) -> None:
+    """`except Exception: return ..., 400` around a statement needs no second `try`."""
+    source = FLASK.replace("str(e)}), 500", "str(e)}), 400")
+    assert "already handled" in refused(source, lambda m: answer(m, at(m.text, "float(data"), "ValueError", 400, "No"))

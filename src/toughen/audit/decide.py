@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint, Route
 
 OBJECT, NOBODY, FUNCTION = "security/object-authorization", "security/no-authentication", "security/function-authorization"
-"""The breaks that a cell without an authorization is a case of."""
+TOKEN, FOREIGN = "security/weak-token", "foreign-signed"
+"""The breaks that a cell without an authorization is a case of; who carries a credential that somebody else signed."""
 _TOO_MANY = 429
 _PUBLIC = "anybody may, without a credential"
 
@@ -66,7 +67,7 @@ class Judge:
             return Cell(asked.route, asked.who, asked.whose, Access.UNTESTED, "the prototype's limit on requests stood in the way (429)")
         if not works:
             access, reason = Access.REFUSED, _answer(asked.sight)
-        elif told := self._missing(asked):
+        elif told := self._missing(asked, public=public):
             access, reason = Access.MISSING, told
         elif asked is first:
             access, reason = Access.ALLOWED, "the honest request"
@@ -99,8 +100,10 @@ class Judge:
                 return Access.ALLOWED, "users share it: others may list it, or anybody may read it"
         return Access.UNDECIDED, f"nothing says whether {spoken(asked.who, asked.whose)} may: no guard names it, no sibling refuses it, no listing leaves it out"
 
-    def _missing(self, asked: Asked) -> str | None:
+    def _missing(self, asked: Asked, *, public: bool) -> str | None:
         """What was proven of this kind of request."""
+        if asked.who == FOREIGN and not public and (told := next((each for (_, rule), each in self.proven.items() if rule == TOKEN), None)):
+            return told
         if asked.who == ANONYMOUS or asked.who in INVALID:
             return self.proven.get((asked.route, NOBODY))
         if asked.whose in {Whose.OTHER, Whose.FOREIGN} and not PRIVILEGED.search(asked.who):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from toughen.audit import policy as policies
-from toughen.audit.decide import FUNCTION, NOBODY, OBJECT, Judge
+from toughen.audit.decide import FOREIGN, FUNCTION, NOBODY, OBJECT, TOKEN, Judge
 from toughen.audit.subjects import Subjects, subjects
 from toughen.audit.sweep import Asked, Sweep, aimed_at, groups, owned
 from toughen.events import Stage, Step
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from toughen.model.finding import Finding
     from toughen.prove import Proving
 
+_NOBODIES = 4
+"""Anonymous, and credentials that must mean nothing."""
+_BY_THE_WAY = 1_000
+"""Routes times people up to which a check asks them all: some seconds."""
 _FEWEST, _MOSTLY = 4, 0.6
 """A table is written by the way when at least this many, and this share, of the honest requests write it."""
 
@@ -46,13 +50,21 @@ class Auditor:
     _limited: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, explored: Explored, crew: Crew, variables: dict[str, str]) -> Matrix:
-        """The matrix of all routes. Raises ConfigurationError where the policy names roles that there are not."""
+    def counted(self, explored: Explored, crew: Crew, variables: dict[str, str]) -> Matrix | None:
+        """The matrix by the way, after all was attacked; None where that would take longer than a user notices."""
+        routes, people = len(explored.target.blueprint.routes), len(explored.target.identities) + _NOBODIES
+        if routes * people > _BY_THE_WAY or time.monotonic() > self.proving.deadline:
+            return None
+        return self.run(explored, crew, variables, proved=True)
+
+    def run(self, explored: Explored, crew: Crew, variables: dict[str, str], *, proved: bool = False) -> Matrix:
+        """The matrix of all routes; `proved` where every route was attacked before. Raises ConfigurationError where the policy names roles that there are not."""
         target, proving = explored.target, self.proving
         began = time.monotonic()
-        who = subjects(target.identities, target.texts().values(), variables)
+        who = subjects(target.identities, target.texts().values(), variables, target.aged)
         if self.policy is not None:
             policies.known(self.policy, tuple(who.roles))
+            proving.meant = Meant(self.policy, target).of
         journeys = [aimed_at(target, journey) for route in target.blueprint.routes if (journey := target.journey(route.id)) is not None]
         proving.tell(Stage("audit", f"{len(target.blueprint.routes)} routes, {len(who.roles)} roles"))
         self._sweep(target, crew, who, groups(journeys))
@@ -61,7 +73,8 @@ class Auditor:
         for each in self._asked:
             by_route[each.route].append(each)
         judge = Judge(target.blueprint, who, noise=_noise(by_route.values()))
-        proving.run(target, crew, only=_wanted(judge, by_route))
+        if not proved:
+            proving.run(target, crew, only=_wanted(judge, by_route))
         proven = _proven(proving.findings)
         judge = replace(judge, proven=proven, refuted=frozenset((route, rule) for rule, route in proving.settled) - frozenset(proven))
         reasons = {each.route: each.reason for each in explored.unreached}
@@ -109,6 +122,32 @@ class Auditor:
         crew.work(target, snapshot, [(each.journeys[0].route, each) for each in jobs], do, probe)
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What the owner's policy allows of that which a rule proves."""
+
+    policy: Policy
+    target: LabTarget
+
+    def of(self, finding: Finding) -> bool:
+        """Whether the policy lets the one pass whom the finding names."""
+        rights = self.policy.routes.get(finding.route or "")
+        if rights is None or finding.evidence is None:
+            return False
+        who, whose = ANONYMOUS, Whose.NONE
+        if finding.break_id == FUNCTION:
+            who = finding.evidence.fact("role")
+        elif finding.break_id == OBJECT:
+            attacker = self.target.identity(str(finding.evidence.facts.get("attacker", "")))
+            if attacker is None:
+                return False
+            home = next((each.tenant for each in self.target.identities), None)
+            who, whose = attacker.kind, Whose.OTHER if attacker.tenant in {None, home} else Whose.FOREIGN
+        elif finding.break_id != NOBODY:
+            return False
+        return policies.permits(rights, Cell(finding.route or "", who, whose, Access.MISSING, ""))
+
+
 def _late(target: LabTarget, group: Group, who: Subjects) -> list[Asked]:
     return [
         Asked(journey.route, role, whose, None, None, "the time budget was used up")
@@ -135,6 +174,9 @@ def _wanted(judge: Judge, by_route: dict[str, list[Asked]]) -> set[tuple[str, st
         cells = {(each.who, each.whose): each for each in judge.route(listed)}
         if any(each.works for (who, _), each in cells.items() if who == ANONYMOUS or who in INVALID):
             wanted.add((NOBODY, route))
+        foreign = any(each.works for (who, _), each in cells.items() if who == FOREIGN) and not any(each.works for (who, _), each in cells.items() if who == ANONYMOUS)
+        if foreign:
+            wanted.add((TOKEN, route))
         if any(each.works for (who, whose), each in cells.items() if who == first.who and whose in {Whose.OTHER, Whose.FOREIGN}):
             wanted.add((OBJECT, route))
         if any(each.access is Access.UNDECIDED for (_, whose), each in cells.items() if whose in {Whose.NONE, Whose.OWN}):

@@ -11,8 +11,9 @@ from toughen.lab.credentials import FORGED
 from toughen.model.identity import Credential, Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+_DAY = 86_400
 _TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*")
 _LITERAL = re.compile(r"""(["'])([^"'\n]{1,200})\1""")
 
@@ -28,6 +29,8 @@ class Subjects:
     invalid: dict[str, Identity | None]
     """By the kind of credential: an identity that carries it, None where it cannot be made."""
     notes: tuple[str, ...] = ()
+    aged: tuple[str, float] | None = None
+    """Whose credential of so many seconds ago is the expired one, where it cannot be signed: every boot makes its own."""
 
     def role_of(self, name: str | None) -> str | None:
         """The role that an identity was minted for."""
@@ -35,8 +38,11 @@ class Subjects:
         return next(found, None)
 
 
-def subjects(identities: Iterable[Identity], texts: Iterable[str], variables: Mapping[str, str]) -> Subjects:
-    """Sort minted users by role and tenant, and make credentials that must mean nothing out of the first one's."""
+def subjects(identities: Iterable[Identity], texts: Iterable[str], variables: Mapping[str, str], past: Callable[[str, float], Credential | None]) -> Subjects:
+    """Sort minted users by role and tenant, and make credentials that must mean nothing out of the first one's.
+
+    `past` gives a credential as a log-in so many seconds ago would have left it.
+    """
     minted = [each for each in identities if each.table is not None or each.login is not None or each.forge is not None or each.credential != Credential()]
     home = next((each.tenant for each in minted), None)
     roles: dict[str, list[Identity]] = {}
@@ -51,18 +57,30 @@ def subjects(identities: Iterable[Identity], texts: Iterable[str], variables: Ma
         return Subjects({role: tuple(held) for role, held in roles.items()}, strangers, {})
     invalid: dict[str, Identity | None] = {FORGED: None}
     notes: tuple[str, ...] = ()
+    aged: tuple[str, float] | None = None
     token = next((found for found in (_token(value) for _, value in (*first.credential.headers, *first.credential.cookies)) if found), "")
     if token:
         invalid["foreign-signed"] = _carrying(first, "foreign-signed", token, forging.foreign(token))
         if forging.ends(token):
-            past = _carrying(first, "expired", token, forging.ended(token, _keys(texts, variables)))
-            if past is not None:
-                invalid["expired"] = past
+            back = forging.left(token) + _DAY
+            signed = _carrying(first, "expired", token, forging.ended(token, _keys(texts, variables)))
+            if signed is not None:
+                invalid["expired"] = signed
+            elif (held := past(first.name, back)) is not None and _over(held):
+                # Its key is drawn at random at every start: the prototype itself makes one, on a day that has gone by.
+                invalid["expired"] = replace(first, name="expired", credential=held, login=None, forge=None)
+                aged = first.name, back
             else:
-                notes = ("the key that signs credentials is not known: there is no expired one to ask with",)
+                notes = ("the key that signs credentials is not known, and no log-in by a clock that was put back gives one: there is no expired one to ask with",)
         else:
             notes = ("credentials do not end: there is no expired one to ask with",)
-    return Subjects({role: tuple(held) for role, held in roles.items()}, strangers, invalid, notes)
+    return Subjects({role: tuple(held) for role, held in roles.items()}, strangers, invalid, notes, aged)
+
+
+def _over(held: Credential) -> bool:
+    """Whether a credential has come to its end."""
+    token = next((found for found in (_token(value) for _, value in (*held.headers, *held.cookies)) if found), "")
+    return bool(token) and forging.ends(token) and forging.left(token) < 0
 
 
 def _token(value: str) -> str:

@@ -115,8 +115,7 @@ def owned(target: LabTarget, journey: Journey) -> bool:
 
 
 def _belongs(target: LabTarget, table: str) -> bool:
-    users = next((each.table for each in target.identities if each.table), None)
-    return bool(target.owners(table)) or (users is not None and table.lower() == users.lower())
+    return bool(target.owners(table)) or table.lower() in {each.lower() for each in target.people()}
 
 
 @dataclass(slots=True)
@@ -129,6 +128,8 @@ class Sweep:
     limited: bool = False
     """True once the prototype answered that there were too many requests."""
     _child: Child | None = None
+    _aged: Credential | None = None
+    """The expired credential of this boot, where each has its own."""
     _base: dict[str, Any] = field(default_factory=dict)
 
     def group(self, group: Group) -> list[Asked]:
@@ -139,6 +140,7 @@ class Sweep:
         for identity in self.target.wallet.stale(self.target.wallet.identities):
             self._end()
             self.target.wallet.renew(self.target.lab, identity)
+        self._aged = self.target.aged(*self.subjects.aged) if self.subjects.aged is not None else None
         try:
             prepared = self._prepared(group.before, first)
             for journey in group.journeys:
@@ -173,7 +175,11 @@ class Sweep:
         if owner is not None:
             found.append(Asked(journey.route, ANONYMOUS, Whose.NONE, None, self._ask(journey, None, prepared)))
         for kind, each in self.subjects.invalid.items():
-            found.append(Asked(journey.route, kind, Whose.NONE, kind, self._ask(journey, kind, prepared, credential=each.credential if each else None)))
+            own = self._aged if kind == "expired" and self.subjects.aged is not None else each.credential if each else None
+            if own is None and each is not None:
+                found.append(Asked(journey.route, kind, Whose.NONE, None, None, "no credential of an earlier day could be made here"))
+                continue
+            found.append(Asked(journey.route, kind, Whose.NONE, kind, self._ask(journey, kind, prepared, credential=own)))
         for role, held in self.subjects.roles.items():
             if not has:
                 if role != mine:
@@ -279,7 +285,8 @@ class Sweep:
         del prepared
         held = self.target.wallet.identities.get(name or "")
         if credential is not None and held is None and name is not None and name != FORGED:
-            self.target.wallet.add(next(each for each in self.subjects.invalid.values() if each is not None and each.name == name))
+            model = next(each for each in self.subjects.invalid.values() if each is not None and each.name == name)
+            self.target.wallet.add(replace(model, credential=credential))
         self.requests += len(calls)
         trace = self.target.run(Trial(calls, journey.grants))
         if held is None and name in self.target.wallet.identities:

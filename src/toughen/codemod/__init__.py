@@ -6,8 +6,8 @@ result are applied in turn, each on `Module(file, draft.done())`. `patch` makes 
 """
 
 from toughen.codemod.allow import allow, closed, discard, withhold
-from toughen.codemod.answers import answer, cast, overflow, reraise
-from toughen.codemod.bodies import Field, body_model, check
+from toughen.codemod.answers import answer, cast, keeps_http_errors, overflow, reraise
+from toughen.codemod.bodies import Field, body_model, check, quiet
 from toughen.codemod.bounds import (
     LARGEST_INTEGER,
     SIXTY_FOUR,
@@ -21,6 +21,7 @@ from toughen.codemod.bounds import (
 )
 from toughen.codemod.draft import Draft, Edit, patch, twice, verify, word
 from toughen.codemod.guards import guard
+from toughen.codemod.handed import check_handed
 from toughen.codemod.keys import taken, unique
 from toughen.codemod.mechanics import after, argument, before, decorate, extend, parameter, remove, replace, use, wrap
 from toughen.codemod.module import Module, Span, UnmendableError, halt
@@ -54,6 +55,7 @@ __all__ = [
     "bound_parameter",
     "cast",
     "check",
+    "check_handed",
     "claim",
     "claim_sql",
     "closed",
@@ -66,6 +68,7 @@ __all__ = [
     "guard",
     "halt",
     "hold",
+    "keeps_http_errors",
     "limit",
     "lock",
     "lock_sql",
@@ -75,6 +78,7 @@ __all__ = [
     "parameter",
     "patch",
     "present",
+    "quiet",
     "refuse",
     "remove",
     "replace",

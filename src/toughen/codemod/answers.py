@@ -10,7 +10,7 @@ from toughen import syntax
 from toughen.codemod.draft import Draft, Edit, word
 from toughen.codemod.mechanics import follow, layout, use, wrap
 from toughen.codemod.module import Module, Span, dotted, halt, scope, scope_of
-from toughen.codemod.refusals import Refusal, refuse
+from toughen.codemod.refusals import Refusal, refusals, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def _handled(module: Module, statement: ast.stmt, exception: str, refusal: Refus
     names = {dotted(item) for item in (wanted.elts if isinstance(wanted, ast.Tuple) else [wanted])}
     for attempt in attempts(module, statement):
         caught = {name for handler in attempt.handlers for name in caught_names(handler)}
-        if names <= caught:
+        if names <= caught or any(refusals(module, handler) for handler in _broad(attempt)):
             halt(f"{exception} is already handled around {module.file}:{statement.lineno}")
     broad = swallowing(module, statement) if refusal.raises else None
     if broad is not None:
@@ -132,6 +132,30 @@ def reraise(module: Module, line: int) -> Draft:
     for handler in found:
         draft += put_handler(module, handler, "except HTTPException:\n    raise")
     return draft
+
+
+def keeps_http_errors(module: Module) -> bool:
+    """Whether a handler of the application for every exception answers Flask's own 4xx by itself, as 500.
+
+    It does not where 4xx have a handler of their own (Flask takes the most specific one), or where it lets them pass.
+    """
+    found = {name.rpartition(".")[2] for name, _ in _registered(module)}
+    if "Exception" not in found or found & {"HTTPException", "BadRequest", "400"}:
+        return False
+    bodies = [ast.unparse(function) for name, function in _registered(module) if name == "Exception"]
+    return not any(re.search(r"HTTPException|get_response|\.code\b", text) for text in bodies)
+
+
+def _registered(module: Module) -> Iterator[tuple[str, ast.AST]]:
+    """(exception or status, function) of what is registered to answer errors of the application."""
+    for function in module.functions:
+        for each in function.decorator_list:
+            if isinstance(each, ast.Call) and dotted(each.func).rpartition(".")[2] in {"errorhandler", "app_errorhandler"} and each.args:
+                yield ast.unparse(each.args[0]), function
+    for call in ast.walk(module.tree):
+        match call:
+            case ast.Call(func=ast.Attribute(attr="register_error_handler"), args=[kind, ast.Name(id=name)]):
+                yield from ((ast.unparse(kind), each) for each in module.functions if each.name == name)
 
 
 _OVERFLOW = """

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from toughen.codemod.answers import swallowing
 from toughen.codemod.bounds import Bounds
+from toughen.codemod.demanded import known_keys
 from toughen.codemod.draft import Draft, word
-from toughen.codemod.mechanics import after, before, layout, replace, use
+from toughen.codemod.mechanics import after, argument, before, layout, replace, use
 from toughen.codemod.module import Module, dotted, halt, scope_of
 from toughen.codemod.refusals import Refusal, is_route, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from toughen.codemod.module import FunctionNode
 
@@ -124,20 +125,45 @@ def check(
     if refusal.raises and swallowing(module, found.statement) is not None:
         halt("a broad handler around the body's read would swallow the refusal")
     name = found.name or _passing(module, found)
-    tests = [item for item in fields if item.type in _PYTHON and not _tested(node, name, item)]
-    draft, anchor = Draft(module), found.statement
+    tests = [item for item in fields if fits(node, name, item)]
+    draft = Draft(module)
     if not found.opens and f"isinstance({name}, dict)" not in module.segment(node):
         there = _empty_test(module, found) if found.name else None
         if there is not None:
             draft += _widened(module, there, name)
         else:
             draft += _put(module, found, f"if not isinstance({name}, dict):\n{refusal.indented}")
-    anchor = _last_test(module, found) if found.name and not found.opens else found.statement
-    lines = [_field_lines(module, node, name, item, (status, text)) for item in tests]
-    if lines:
-        joined = "\n".join(lines)
+    anchor, sure = known_keys(module, found.name, _last_test(module, found)) if found.name and not found.opens else (found.statement, {})
+    joined = field_tests(module, node, name, tests, (status, text), sure)
+    if joined:
         draft += after(module, anchor, joined) if found.name and not found.opens else before(module, anchor, joined)
     return draft + refusal.needs(module) if draft.edits else draft
+
+
+@word
+def quiet(module: Module, function: str, *, line: int = 0) -> Draft:
+    """Read a body that is not JSON as None, for the test that follows: `request.get_json(silent=True)`.
+
+    Refuses handlers that read no body by Flask's request, and those that read it so already.
+    """
+    found = body_read(module, module.function(function, line))
+    source = next((each for each in ast.walk(found.source) if isinstance(each, ast.expr) and _is_body(module, each)), None)
+    match source:
+        case ast.Call(func=ast.Attribute(attr="get_json"), keywords=words) if not any(each.arg == "silent" for each in words):
+            return argument(module, source, "silent=True")
+        case ast.Attribute(value=value, attr="json"):
+            return replace(module, source, f"{module.segment(value)}.get_json(silent=True)")
+    return halt("the body is read quietly already, or not by Flask")
+
+
+def fits(node: FunctionNode, name: str, item: Field) -> bool:
+    """Whether a field's type is known, and tested nowhere yet."""
+    return item.type in _PYTHON and not _tested(node, name, item)
+
+
+def field_tests(module: Module, node: FunctionNode, name: str, fields: Sequence[Field], how: tuple[int, str], sure: Mapping[str, bool] | None = None) -> str:
+    """The tests of fields of a body of that name, one below the other; "" where there are none."""
+    return "\n".join(_field_lines(module, node, name, item, how, sure=(sure or {}).get(item.name)) for item in fields)
 
 
 def _passing(module: Module, found: Read) -> str:
@@ -202,11 +228,14 @@ def _tested(node: FunctionNode, name: str, item: Field) -> bool:
     return False
 
 
-def _field_lines(module: Module, node: FunctionNode, name: str, item: Field, how: tuple[int, str]) -> str:
+def _field_lines(module: Module, node: FunctionNode, name: str, item: Field, how: tuple[int, str], *, sure: bool | None) -> str:
+    """The test of one field; `sure` is None where the key may be missing, True where it is known to hold something."""
     key = module.literal(item.name)
     value = f"{name}[{key}]"
     presence = ""
-    if item.required:
+    if sure is not None:
+        presence = f"{value} is not None" if not sure and item.null and not item.required and _null_passes(node, item.name) else ""
+    elif item.required:
         value = f"{name}.get({key})"
     elif item.null and _null_passes(node, item.name):
         presence = f"{name}.get({key}) is not None"

@@ -83,8 +83,9 @@ def bound(
     *,
     answers: Sequence[str] = (),
     project: Sequence[Module] = (),
+    lists: bool = False,
 ) -> Draft:
-    """Bound a field of the pydantic model that a request is read into.
+    """Bound a field of the pydantic model that a request is read into; with `lists`, how long a list may be.
 
     Shapes: `x: int`, `x: int = 0`, `x: Optional[int] = None`, `x: int = Field(...)`, `x: Annotated[int, Field(...)]`,
     `x: conint(...)`. Where the field is declared by a base class, the request's model declares it again, bounded,
@@ -100,7 +101,7 @@ def bound(
     if node.name in outgoing:
         halt(f"{node.name} is also the model of an answer: bounds on it would refuse old rows")
     home, declared = _declaration(module, node, field)
-    if isinstance(declared.annotation, ast.Subscript) and dotted(declared.annotation.value).rpartition(".")[
+    if not lists and isinstance(declared.annotation, ast.Subscript) and dotted(declared.annotation.value).rpartition(".")[
         2
     ].lower() in {"list", "dict", "set"}:
         halt(f"{field} is a collection: its elements are bounded elsewhere")

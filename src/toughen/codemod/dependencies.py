@@ -1,18 +1,26 @@
-"""Owns the naming of a package in the prototype's own dependency file."""
+"""Owns the naming of a package in the prototype's own dependency files, and of the release that is wanted of it."""
 
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from toughen.model.patch import FileChange
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
 _LIST = re.compile(r"""^dependencies\s*=\s*\[((?:[^\]"'#]|"[^"\n]*"|'[^'\n]*'|#[^\n]*)*)\]""", re.MULTILINE)
 _ITEM = re.compile(r"""\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*""")
+_REQUIREMENT = r"[ \t]*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)[ \t]*(?:\[[^\]\n]*\])?[ \t]*(?P<wanted>[^;#@\n]*?)(?=[ \t]*(?:;|[ \t]#|$))"
+_LINE = re.compile("^" + _REQUIREMENT, re.MULTILINE)
+_QUOTED = re.compile(_REQUIREMENT)
+_SETTING = re.compile(r"""^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)[ \t]*=[ \t]*(?:\{[^}\n]*version[ \t]*=[ \t]*)?["'](?P<wanted>[^"'\n]*)["']""", re.MULTILINE)
 _POETRY = re.compile(r"^\[tool\.poetry\.dependencies\]\n(?:(?!\[).*\n?)*", re.MULTILINE)
 
 
@@ -21,9 +29,13 @@ def declared(companions: Sequence[tuple[str, str]], requirement: str) -> FileCha
     for file, text in companions:
         if file.endswith((".txt", ".in")) and "requirement" in file:
             return _listed(file, text, requirement)
-        if file == "pyproject.toml" and (after := _in_project(text, requirement)):
+        if _is_project(file) and (after := _in_project(text, requirement)):
             return FileChange(file, text, after) if after != text else None
     return None
+
+
+def _is_project(file: str) -> bool:
+    return PurePosixPath(file).name == "pyproject.toml"
 
 
 def named(text: str, requirement: str) -> bool:
@@ -31,6 +43,68 @@ def named(text: str, requirement: str) -> bool:
     found = _NAME.match(requirement)
     wanted = re.sub(r"[-_.]+", r"[-_.]+", found.group()) if found else requirement
     return re.search(rf"(?:^|[\"'\s]){wanted}(?![\w-])", text, re.MULTILINE | re.IGNORECASE) is not None
+
+
+def raised(companions: Sequence[tuple[str, str]], package: str, version: str) -> tuple[FileChange, ...]:
+    """The dependency files with a package wanted from that release on, one more line where none names it; nothing where that cannot be written.
+
+    Who pins one release pins another; bounds above that admit it stay.
+    """
+    changes = []
+    for file, text in companions:
+        found = list(_written(file, text, package))
+        if found and "--hash=" in text:
+            return ()
+        after = text
+        for start, end in reversed(found):
+            wanted = _wanted(text[start:end], version)
+            if wanted is None:
+                return ()
+            after = after[:start] + wanted + after[end:]
+        if after != text:
+            changes.append(FileChange(file, text, after))
+        elif found:
+            return ()
+    if changes:
+        return tuple(changes)
+    further = declared(companions, f"{package}>={version}")
+    return (further,) if further is not None else ()
+
+
+def places(companions: Sequence[tuple[str, str]], package: str) -> Iterator[tuple[str, int]]:
+    """(file, line) of where the dependency files name a package."""
+    for file, text in companions:
+        yield from ((file, text.count("\n", 0, start) + 1) for start, _ in _written(file, text, package))
+
+
+def _written(file: str, text: str, package: str) -> Iterator[tuple[int, int]]:
+    """Where a dependency file says which releases of a package are wanted: behind its name and extras."""
+    if file.endswith((".txt", ".in")) and "requirement" in file:
+        yield from (match.span("wanted") for match in _LINE.finditer(text) if canonicalize_name(match["name"]) == package)
+    elif _is_project(file):
+        if match := _LIST.search(text):
+            for item in _ITEM.finditer(text, match.start(1), match.end(1)):
+                if (line := _QUOTED.match(text, item.start() + 1, item.end() - 1)) and not item.group().startswith("#") and canonicalize_name(line["name"]) == package:
+                    yield line.span("wanted")
+        if match := _POETRY.search(text):
+            yield from (line.span("wanted") for line in _SETTING.finditer(text, match.start(), match.end()) if canonicalize_name(line["name"]) == package)
+
+
+def _wanted(before: str, version: str) -> str | None:
+    """What stands for the wanted releases once they begin with that one; None where it is in no known form."""
+    text = before.strip()
+    if match := re.fullmatch(r"([\^~]?)\d[\w.]*", text):
+        # Poetry's own forms.
+        return match.group(1) + version
+    try:
+        parts = [str(each) for each in SpecifierSet(text if text != "*" else "")]
+    except InvalidSpecifier:
+        return None
+    if any(each.startswith("===") for each in parts):
+        return None
+    if any(each.startswith("==") and not each.endswith("*") for each in parts):
+        return f"=={version}"
+    return ",".join([f">={version}", *sorted(each for each in parts if each[0] in "<!" and SpecifierSet(each).contains(version, prereleases=True))])
 
 
 def _listed(file: str, text: str, requirement: str) -> FileChange | None:

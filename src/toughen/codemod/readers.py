@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from toughen.codemod.draft import Draft, Edit, word
+from toughen.codemod.fragments import based, gathered, holds_markup, is_gathered
 from toughen.codemod.mechanics import argument, replace, use
 from toughen.codemod.module import dotted, halt
 from toughen.codemod.sqltext import Char, builds_text, read
@@ -26,6 +27,34 @@ def literal(module: Module, call: ast.Call) -> Draft:
     """
     if dotted(call.func) != "eval" or len(call.args) != 1 or call.keywords:
         halt("it is no plain call of eval")
+    _alone(module, call)
+    return replace(module, call.func, "ast.literal_eval") + use(module, "import ast")
+
+
+@word
+def arithmetic(module: Module, call: ast.Call, function: str) -> Draft:
+    """`eval(text)` becomes a call of the function that works out literals and arithmetic, and runs nothing.
+
+    Namespaces that are empty go with it. Refuses those that give names to the expression, and texts that the prototype
+    puts a longer expression together with.
+    """
+    if dotted(call.func) != "eval" or not call.args or call.keywords:
+        halt("it is no plain call of eval")
+    if not all(_empty(each) for each in call.args[1:]):
+        halt("the expression may use names that the prototype gives to it")
+    _alone(module, call)
+    return replace(module, call, f"{function}({module.segment(call.args[0])})")
+
+
+def _empty(namespace: ast.expr) -> bool:
+    """Whether a namespace gives no name: `{}`, `{"__builtins__": None}`."""
+    return isinstance(namespace, ast.Dict) and all(
+        isinstance(key, ast.Constant) and key.value == "__builtins__" and ast.unparse(value) in {"None", "{}", "dict()"} for key, value in zip(namespace.keys, namespace.values, strict=True)
+    )
+
+
+def _alone(module: Module, call: ast.Call) -> None:
+    """Refuse a text that is put together here: what is not is the value alone."""
     text = call.args[0]
     try:
         built = origin(module, call, text)
@@ -33,7 +62,6 @@ def literal(module: Module, call: ast.Call) -> Draft:
         built = text
     if builds_text(built):
         halt("the value is a part of a longer expression that the prototype evaluates")
-    return replace(module, call.func, "ast.literal_eval") + use(module, "import ast")
 
 
 @word
@@ -79,6 +107,21 @@ def rendered(module: Module, call: ast.Call, text: ast.expr, holds: Callable[[as
     for name, value in given.items():
         draft += argument(module, call, f"{name}={value}") if call is not built and name not in taken else Draft(module)
     return draft
+
+
+@word
+def autoescaped(module: Module, made: ast.Call, call: ast.Call) -> Draft:
+    """Switch autoescape on where Jinja's template or environment is made: `Template(text, autoescape=True)`.
+
+    Refuses a render that is given markup on purpose, which would be shown as text then.
+    """
+    function = module.enclosing(call)
+    names = gathered(module, function) if function is not None else frozenset()
+    for each in (*call.args, *(one.value for one in call.keywords)):
+        if holds_markup(each) or is_gathered(module, each, names) or based(module, each) is not None:
+            halt("the template is given markup that was put together before")
+    given = next((each.value for each in made.keywords if each.arg == "autoescape"), None)
+    return replace(module, given, "True") if given is not None else argument(module, made, "autoescape=True")
 
 
 def _name(node: ast.expr, taken: set[str | None]) -> str:

@@ -142,7 +142,7 @@ def _message(value: ast.expr) -> tuple[ast.expr | None, int]:
             ranked += [(len(_MESSAGE_KEYS), item) for item in node.args if _is_text(item)]
     loud = [item for item in ranked if not (isinstance(item[1], ast.Constant) and item[1].value in _QUIET)]
     loud.sort(key=lambda item: item[0])
-    if isinstance(value, ast.Tuple) and _is_text(value.elts[0]) and not loud:
+    if isinstance(value, ast.Tuple) and _is_text(value.elts[0]) and not loud and getattr(value.elts[0], "value", "text") != "":
         loud = [(0, value.elts[0])]
     return (loud[0][1], others + len(loud) - 1) if loud else (None, others)
 

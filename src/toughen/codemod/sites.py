@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from toughen.codemod.draft import Draft, word
-from toughen.codemod.mechanics import before, follow, replace, use
+from toughen.codemod.mechanics import argument, before, follow, replace, use
 from toughen.codemod.module import dotted, halt, names_in
 from toughen.codemod.refusals import declined
 
@@ -79,6 +79,68 @@ def public(module: Module, node: ast.AST, address: ast.expr, status: int, text: 
         draft += follow(module, _last_import(module), _PUBLIC)
     lines = f"if not {PUBLIC}({module.segment(address)}):\n{refusal.indented}"
     return draft + before(module, _outermost(module, statement, names_in(address)), lines)
+
+
+_HOOK = "refuse_internal_redirect"
+_HOOKED = f'''
+def {_HOOK}(answer, *args, **kwargs):
+    """Stops a redirect that leads into this network before it is followed."""
+    if answer.is_redirect and not {PUBLIC}(requests.compat.urljoin(answer.url, answer.headers["location"])):
+        raise requests.exceptions.InvalidURL("The address that it redirects to is not allowed")
+'''
+_HANDLER = "PublicRedirects"
+_HANDLED = f'''
+class {_HANDLER}(urllib.request.HTTPRedirectHandler):
+    """Stops a redirect that leads into this network before it is followed."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        if not {PUBLIC}(newurl):
+            raise urllib.error.URLError("The address that it redirects to is not allowed")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+'''
+
+
+@word
+def unredirected(module: Module, call: ast.AST) -> Draft:
+    """Ask of each redirect what was asked of the address, before it is followed.
+
+    Shapes: a call of requests or of one of its sessions (a hook), `urllib.request.urlopen` (an opener of its own); of
+    httpx and aiohttp, which are told not to follow.
+    """
+    if not isinstance(call, ast.Call):
+        halt("the address is not asked in a call")
+    name = module.resolve(call.func)
+    given = {each.arg: each.value for each in call.keywords}
+    if name == "urllib.request.urlopen":
+        return _opened(module, call)
+    if name.startswith("httpx.") and "follow_redirects" in given:
+        return replace(module, given["follow_redirects"], "False")
+    if name.startswith("aiohttp.") or ("aiohttp" in module.imports.values() and "requests" not in module.imports.values()):
+        return replace(module, given["allow_redirects"], "False") if "allow_redirects" in given else argument(module, call, "allow_redirects=False")
+    if "requests" not in {each.partition(".")[0] for each in module.imports.values()} or "hooks" in given:
+        halt("how the redirect is followed is not seen here")
+    return _guards(module, _HOOK, _HOOKED, "import requests") + argument(module, call, f"hooks={{{module.literal('response')}: {_HOOK}}}")
+
+
+def _opened(module: Module, call: ast.Call) -> Draft:
+    """`urlopen(x, timeout=9)` by an opener that looks at redirects; a TLS context goes to its own handler."""
+    parts = [each for each in call.keywords if each.arg != "context"]
+    context = next((module.segment(each.value) for each in call.keywords if each.arg == "context"), "")
+    handlers = _HANDLER + (f", urllib.request.HTTPSHandler(context={context})" if context else "")
+    given = ", ".join([*(module.segment(each) for each in call.args), *(f"{each.arg}={module.segment(each.value)}" for each in parts)])
+    draft = _guards(module, _HANDLER, _HANDLED, "import urllib.error", "import urllib.request")
+    return draft + replace(module, call, f"urllib.request.build_opener({handlers}).open({given})")
+
+
+def _guards(module: Module, name: str, text: str, *needs: str) -> Draft:
+    """The function or class of that name behind the imports, with what tells public addresses."""
+    draft = Draft(module)
+    for each in (*_NEEDS, *needs):
+        draft += use(module, each)
+    for known, helper in ((PUBLIC, _PUBLIC), (name, text)):
+        if known not in module.globals:
+            draft += follow(module, _last_import(module), helper)
+    return draft
 
 
 def _outermost(module: Module, statement: ast.stmt, names: set[str]) -> ast.stmt:

@@ -82,7 +82,8 @@ def _mirrors(session: Session, state: RouteState, plan: Plan, exchange: Exchange
             for row, table in rows_read(session, exchange):
                 held, value = next(((key, each) for key, each in row.items() if normal(key) == normal(name)), ("", None))
                 if value is not None and equal:
-                    yield plan.put(dict.fromkeys(keys, Candidate(value, "mirror", stored=(table, held))), "mirror")
+                    names = next(((column, key) for key, one in plan.values for column, each in row.items() if key not in keys and column != held and one.origin is not None and one.value == each), None)
+                    yield plan.put(dict.fromkeys(keys, Candidate(value, "mirror", stored=(table, held), beside=names)), "mirror")
                 elif held and equal:
                     yield from _filled(session, plan, (table, row, held), keys)
                 elif isinstance(value, int | float) and not isinstance(value, bool):

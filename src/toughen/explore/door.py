@@ -38,6 +38,8 @@ _SCHEMES = (("Authorization", "Bearer "), ("Authorization", ""), ("Authorization
 _TOKEN = re.compile(r"^[\w\-.=+/~|:]{12,4096}$")
 _NAMES_USER = re.compile(r"user|mail|login|identif|name|account")
 _NEVER_NAMES = re.compile(r"role|url|hash|password|date|_at$|status|type", re.IGNORECASE)
+TELLING = re.compile(r"token|jwt|key|session|secret", re.IGNORECASE)
+"""Names under which answers hold credentials."""
 _MOST_NAMES = 6
 _MOST_TAKERS = 6
 _PROBES = 3
@@ -72,13 +74,21 @@ class Doors:
     signup: RouteState | None
     knocking: Person | None = None
     """Whose credential is tried: a request that names somebody must name him."""
+    most: int = _PROBES
+    """Routes that refuse strangers which one credential is tried on."""
+    only: frozenset[str] | None = None
+    """Where it is a further kind of people: the routes that everybody else was refused by."""
+    apart: frozenset[str] = frozenset()
+    """Sign-ups of other kinds: whoever came by one of them would be another."""
+    about: str = ""
+    """What this kind of people is called: a log-in that is named for it is tried first."""
 
     def find(self, person: Person) -> Door | None:
         """The door that this person opens, None where none is found."""
         self.knocking = person
         probes = self.probes()
         if person.password is not None:
-            for door in itertools.chain(self._logins(person, probes), self._basic(person, probes), self._welcomes(person)):
+            for door in itertools.chain(self._logins(person, probes), self._basic(person, probes), self._welcomes(person) if self.only is None else ()):
                 self._introduce(person)
                 return door
         return self._forged(person, probes)
@@ -120,9 +130,9 @@ class Doors:
         found = [
             state for state in self.states.values()
             if state.route.method in {"POST", "GET", "PUT"} and any(password_parameter(each.name) for each in state.parameters.values())
-            and "reset" not in state.route.path and state is not self.signup
+            and "reset" not in state.route.path and state is not self.signup and state.route.id not in self.apart
         ]
-        found.sort(key=lambda state: (not re.search(r"log-?in|token|auth|sign-?in|session", state.route.path, re.IGNORECASE), len(state.parameters), len(state.route.path)))
+        found.sort(key=lambda state: (bool(self.about) and self.about not in state.route.path.lower(), not re.search(r"log-?in|token|auth|sign-?in|session", state.route.path, re.IGNORECASE), len(state.parameters), len(state.route.path)))
         return [*found, *([self.signup] if self.signup is not None else [])][:_MOST_TAKERS]
 
     def _introduce(self, person: Person) -> None:
@@ -186,26 +196,28 @@ class Doors:
         if exchange.response is None:
             return None
         given = cookies(exchange.response.headers)
-        if given and self._changes(probes, Credential(cookies=tuple(given.items()))):
+        if given and self.changes(probes, Credential(cookies=tuple(given.items()))):
             return Door(cookie=True)
         for pointer, token in tokens(exchange.response.json):
-            for header in self._headers():
-                if self._changes(probes, Credential(((header[0], header[1] + token),))):
+            # Of further people many routes are asked: what is not called a credential is none.
+            for header in self.headers() if self.only is None or TELLING.search(str(pointer[-1:])) else ():
+                if self.changes(probes, Credential(((header[0], header[1] + token),))):
                     return Door(token=pointer, header=header)
         if not probes and (found := next(tokens(exchange.response.json), None)):
             return Door(token=found[0], header=_SCHEMES[0])
         return Door(cookie=True) if given and not probes else None
 
-    def _headers(self) -> list[tuple[str, str]]:
+    def headers(self) -> list[tuple[str, str]]:
+        """(header, prefix) in which tokens travel: those that handlers asked for first."""
         asked = [(name, "") for name in self.session.asked_headers if name.lower() != "authorization"]
         return [*asked, *_SCHEMES]
 
-    def _changes(self, probes: list[RouteState], credential: Credential) -> bool:
-        """Whether a credential changes the answer to a refused probe (first three probes)."""
+    def changes(self, probes: list[RouteState], credential: Credential) -> bool:
+        """Whether a credential changes the answer to a refused probe (the first of them)."""
         session = self.session
         session.wallet.identities["#probe"] = Identity("#probe", None, credential, "probe")
         try:
-            for state in probes[:_PROBES]:
+            for state in probes[: self.most]:
                 refused = state.tried[None]
                 checkpoint = session.lab.world.checkpoint()
                 plan = self._in_his_name(first_plan(session, state))
@@ -252,7 +264,7 @@ class Doors:
                 traced = session.send(plan.call(state.route, "#probe", state.body), lines=True)
                 session.lab.world.rollback(checkpoint)
                 del session.wallet.identities["#probe"]
-                found = [value for value in self._compared(traced) if self._changes([state], Credential(((header, prefix + value),)))]
+                found = [value for value in self._compared(traced) if self.changes([state], Credential(((header, prefix + value),)))]
                 if found:
                     yield from [Credential(((header, prefix + value),)) for value in found[:2]]
                     return
@@ -285,14 +297,14 @@ class Doors:
                             header = next(value for _, value in credential.headers)
                             login = replace(call, identity=None, arguments=(*call.arguments, Argument(Place.HEADER, ("Authorization",), Literal(header))))
                             yield replace(door, login=login, basic=column, basic_login=True)
-            if self._changes(probes, credential):
+            if self.changes(probes, credential):
                 yield Door(basic=column)
 
     def _forged(self, person: Person, probes: list[RouteState]) -> Door | None:
         """A token by the project's own function, believed only where it changes a refused probe."""
         for function, column, token in forgeries(self.session, person.row):
-            for header in self._headers():
-                if self._changes(probes, Credential(((header[0], header[1] + token),))):
+            for header in self.headers():
+                if self.changes(probes, Credential(((header[0], header[1] + token),))):
                     return Door(header=header, forge=(function, column))
         return None
 
@@ -300,7 +312,7 @@ class Doors:
         """Routes that refused an anonymous request for want of a credential: one of each way to refuse first, those without parameters before others."""
         found = [
             state for state in self.states.values()
-            if state.reached is None and None in state.tried and depth(state.tried[None]) is Depth.REFUSED
+            if state.reached is None and None in state.tried and depth(state.tried[None]) is Depth.REFUSED and (self.only is None or state.route.id in self.only)
         ]
         found.sort(key=lambda state: (state.route.method != "GET", state.route.path.count("{"), len(state.parameters)))
         # What one realm lets in, another refuses in its own words.

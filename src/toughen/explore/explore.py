@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
+from toughen.explore.configured import introduce
 from toughen.explore.identify import Registrar
 from toughen.explore.literals import records
 from toughen.explore.live import completed
@@ -17,12 +18,14 @@ from toughen.explore.pages import hand_cookies
 from toughen.explore.people import plain_role, roles_asked
 from toughen.explore.prepare import prepare
 from toughen.explore.realms import other_tokens, seen_tokens
+from toughen.explore.returning import logged_in_again, woken
 from toughen.explore.search import attempt, new_state, users_table
 from toughen.explore.session import Entry, RouteState, Session
 from toughen.explore.sowing import barren, sow
+from toughen.explore.strewing import strew
 from toughen.explore.values import Candidate, carries_credential
 from toughen.explore.verify import verify
-from toughen.lab.credentials import Wallet, renewed
+from toughen.lab.credentials import Wallet
 from toughen.lab.target import LabTarget
 from toughen.lab.twin import Probe
 from toughen.model.blueprint import Place
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from toughen.lab.crew import Crew
     from toughen.lab.snapshot import Snapshot
     from toughen.model.blueprint import Blueprint
+    from toughen.model.configured import Configured
     from toughen.model.identity import Identity
 
 _ORDER = {"GET": 0, "HEAD": 0, "POST": 1, "PUT": 2, "PATCH": 2, "DELETE": 3}
@@ -68,6 +72,8 @@ class Explorer:
     notes: list[str] = field(default_factory=list)
     seed: int = 0
     """Where the numbering of made-up values begins."""
+    configured: tuple[Configured, ...] = ()
+    """Whom the settings introduce."""
     crew: Crew | None = None
     """Further boots that share the verifying."""
     _deadline: float = 0.0
@@ -110,6 +116,8 @@ class Explorer:
         if self._prepared_again(session, states):
             # Behind the log-in lay tables that no page before it had asked for.
             self._mint(session, states)
+        if self.configured:
+            self.notes += introduce(session, states, self.configured)
         if cookie := hand_cookies(session, states):
             self.notes.append(f"pages take the token in the cookie {cookie}")
         session.reset()
@@ -161,16 +169,19 @@ class Explorer:
 
     def _sown(self, session: Session, states: dict[str, RouteState]) -> str:
         """Where routes look for rows that no route makes: some, written into the snapshot; what was done, in words."""
-        tables = barren(session, states) if self.lab.world.databases and time.monotonic() < self._deadline else []
-        if not tables:
-            return ""
-        session.reset()
-        self.lab.restore()
+        late = time.monotonic() >= self._deadline
+        tables = barren(session, states) if self.lab.world.databases and not late else []
+        folders, told = strew(session, states) if not late else ([], [])
+        if tables:
+            session.reset()
+            self.lab.restore()
         sown = sow(session, tables)
-        for state in states.values() if sown else ():
-            if state.reached is None:
+        for route, state in states.items():
+            if state.reached is None and (sown or route in told):
                 state.tried.clear()
-        return f"wrote rows of {', '.join(sown)}, which no route that works makes" if sown else ""
+        rows = [f"wrote rows of {', '.join(sown)}, which no route that works makes"] if sown else []
+        files = f"put files into {', '.join(folders)}, where routes look for some" if folders else "asked for files that lie in the project" if told else ""
+        return "; ".join([*rows, *([files] if files else [])])
 
     def _back_to(self, session: Session, prepared: dict[str, Any]) -> None:
         """Forget what looking around did: a snapshot in which the last ticket is sold lets nobody buy one."""
@@ -251,8 +262,9 @@ class Explorer:
                     continue
                 try:
                     found = attempt(session, state, name, keep=keep)
-                    if not found and name is not None and self._logged_out(session, state, name):
-                        found = attempt(session, state, name, keep=keep)
+                    for again in (woken, logged_in_again):
+                        if not found and name is not None and again(session, state, name):
+                            found = attempt(session, state, name, keep=keep)
                 except AgentLostError as error:
                     self.notes.append(f"{state.route.id}: {error}")
                     session.reset()
@@ -290,22 +302,6 @@ class Explorer:
                 _ORDER[state.route.method], state.route.path.count("{"), len(state.route.path),
             ),
         )
-
-    def _logged_out(self, session: Session, state: RouteState, name: str) -> bool:
-        """Log in again where an identity that has worked is refused now (something logged it out)."""
-        exchange = state.tried.get(name)
-        identity = session.wallet.identities.get(name)
-        if exchange is None or identity is None or not wants_identity(exchange):
-            return False
-        if not any(entry.call.identity == name for entry in session.history):
-            return False
-        from dataclasses import replace
-
-        fresh = renewed(session._server(), identity, session.lab.world.rows)  # noqa: SLF001
-        if fresh is None or fresh == identity.credential:
-            return False
-        session.wallet.add(replace(identity, credential=fresh))
-        return True
 
     def _read_mail(self, session: Session) -> int:
         """Tokens and codes of e-mails that the prototype sent; how many."""

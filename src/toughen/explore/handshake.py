@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from toughen.explore import forms
 from toughen.explore.outcomes import Depth, depth, message
 from toughen.explore.session import Entry, Plan
 from toughen.explore.values import Candidate, Origin, grants_power
+from toughen.lab.requests import UnresolvedError, pick
 from toughen.model.blueprint import Parameter, Place
 
 if TYPE_CHECKING:
@@ -40,6 +42,34 @@ def with_new_token(session: Session, plan: Plan) -> Plan:
     keys = [key for key, _ in plan.values if forms.FORGERY.search(str(key[1][-1]))]
     token = fetched_token(session) if keys else []
     return plan.put(dict.fromkeys(keys, token[0]), plan.why) if token else plan
+
+
+def handed_out(session: Session, plan: Plan) -> dict[Key, Candidate]:
+    """Values that an answer handed out together with a row that it wrote (a captcha, a ticket), fetched anew: each may serve once only.
+
+    What was read from that row (what stands in the picture, the code that was sent) is read from the new one.
+    """
+    changes: dict[Key, Candidate] = {}
+    for key, candidate in plan.values:
+        if candidate.origin is None or key in changes:
+            continue
+        maker = session.history[candidate.origin.entry]
+        table = next((min(each.writes) for each in maker.exchange.statements if each.verb == "insert" and each.writes), None)
+        if table is None or not any(one.stored is not None and one.stored[0].lower() == table.lower() for _, one in plan.values):
+            continue
+        before = {repr(row) for row in session.rows(table)}
+        answer = session.send(maker.call)
+        new = [row for row in session.rows(table) if repr(row) not in before]
+        if depth(answer) is not Depth.SUCCESS or not new:
+            continue
+        session.history.append(Entry(maker.route, maker.call, answer, maker.plan, kept=True))
+        for other, one in plan.values:
+            if one.origin is not None and one.origin.entry == candidate.origin.entry:
+                with contextlib.suppress(UnresolvedError):
+                    changes[other] = Candidate(pick([answer], 0, one.origin.pointer), "pool", Origin(len(session.history) - 1, one.origin.pointer))
+            elif one.stored is not None and one.stored[0].lower() == table.lower():
+                changes[other] = Candidate(new[-1].get(one.stored[1]), "mirror", stored=one.stored, beside=one.beside)  # type: ignore[arg-type]
+    return changes
 
 
 def fetched_token(session: Session) -> list[Candidate]:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toughen.explore.door import Door, Doors, basic, tokens
+from toughen.explore import kinds
+from toughen.explore.door import TELLING, Door, Doors, basic, tokens
 from toughen.explore.forge import arguments, forgeries
 from toughen.explore.forms import FORGERY
 from toughen.explore.handshake import fetched_token
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange
 
 _NO_ROLE = (None, 0)
+_MAKERS = 4
+"""Routes whose answers are tried for keys of people of a further kind."""
 _STRANGER = 3
 """Number of the user of each role who belongs to another tenant."""
 _OUTSIDE = {"source", "memory"}
@@ -42,8 +45,49 @@ class Registrar:
     door: Door | None = None
     table: Table | None = None
     newcomers: Newcomers | None = None
+    kind: str = ""
+    """What people are called who are not the users: after their table."""
 
     def mint(self) -> None:
+        """Mint users; then, for routes that refuse all of them, people of each other kind that has a door of its own."""
+        self._mint_users()
+        if not self.session.wallet.identities:
+            return
+        for table in kinds.further(self.session, self.table):
+            Registrar(self.session, self.states, table=table).mint_further()
+        Registrar(self.session, self.states).hand_out_further()
+
+    def mint_further(self) -> None:
+        """Two people of another table, of each of its roles, where they open what nobody does so far; else all is as it was."""
+        assert self.table is not None
+        shut = kinds.closed(self.session, Doors(self.session, self.states, None).probes())
+        if not shut:
+            return
+        self.kind = kinds.kind_of(self.session, self.table.name)
+        checkpoint = self.session.lab.world.checkpoint()
+        self.newcomers = Newcomers(self.session, self.states, self.table)
+        only = frozenset(state.route.id for state in shut)
+        others = [Newcomers(self.session, self.states, each).signup() for each in kinds.further(self.session, self.table)]
+        apart = frozenset(each.route.id for each in others if each is not None and each is not self.newcomers.signup())
+        doors = Doors(self.session, self.states, self.newcomers.signup(), only=only, apart=apart, about=self.kind, most=len(only))
+        people = self.newcomers.of_table()
+        self.door = next((door for person in people if (door := doors.find(person)) is not None), None)
+        before = len(self.session.wallet.identities)
+        if self.door is not None:
+            self._mint_roles(people)
+        if len(self.session.wallet.identities) == before:
+            self.session.lab.world.rollback(checkpoint)
+            return
+        self._log_in_is_reached()
+
+    def hand_out_further(self) -> None:
+        """Two of whoever a route hands a key to without a password, where that opens what nobody does so far."""
+        shut = kinds.closed(self.session, Doors(self.session, self.states, None).probes())
+        if shut:
+            self.newcomers = Newcomers(self.session, self.states, None)
+            self._handed_out(Doors(self.session, self.states, None, only=frozenset(state.route.id for state in shut), most=len(shut)), further=True)
+
+    def _mint_users(self) -> None:
         """Find the door, then mint two users for the ordinary role and for every other role that the code knows."""
         self.table = users_table(self.session.blueprint)
         self.newcomers = Newcomers(self.session, self.states, self.table)
@@ -53,6 +97,9 @@ class Registrar:
             self.door = doors.find(person)
             if self.door is not None:
                 break
+        if self.door is None:
+            confirmed = [person for person in people if self.newcomers.confirmed(person)]
+            self.door = next((door for person in confirmed if (door := doors.find(person)) is not None), None)
         if self.door is None and self._handed_out(doors):
             return
         if self.door is None:
@@ -62,9 +109,13 @@ class Registrar:
         self._mint_roles(people)
         self._log_in_is_reached()
 
-    def _handed_out(self, doors: Doors) -> bool:
+    def _handed_out(self, doors: Doors, *, further: bool = False) -> bool:
         """Two users through a sign-up without a password that hands out the token itself; whether there is one."""
-        makers = [state for state in self.states.values() if state.route.method == "POST" and state.reached is not None and _gives(state.reached.exchange)]
+        known = len(self.session.wallet.identities)
+        makers = [state for state in self.states.values() if state.route.method == "POST" and state.reached is not None and _gives(state.reached.exchange, telling=further)]
+        if further:
+            there = {each.table.lower() for each in self.session.wallet.identities.values() if each.table}
+            makers = [each for each in makers if each.reached is not None and _made_in(each.reached.exchange) not in there][:_MAKERS]
         for state in makers:
             assert state.reached is not None
             assert self.newcomers is not None
@@ -76,11 +127,12 @@ class Registrar:
             self.session.lab.world.rollback(checkpoint)
             if opening is None or opening.header is None:
                 continue
+            self.kind = kinds.kind_of(self.session, _made_in(state.reached.exchange) or state.resource) if further else ""
             for number in (1, 2):
-                identity = self._newcomer(state, opening, f"user{number}")
+                identity = self._newcomer(state, opening, f"{self.kind or 'user'}{number}")
                 if identity is not None:
-                    self.session.wallet.add(identity)
-            return bool(self.session.wallet.identities)
+                    self.session.wallet.add(replace(identity, role=self.kind or None))
+            return len(self.session.wallet.identities) > known
         return False
 
     def _newcomer(self, state: RouteState, opening: Door, name: str) -> Identity | None:
@@ -88,7 +140,7 @@ class Registrar:
         assert state.reached is not None
         assert opening.header is not None
         assert self.newcomers is not None
-        table = next((min(each.writes) for each in state.reached.exchange.statements if each.writes and each.verb == "insert"), None)
+        table = _made_in(state.reached.exchange)
         before = {repr(row) for row in self.session.rows(table)} if table else set()
         plan = self.newcomers.renewed(state, state.reached.plan)
         call = plan.call(state.route, None, state.body)
@@ -104,7 +156,7 @@ class Registrar:
 
     def _log_in_is_reached(self) -> None:
         """The log-in that minted the identities is the honest request to its route."""
-        own = next((each for each in self.session.wallet.identities.values() if each.login is not None), None)
+        own = next((each for each in reversed(self.session.wallet.identities.values()) if each.login is not None and (each.table == self.table.name if self.table is not None and self.kind else True)), None)
         if own is None or own.login is None:
             return
         state = self.states.get(own.login.route)
@@ -127,7 +179,9 @@ class Registrar:
         assert makes is not None
         column = role_column(table) if table is not None and people[0].how not in _OUTSIDE else None
         rows = self.session.rows(table.name) if table is not None else []
-        values = role_values(self.session.blueprint, table, [person.row for person in people] + rows) if table is not None and column else []  # type: ignore[operator]
+        # Roles that the source names are those of the users.
+        known = replace(self.session.blueprint, roles=()) if self.kind else self.session.blueprint
+        values = role_values(known, table, [person.row for person in people] + rows) if table is not None and column else []  # type: ignore[operator]
         ordinary = _ordinary(people, column) if column else None
         ordered = [ordinary, *[value for value in values if not _same_role(value, ordinary)]]
         waiting = list(people)
@@ -150,7 +204,11 @@ class Registrar:
                 label = _label(value, ordinary=_same_role(value, ordinary), column=column)
                 if label == "user" and not _same_role(value, ordinary):
                     label = "user_role"
-                identity = self.admit(person, f"{label}{number}", None if column is None else str(value))
+                role = None if column is None else str(value)
+                if self.kind:
+                    label = self.kind if label == "user" else f"{self.kind}_{label}"
+                    role = self.kind if role is None else f"{self.kind}.{role}"
+                identity = self.admit(person, f"{label}{number}", role)
                 if identity is not None:
                     self.session.wallet.add(replace(identity, tenant=None if house is None else str(house)))
                     if person.call is not None:
@@ -217,10 +275,16 @@ def _ordinary(people: list[Person], column: str) -> Json:
     return next((role for role in roles if role in _NO_ROLE or (role is not True and role != 1 and not POWERFUL.search(str(role)))), roles[0])
 
 
-def _gives(exchange: Exchange) -> bool:
-    """Whether an answer to somebody new holds what looks like a token."""
+def _made_in(exchange: Exchange) -> str | None:
+    """The table that somebody new was written to."""
+    return next((min(each.writes) for each in exchange.statements if each.writes and each.verb == "insert"), None)
+
+
+def _gives(exchange: Exchange, *, telling: bool = False) -> bool:
+    """Whether an answer to somebody new holds what looks like a token; `telling`: under a name that says so."""
     made = any(each.verb == "insert" for each in exchange.statements)
-    return made and exchange.response is not None and next(tokens(exchange.response.json), None) is not None
+    found = tokens(exchange.response.json) if made and exchange.response is not None else ()
+    return any(not telling or TELLING.search(str(pointer[-1:])) for pointer, _ in found)
 
 
 def _same_role(one: Json, other: Json) -> bool:

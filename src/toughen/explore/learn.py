@@ -36,9 +36,13 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
     """Add every key that the handler asked the request for and did not find."""
     missing: dict[Key, Candidate] = {}
     absent = _missing_key(exchange)
+    carried = {str(each.key[-1]) for each in exchange.demands if each.present and each.key and each.place in {"header", "cookie"}}
     for demand in exchange.demands:
         place = _PLACES.get(demand.place)
         if place is None or demand.present or not demand.key:
+            continue
+        if str(demand.key[-1]) in carried and not demand.required:
+            # A credential that was looked for in one place after the other, and found: a made-up one would stand before it.
             continue
         key: Key = (place, tuple(demand.key))
         name = str(demand.key[-1])
@@ -233,18 +237,19 @@ def bind(state: RouteState, plan: Plan, exchange: Exchange) -> list[tuple[Key, s
     """Places whose value was bound to a column in one of the statements."""
     found = []
     for statement in exchange.statements:
-        if not statement.reads or statement.verb != "select":
+        tables = statement.reads if statement.verb == "select" else tuple(sorted(statement.writes)) if statement.verb in {"update", "delete"} else ()
+        if not tables:
             continue
         columns = sql.bindings(statement.text)
         for key, candidate in plan.values:
             sent = text_of(candidate.value)
             for (table, column, operator), bound in zip(columns, statement.parameters, strict=False):
                 if column and operator in {"eq", "in", "is", "like"} and text_of(bound) == sent and sent:
-                    found.append((key, table or statement.reads[0], column, statement))
-                    state.bound.setdefault(key, (table or statement.reads[0], column))
+                    found.append((key, table or tables[0], column, statement))
+                    state.bound.setdefault(key, (table or tables[0], column))
             if len(sent) > 2 and (match := re.search(rf"(\w+)\s*(?:=|LIKE)\s*(?:['\"]%?{re.escape(sent)}%?['\"]|{re.escape(sent)}\b)", statement.text, re.IGNORECASE)):  # noqa: PLR2004
-                found.append((key, statement.reads[0], match.group(1), statement))
-                state.bound.setdefault(key, (statement.reads[0], match.group(1)))
+                found.append((key, tables[0], match.group(1), statement))
+                state.bound.setdefault(key, (tables[0], match.group(1)))
     return found
 
 

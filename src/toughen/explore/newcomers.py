@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toughen.explore import handshake
+from toughen.explore.confirming import confirm
 from toughen.explore.forge import hashers
 from toughen.explore.literals import KEY, VALUE
 from toughen.explore.outcomes import Depth, depth
@@ -44,6 +45,8 @@ class Newcomers:
     session: Session
     states: dict[str, RouteState]
     table: Table | None
+    confirming: bool = False
+    """Whether a new account lets nobody in before it is confirmed."""
     door_in_memory: RouteState | None = None
     """The route that signs people up who live in memory."""
 
@@ -67,6 +70,12 @@ class Newcomers:
             found = [person for _ in range(2) if (person := self.sign_up()) is not None] or self._from_rows()
         return found or self._from_source() or self._from_login()
 
+    def of_table(self) -> list[Person]:
+        """People of a table whose password is known: two who signed up, else those whom it holds already."""
+        assert self.table is not None
+        found = [person for _ in range(2) if (person := self.sign_up()) is not None]
+        return found or (self._from_rows() if self.session.rows(self.table.name) else [])
+
     def sign_up(self) -> Person | None:
         """One more user through the prototype's own sign-up."""
         state = self.signup()
@@ -83,14 +92,23 @@ class Newcomers:
         if depth(exchange) is not Depth.SUCCESS or not new:
             return None
         password = next((str(c.value) for k, c in plan.values if password_parameter(str(k[1][-1]))), PASSWORD)
+        if self.confirming:
+            confirm(session, self.states, self.table, new[-1])  # type: ignore[arg-type]
         return Person(new[-1], password, "signup")  # type: ignore[arg-type]
+
+    def confirmed(self, person: Person) -> bool:
+        """Confirm the account of somebody who signed up; from then on everybody's is. Whether anything of it changed."""
+        if self.table is None or person.how != "signup":
+            return False
+        self.confirming = True
+        return confirm(self.session, self.states, self.table, person.row)
 
     def renewed(self, state: RouteState, plan: Plan) -> Plan:
         """A sign-up for somebody else: new names, the common password, and all else as it was accepted."""
-        session, changes = self.session, {}
+        session, changes = self.session, handshake.handed_out(self.session, plan)
         for key, candidate in plan.values:
             parameter = state.parameters.get(key)
-            if parameter is None or not isinstance(candidate.value, str):
+            if key in changes or parameter is None or not isinstance(candidate.value, str):
                 continue
             made = candidate.source in _MADE and not parameter.enum and not grants_power(parameter.name)
             renewed = session.maker.make(parameter) if made or normal(parameter.name) in _NAMING else candidate.value

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from toughen.explore.handshake import tokens_of_own
-from toughen.explore.people import password_column
+from toughen.explore.people import password_column, plain_role
 from toughen.explore.values import Candidate, grants_power, normal, singular, words
 from toughen.lab import uploads
 from toughen.model.blueprint import Place
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from toughen.explore.session import RouteState, Session
     from toughen.model.blueprint import Json, Parameter
+
+_MOST_ROLES = 3
 
 
 def first(session: Session, state: RouteState, parameter: Parameter) -> Candidate:
@@ -39,9 +41,7 @@ def offers(session: Session, state: RouteState, parameter: Parameter) -> Iterato
     for value in parameter.enum:
         yield Candidate(value, "schema")
     if grants_power(name) and parameter.type in {"string", "any"} and not parameter.enum:
-        # A role that must be named: the least of those that the code knows.
-        known = [role for role in session.blueprint.roles if not re.search(r"admin|super|root|staff|owner|manager", role, re.IGNORECASE)]
-        yield Candidate(known[0] if known else "user", "name")
+        yield from _roles(session)
     if parameter.example is not None and not re.search(r"user|mail|name$", normal(name)):
         yield Candidate(parameter.example, "schema")
     key = (parameter.place, parameter.path)
@@ -63,6 +63,14 @@ def offers(session: Session, state: RouteState, parameter: Parameter) -> Iterato
     for kind in ("string", "integer", "number", "boolean", "array", "object"):
         if parameter.type == "any":
             yield Candidate(session.maker.make(replace(parameter, type=kind)), "type")
+
+
+def _roles(session: Session) -> list[Candidate]:
+    """A role that must be named: that of whoever signs up, then the others without power that the code knows."""
+    common = next((each.role for each in session.wallet.identities.values() if each.kind == "user"), None)
+    known = [role for role in session.blueprint.roles if not re.search(r"admin|super|root|staff|owner|manager", role, re.IGNORECASE)]
+    known.sort(key=lambda role: plain_role(role) != plain_role(common))
+    return [Candidate(role, "name") for role in known[:_MOST_ROLES]] or [Candidate("user", "name")]
 
 
 def _one_element(session: Session, state: RouteState, parameter: Parameter) -> Iterator[Candidate]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from toughen.explore import offers
-from toughen.explore.outcomes import message
+from toughen.explore.outcomes import message, wants_identity
 from toughen.explore.values import Candidate, grants_power, normal
 from toughen.lab.requests import text_of
 from toughen.model.blueprint import Parameter, Place
@@ -36,7 +36,8 @@ def raised_plans(session: Session, state: RouteState, plan: Plan, exchange: Exch
         f"KeyError: {each.message}" if each.type.endswith("KeyError") else each.message
         for each in ((exchange.failure,) if exchange.failure else ()) + exchange.handled
     ]
-    told = message(exchange)
+    # "Token is missing" names no field of the request's body where it is a credential that is wanted.
+    told = message(exchange) if not wants_identity(exchange) else ""
     for text in dict.fromkeys([*said, told] if told not in {"", exchange.ended} else said):
         yield from _formats(plan, text)
         yield from _kinds(session, state, plan, text)

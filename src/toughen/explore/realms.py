@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from toughen.explore.door import tokens
+from toughen.explore.door import TELLING, tokens
 from toughen.explore.outcomes import Depth, depth
 from toughen.model.identity import Credential, Identity
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from toughen.explore.session import Session
 
-_TELLING = re.compile(r"token|jwt|key|session|secret", re.IGNORECASE)
 _MOST = 16
 
 
@@ -43,7 +41,7 @@ def other_tokens(session: Session) -> Iterator[Identity]:
 def seen_tokens(session: Session, carriers: Iterable[tuple[str, str]]) -> Iterator[Identity]:
     """Every token-like value of the answers seen, the newest first, those under a telling name before others."""
     seen = [each for entry in reversed(session.history) if entry.exchange.response for each in reversed(list(tokens(entry.exchange.response.json)))]
-    seen.sort(key=lambda each: not _TELLING.search(str(each[0][-1:])))
+    seen.sort(key=lambda each: not TELLING.search(str(each[0][-1:])))
     pairs = ((header, prefix, token) for header, prefix in dict.fromkeys(carriers) for token in dict.fromkeys(token for _, token in seen))
     for header, prefix, token in islice(pairs, _MOST):
         yield Identity(f"realm_{header.lower()}", None, Credential(((header, prefix + token),)), "token seen in an answer")

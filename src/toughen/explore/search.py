@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from toughen.explore import handshake, learn, offers
 from toughen.explore.branching import branch_plans
+from toughen.explore.inside import from_inside
 from toughen.explore.outcomes import Depth, depth, message, wants_identity
 from toughen.explore.people import password_column, password_parameter
 from toughen.explore.raised import raised_plans
 from toughen.explore.session import Entry, Plan, RouteState, Session
 from toughen.explore.uploading import file_plans
 from toughen.explore.values import Candidate, Origin, normal, required
-from toughen.lab.requests import UnresolvedError, pick
+from toughen.lab.requests import UnresolvedError, cookies, pick
 from toughen.model.blueprint import Place
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         if checkpoint:
             session.lab.world.rollback(checkpoint)
         _remember(state, plan, exchange, identity)
-        again = _sent_otherwise(session, state, plan, exchange)
+        again = _sent_otherwise(session, state, plan, exchange, identity)
         if again is not None:
             queue.appendleft(again)
             continue
@@ -136,14 +137,14 @@ def _reached_after_all(session: Session, state: RouteState, plan: Plan, identity
     return False
 
 
-def _sent_otherwise(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
+def _sent_otherwise(session: Session, state: RouteState, plan: Plan, exchange: Exchange, identity: str | None) -> Plan | None:
     """The same request in the form that the answer asks for: as JSON, with a new token, on the state that it saw."""
     nothing = exchange.failure is not None and "NoneType" in exchange.failure.message and state.route.method in _MUTATING
     if state.body is None and (exchange.status == _UNSUPPORTED or nothing):
         # It wants JSON and was sent nothing: an empty object tells which keys it asks for.
         state.body = "json"
         return plan
-    return handshake.forgery(session, state, plan, exchange) or handshake.precondition(session, state, plan, exchange)
+    return handshake.forgery(session, state, plan, exchange) or handshake.precondition(session, state, plan, exchange) or from_inside(session, state, plan, exchange, identity)
 
 
 def _gives_password(plan: Plan) -> bool:
@@ -215,15 +216,18 @@ def _unused_row(session: Session, state: RouteState, plan: Plan, exchange: Excha
 
 
 def _made_again(session: Session, state: RouteState, plan: Plan, exchange: Exchange) -> Plan | None:
-    """Where what our value names is gone (deleted, or forgotten with the process's memory): make it once more."""
-    if depth(exchange) is not Depth.MISSING or plan.why == "made again":
+    """Where what our value names is gone (deleted, used up, or forgotten with the process's memory): make it once more."""
+    if depth(exchange) not in {Depth.MISSING, Depth.INVALID} or plan.why == "made again":
         return None
+    gone = depth(exchange) is Depth.MISSING
     changes: dict[Key, Candidate] = {}
     for key, candidate in plan.values:
         if candidate.origin is None:
             continue
         maker = session.history[candidate.origin.entry]
-        if maker.route.startswith("GET ") or maker.route == state.route.id:
+        # A page that writes a row hands out what serves once: a captcha, a ticket.
+        hands_out = maker.route.startswith("GET ") and any(each.verb == "insert" for each in maker.exchange.statements)
+        if maker.route == state.route.id or not (hands_out or (gone and not maker.route.startswith("GET "))):
             continue
         answer = session.send(maker.call)
         if depth(answer) is not Depth.SUCCESS:
@@ -234,7 +238,9 @@ def _made_again(session: Session, state: RouteState, plan: Plan, exchange: Excha
         except UnresolvedError:
             continue
         changes[key] = Candidate(value, "pool", Origin(len(session.history) - 1, candidate.origin.pointer))
-    return plan.put(changes, "made again") if changes else _made_at_all(session, state, plan)
+    if changes or not gone:
+        return plan.put(changes, "made again") if changes else None
+    return _made_at_all(session, state, plan)
 
 
 def _made_at_all(session: Session, state: RouteState, plan: Plan) -> Plan | None:
@@ -288,7 +294,7 @@ def _deepen(session: Session, state: RouteState, plan: Plan, exchange: Exchange,
     wrote = any(statement.writes for statement in exchange.statements)
     if empty and not wrote:
         for better in learn.wanted_rows(session, state, plan, exchange, _own_id(session, identity)):
-            return Plan(better.values, better.grants, "deepened")
+            return replace(better, why="deepened")
     if state.route.method in _MUTATING and not any(key[0] in {Place.JSON, Place.FORM} for key, _ in plan.values):
         asked = learn.demanded(state, plan, exchange, session)
         every = first_plan(session, state, every=True) if asked is None else None
@@ -296,12 +302,12 @@ def _deepen(session: Session, state: RouteState, plan: Plan, exchange: Exchange,
             asked = plan.put(dict(every.values), "every")
         if asked is not None:
             # It took nothing for an answer, and yet it asked for something.
-            return Plan(asked.values, asked.grants, "deepened")
+            return replace(asked, why="deepened")
     if state.route.method in _MUTATING and not wrote and not state.shallow and session.lab.world.databases:
         state.shallow = True
         every = first_plan(session, state, every=True)
         if len(every.values) > len(plan.values):
-            return Plan(tuple(plan.put(dict(every.values), "every").values), plan.grants, "every")
+            return plan.put(dict(every.values), "every")
     return None
 
 
@@ -319,6 +325,8 @@ def _reach(
     if exchange.response is not None and exchange.response.is_json and not undone:
         session.pool.learn(exchange.response.json, len(session.history) - 1, state.resource)
     _learn_sent(session, plan)
+    emptied = exchange.response is not None and "" in cookies(exchange.response.headers).values()
+    session.spoiled |= identity is not None and (emptied or state.shallow)
 
 
 def _learn_sent(session: Session, plan: Plan) -> None:
@@ -332,13 +340,13 @@ def _spoils(session: Session, exchange: Exchange) -> bool:
     """Whether later requests would meet a world without something: rows deleted, or users who cannot log in any more."""
     from toughen.sql import written_columns
 
-    users = users_table(session)
+    people = {table.name.lower() for table in session.blueprint.tables if password_column(table) is not None}
     for statement in exchange.statements:
         if statement.verb == "delete" and statement.rows != 0:
             return True
         if statement.verb == "ddl" and statement.text.lstrip()[:4].upper() == "DROP":
             return False
-        if statement.verb == "update" and users and users in statement.writes:
+        if statement.verb == "update" and people & set(statement.writes):
             touched = written_columns(statement.text)
             if any(word in column for column in touched for word in _CREDENTIAL_COLUMNS):
                 return True

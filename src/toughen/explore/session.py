@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
@@ -40,6 +40,8 @@ class Plan:
     values: tuple[tuple[Key, Candidate], ...] = ()
     grants: tuple[Grant, ...] = ()
     why: str = "first"
+    inside: bool = False
+    """Sent from the machine itself."""
 
     def get(self, key: Key) -> Candidate | None:
         """The candidate at a place."""
@@ -50,26 +52,26 @@ class Plan:
         kept = tuple((key, changes.get(key, candidate)) for key, candidate in self.values)
         known = {key for key, _ in self.values}
         added = tuple((key, candidate) for key, candidate in changes.items() if key not in known)
-        return Plan((*kept, *added), self.grants, why)
+        return replace(self, values=(*kept, *added), why=why)
 
     def drop(self, keys: set[Key], why: str) -> Plan:
         """This plan without some places."""
-        return Plan(tuple(item for item in self.values if item[0] not in keys), self.grants, why)
+        return replace(self, values=tuple(item for item in self.values if item[0] not in keys), why=why)
 
     def grant(self, grant: Grant, why: str) -> Plan:
         """This plan with one more row written beforehand."""
         kept = tuple(each for each in self.grants if (each.table, each.where, each.column) != (grant.table, grant.where, grant.column))
-        return Plan(self.values, (*kept, grant), why)
+        return replace(self, grants=(*kept, grant), why=why)
 
     def call(self, route: Route, identity: str | None, body: str | None) -> Call:
         """The Call that it stands for."""
         arguments = tuple(Argument(place, path, Literal(candidate.value)) for (place, path), candidate in self.values)
-        return Call(route.id, arguments, identity, body=body)
+        return Call(route.id, arguments, identity, body=body, inside=self.inside)
 
     @property
     def signature(self) -> str:
         """Equal for plans that would send the same request."""
-        return repr(sorted(((place, path, repr(candidate.value)) for (place, path), candidate in self.values), key=repr)) + repr(self.grants)
+        return repr(sorted(((place, path, repr(candidate.value)) for (place, path), candidate in self.values), key=repr)) + repr(self.grants) + ("inside" if self.inside else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ class Session:
     written: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     """Records that the source itself holds, with the name of their collection."""
     jar: Jar = field(default_factory=Jar)
+    spoiled: bool = False
+    """Whether something may have logged people out since the processes began: it took a cookie away, or changed what lies in memory."""
     _child: Child | None = None
     _lines: Child | None = None
     _since: int = 0
@@ -273,6 +277,7 @@ class Session:
         self._child = self._lines = None
         self._since = len(self.history)
         self.jar = Jar()
+        self.spoiled = False
 
     def call_function(self, function: str, arguments: list[object]) -> object:
         """Call a function of the prototype's. Raises LookupError where it raised or is not there."""

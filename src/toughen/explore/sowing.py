@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from toughen.explore.session import RouteState, Session
     from toughen.model.blueprint import Column, Json, Table
 
+    Owners = dict[str, dict[str, Json]]
+    """The row of whom it is made for, by the table of his kind of people."""
+
 _DEEPEST = 3
 _UUIDS = (32, 36)
 _KINDS = {"datetime": "string", "date": "string", "json": "object", "blob": "string"}
 _NEVER = re.compile(r"migration|alembic|session|token", re.IGNORECASE)
+_WRITTEN_IN = re.compile(r"\bwhere\b.*[^<>!]=\s*(?:'[^']*'|\d+)", re.IGNORECASE | re.DOTALL)
+"""A row that is sought by a value within the statement's text."""
 
 
 def barren(session: Session, states: Mapping[str, RouteState]) -> list[Table]:
@@ -27,7 +32,8 @@ def barren(session: Session, states: Mapping[str, RouteState]) -> list[Table]:
     sought = {
         name for state in states.values() if state.reached is None
         for exchange in state.tried.values() for statement in exchange.statements
-        if statement.verb == "select" and statement.rows == 0 and any(operator == "eq" for _, _, operator in sql.bindings(statement.text))
+        if statement.verb == "select" and statement.rows == 0
+        and (any(operator == "eq" for _, _, operator in sql.bindings(statement.text)) or _WRITTEN_IN.search(statement.text))
         for name in statement.reads
     }
     filled = {
@@ -40,13 +46,17 @@ def barren(session: Session, states: Mapping[str, RouteState]) -> list[Table]:
 
 
 def sow(session: Session, tables: list[Table]) -> list[str]:
-    """Write a row into each table for each of the first two users (one where there are none); the tables that took it."""
-    owners = [identity.row for identity in session.wallet.identities.values() if identity.row][:2]
-    taken = [(table.name, [_row(session, table, owner, 0) for owner in owners or [{}]]) for table in tables]
+    """Write a row into each table for each of the first two users, and of each other kind of people (one where there are none); the tables that took it."""
+    kinds: dict[str, list[dict[str, Json]]] = {}
+    for identity in session.wallet.identities.values():
+        if identity.row:
+            kinds.setdefault((identity.table or "").lower(), []).append(identity.row)
+    owners: list[Owners] = [{name: rows[number] for name, rows in kinds.items() if number < len(rows)} for number in (0, 1)]
+    taken = [(table.name, [_row(session, table, owner, 0) for owner in [each for each in owners if each] or [{}]]) for table in tables]
     return [name for name, rows in taken if any(row is not None for row in rows)]
 
 
-def _row(session: Session, table: Table, owner: dict[str, Json], depth: int) -> dict[str, Json] | None:
+def _row(session: Session, table: Table, owner: Owners, depth: int) -> dict[str, Json] | None:
     """A new row, with rows of what it refers to; None where the table refused it."""
     row: dict[str, Json] = {}
     for column in table.columns:
@@ -63,13 +73,14 @@ def _row(session: Session, table: Table, owner: dict[str, Json], depth: int) -> 
     return next((each for each in reversed(session.rows(table.name)) if repr(each) not in before), None)  # type: ignore[return-value]
 
 
-def _referred(session: Session, column: Column, owner: dict[str, Json], depth: int) -> Json:
+def _referred(session: Session, column: Column, owner: Owners, depth: int) -> Json:
     """The key of a row that the column may refer to: the owner's, else one that is there, else a new one."""
     assert column.references is not None
     name, key = column.references
     table = session.blueprint.table(name)
-    if table is not None and password_column(table) is not None and key in owner:
-        return owner[key]
+    own = owner.get(name.lower(), {})
+    if table is not None and key in own:
+        return own[key]
     rows = session.rows(name)
     if rows:
         return rows[-1].get(key)  # type: ignore[return-value]

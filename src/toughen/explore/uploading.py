@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange
 
 _KIND = re.compile(r"(?<![\w/])\.?(txt|text|md|markdown|csv|json|pdf|jpe?g|png|gif|svg|html?|xml|ya?ml|zip|wav)(?![\w/])", re.IGNORECASE)
-_ALLOWED = re.compile(r"^[ \t]*\w*(?:ALLOWED|EXTENSION|SUPPORTED|ACCEPTED)\w*\s*(?::[^=\n]+)?=\s*(\{[^}]*\}|\[[^\]]*\]|\([^)]*\))", re.MULTILINE | re.IGNORECASE)
+_ENDS = re.compile(r"endswith\(\s*(\([^)]*\)|[^)]*)\)|==\s*(['\"]\.\w+['\"])")
+"""How a source asks for one suffix: `name.endswith('.zip')`, `suffix == '.zip'`."""
+_ALLOWED = re.compile(r"^[ \t]*[\w.]*(?:\[['\"])?\w*(?:ALLOWED|EXTENSION|SUPPORTED|ACCEPTED)\w*(?:['\"]\])?\s*(?::[^=\n]+)?=\s*(\{[^}]*\}|\[[^\]]*\]|\([^)]*\))", re.MULTILINE | re.IGNORECASE)
 _UNREADABLE = re.compile(r"codec can't decode|UnicodeDecodeError|invalid start byte")
 _MOST = 4
 
@@ -30,6 +32,7 @@ def file_plans(session: Session, plan: Plan, exchange: Exchange) -> Iterator[Pla
     kinds = [each.lower() for each in _KIND.findall(said)]
     if _UNREADABLE.search(said):
         kinds += ["txt", "csv"]
+    kinds += [kind.lower() for text in session.sources.values() for held in _ENDS.findall(text) for kind in _KIND.findall(" ".join(held))]
     kinds += [kind.lower() for text in session.sources.values() for held in _ALLOWED.findall(text) for kind in _KIND.findall(held)]
     for kind in list(dict.fromkeys(kinds))[:_MOST]:
         yield plan.put({key: Candidate(f"upload.{kind}", "raised") for key in keys}, "raised")

@@ -81,6 +81,8 @@ class Candidate:
     origin: Origin | None = None
     stored: tuple[str, str] | None = None
     """(table, column) of the row that it was read from."""
+    beside: tuple[str, tuple[Place, tuple[str | int, ...]]] | None = None
+    """(column, place) of what else of the request names that row: what it holds changes from run to run."""
 
 
 @dataclass(slots=True)
@@ -100,12 +102,13 @@ class Pool:
             if normal(key) in {"id", "uuid", "_id"}:
                 names |= {"" if inner else f"{singular(normal(resource))}_id", f"{normal(parent)}_id" if parent else ""}
             for name in names - {""}:
-                self._add(name, Candidate(value, "pool", Origin(entry, pointer)))
+                self.add(name, Candidate(value, "pool", Origin(entry, pointer)))
         for name, keys in _registers(body, resource):
             for key in keys:
-                self._add(f"{singular(normal(name))}_id", Candidate(key, "pool"))
+                self.add(f"{singular(normal(name))}_id", Candidate(key, "pool"))
 
-    def _add(self, name: str, candidate: Candidate) -> None:
+    def add(self, name: str, candidate: Candidate) -> None:
+        """Take a value under a normalized name."""
         if name not in self.values:
             self.values[name] = deque(maxlen=12)
             self.keys_added += 1

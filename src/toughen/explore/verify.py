@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from toughen.explore.outcomes import Depth, depth, explain
 from toughen.explore.values import Candidate
-from toughen.model.journey import Argument, Call, Extract, Journey, Literal, Stored, Unreached
+from toughen.model.journey import Argument, Call, Extract, Journey, Literal, Stored, Unreached, stepped, steps_of
 from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from toughen.explore.session import Entry, Plan, RouteState, Session
     from toughen.lab.target import LabTarget
+    from toughen.model.blueprint import Json
     from toughen.model.journey import Grant, Value
     from toughen.model.trace import Trace
 
@@ -120,7 +121,8 @@ def _variants(session: Session, state: RouteState, entry: Entry) -> Iterator[tup
             if key not in tried:
                 tried.add(key)
                 yield plan_entry, steps
-    for steps in ([], sorted({*origins, *writers}), sorted({*origins, *writers, *changed})):
+    named = [origins] if origins and any(each.beside for _, each in entry.plan.values) else []
+    for steps in ([], *named, sorted({*origins, *writers}), sorted({*origins, *writers, *changed})):
         yield replace(stored, plan=_by_row(entry.plan)), steps
         yield replace(stored, plan=_by_row(fresh.plan)), steps
 
@@ -173,9 +175,23 @@ def _call(entry: Entry, position: dict[int, int]) -> Call:
             value = Extract(position[candidate.origin.entry], candidate.origin.pointer)
         elif candidate.source == "stored" and candidate.stored:
             table, column = candidate.stored
-            value = Stored(table, column, tuple((each.stored[1], each.value) for _, each in entry.plan.values if each.stored and each.stored[0] == table and each.source != "stored"))
+            named = _named(entry.plan, candidate, position)
+            value = Stored(table, column, named or tuple((each.stored[1], each.value) for _, each in entry.plan.values if each.stored and each.stored[0] == table and each.source != "stored"))
         arguments.append(Argument(place, path, value))
     return replace(entry.call, arguments=tuple(arguments))
+
+
+def _named(plan: Plan, candidate: Candidate, position: dict[int, int]) -> tuple[tuple[str, Extract | Json], ...]:
+    """What names the row that a value is read from, where something else of the request does."""
+    if candidate.beside is None:
+        return ()
+    column, key = candidate.beside
+    other = plan.get(key)
+    if other is None:
+        return ()
+    if other.origin is not None and other.origin.entry in position:
+        return ((column, Extract(position[other.origin.entry], other.origin.pointer)),)
+    return ((column, other.value),)
 
 
 def _smallest(
@@ -218,12 +234,8 @@ def _without(calls: tuple[Call, ...], index: int) -> tuple[Call, ...] | None:
             continue
         arguments = []
         for argument in call.arguments:
-            value = argument.value
-            if isinstance(value, Extract):
-                if value.step == index:
-                    return None
-                if value.step > index:
-                    value = replace(value, step=value.step - 1)
-            arguments.append(replace(argument, value=value))
+            if index in steps_of(argument.value):
+                return None
+            arguments.append(replace(argument, value=stepped(argument.value, -1, index)))
         kept.append(replace(call, arguments=tuple(arguments)))
     return tuple(kept)

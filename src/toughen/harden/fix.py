@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from itertools import islice
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from toughen.errors import LabError
+from toughen.errors import EnvironmentFailedError, LabError
 from toughen.events import Stage, Step, silent
 from toughen.harden.sameness import Behaviour, behaviour, differences, entered
 from toughen.harden.suite import Running, SuiteResult, baseline, running
@@ -22,7 +23,10 @@ from toughen.model.blueprint import Suite
 from toughen.model.finding import Finding, Inconclusive, Proof, Proven, Refuted, Status
 from toughen.model.patch import FileChange, Gone, Kept, MendOutcome, Patch, RolledBack, Unmended
 from toughen.rules import named
+from toughen.store import save
 from toughen.survey import join, read, survey
+from toughen.survey.companions import companions
+from toughen.survey.templates import templates
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from toughen.events import Listener
     from toughen.lab.snapshot import Snapshot
     from toughen.lab.target import LabTarget
-    from toughen.model.journey import Journey
+    from toughen.model.journey import Call, Journey
     from toughen.model.trial import Experiment
     from toughen.model.verdict import Verdict
     from toughen.rule import Rule
@@ -56,6 +60,10 @@ class Hardening:
     """Columns whose values kept mends change by intention."""
     _withheld: frozenset[str] = frozenset()
     """Fields that kept mends leave out of answers by intention, as `Patch.withholds` has them."""
+    _former: dict[str, str] = field(default_factory=dict)
+    """Who sent a route's honest request before a mend asked for a role that he has not."""
+    _left: Finding | None = None
+    """What the mend that was tried last leaves of a break that it cures in part."""
     _facts: dict[str, Any] | None = None
     """What the application said of itself when the tree as it is now was booted: its lines are those of the tree."""
 
@@ -74,7 +82,9 @@ class Hardening:
             self._suite = baseline(lab, tree, self.verdict.blueprint.suite)
             if self._suite.problem:
                 self.tell(Step(f"the prototype's own tests: {self._suite.problem}"))
-            for finding in self._ordered():
+            waiting = self._ordered()
+            while waiting:
+                finding = waiting.pop(0)
                 if isinstance(self._outcomes.get(finding.id), Gone):
                     continue
                 self.tell(Step(f"mending {finding.id}"))
@@ -82,6 +92,7 @@ class Hardening:
                 match outcome:
                     case Kept(patch):
                         self.tell(Step(f"kept: {patch.summary}"))
+                        waiting = [*self._remains(), *waiting]
                         if write:
                             put(self.root, patch.changes)
                             if commit:
@@ -101,53 +112,93 @@ class Hardening:
         return sorted(proven, key=lambda each: (rule.order if (rule := named(each.break_id)) else 99, each.id))
 
     def _mend(self, finding: Finding, tree: Path) -> MendOutcome:
-        """The first variant that survives; else why the last one did not."""
+        """The first variant that survives; else the first one that cures a part of the break; else why the last one did not."""
         rule = named(finding.break_id)
         if rule is None:
             return Unmended(f"this version has no rule {finding.break_id}")
         sources = read(tree)
         blueprint = join(survey(sources, app=self.verdict.blueprint.entry.target if self.verdict.blueprint.entry else None), self._facts or self.target.lab.facts, sources)
         last: MendOutcome = Unmended("no repair is known for this shape of code")
-        for number, offer in enumerate(rule.mend(finding, blueprint, sources.texts)):
-            if number >= MOST_VARIANTS:
-                break
+        partial: list[Patch] = []
+        for offer in islice(rule.mend(finding, blueprint, sources.texts), MOST_VARIANTS):
             if isinstance(offer, Unmended):
                 last = offer if not isinstance(last, RolledBack) else last
                 continue
-            put(tree, offer.changes)
-            kept, self._rewrites = self._rewrites, self._rewrites | {each.lower() for each in offer.rewrites}
-            told, self._withheld = self._withheld, self._withheld | set(offer.withholds)
-            # The mended code and the prototype's own tests find what it demands, as they would where it is deployed.
-            supplied = {name: made_up(name) for name in offer.demands if name not in self.target.lab.variables}
-            self.target.lab.variables.update(supplied)
-            self._provide(offer)
-            fault = self._fault(rule, finding, offer, tree)
+            fault = self._tried(rule, finding, offer, tree)
             if fault is None:
                 return Kept(offer)
-            self._rewrites, self._withheld = kept, told
-            for name in supplied:
-                self.target.lab.variables.pop(name, None)
-            undo(tree, offer.changes)
+            last = RolledBack(offer, *fault)
+            partial += [offer] if self._left is not None else []
+        for offer in partial:
+            fault = self._tried(rule, finding, offer, tree, partly=True)
+            if fault is None:
+                return Kept(offer)
             last = RolledBack(offer, *fault)
         return last
 
-    def _provide(self, patch: Patch) -> None:
-        """Install what the mended code imports beside what was there; the user's own environment is left alone, and the boot then says what it lacks."""
+    def _tried(self, rule: Rule, finding: Finding, offer: Patch, tree: Path, *, partly: bool = False) -> tuple[str, str] | None:
+        """Put one variant into the tree; where it does not hold, take it out again and say which step failed and why."""
+        self._left = None
+        put(tree, offer.changes)
+        kept, self._rewrites = self._rewrites, self._rewrites | {each.lower() for each in offer.rewrites}
+        told, self._withheld = self._withheld, self._withheld | set(offer.withholds)
+        # The mended code and the prototype's own tests find what it demands, as they would where it is deployed.
+        supplied = {name: made_up(name) for name in offer.demands if name not in self.target.lab.variables}
+        self.target.lab.variables.update(supplied)
+        environment = self.target.lab.environment
+        fault = self._provide(offer, tree) or self._fault(rule, finding, offer, tree, partly=partly)
+        if fault is not None:
+            self._rewrites, self._withheld = kept, told
+            for name in supplied:
+                self.target.lab.variables.pop(name, None)
+            if offer.raises:
+                self.target.lab.environment = environment
+            undo(tree, offer.changes)
+        return fault
+
+    def _remains(self) -> list[Finding]:
+        """What the mend that was kept last leaves of its break, as a finding of its own."""
+        left, self._left = self._left, None
+        if left is None or left.proof is None or self._snapshot is None:
+            return []
+        lab = self.target.lab
+        self.verdict = replace(self.verdict, findings=(*self.verdict.findings, left))
+        save(self.root, left.id, lab.entry.target, left.proof, self.target.identities, self._snapshot, lab.steps, together=self.target.memory.together)
+        self.tell(Step(f"a part of it is left: {left.id}: {left.message}"))
+        return [left]
+
+    def _provide(self, patch: Patch, tree: Path) -> tuple[str, str] | None:
+        """Install what the mended code imports beside what was there, or anew where it wants other releases; why that cannot be had.
+
+        The user's own environment is left alone: where it lacks something, the boot says so.
+        """
         lab = self.target.lab
         lab.environment = environments.beside(lab.environment, patch.packages) or lab.environment
+        if patch.raises:
+            try:
+                lab.environment = environments.anew(tree, self.root, read(tree).texts, lab.entry, patch.raises)
+            except EnvironmentFailedError as error:
+                return "environment", error.message
+        return None
 
-    def _fault(self, rule: Rule, finding: Finding, patch: Patch, tree: Path) -> tuple[str, str] | None:
-        """The step of the order of trust that fails and why; None when all hold."""
+    def _fault(self, rule: Rule, finding: Finding, patch: Patch, tree: Path, *, partly: bool) -> tuple[str, str] | None:
+        """The step of the order of trust that fails and why; None when all hold, with `partly` for that part of the break which is cured."""
+        self._left = None
         again = self._again(rule, finding, patch, tree)
         if again is not None:
             return again
         assert finding.proof is not None
         try:
             with self._tests(tree) as tests, self._booted(tree) as target:
+                experiment = self._experiment(finding.proof)
+                if partly:
+                    experiment, self._left = self._parted(rule, finding, target, experiment)
                 for _ in range(2):
-                    match rule.confirm(target, finding.route or "", self._experiment(finding.proof)):
+                    match rule.confirm(target, finding.route or "", experiment):
                         case Proven(proof):
-                            return "proof", f"the break is still there: {proof.evidence.message}"
+                            left = self._parted(rule, finding, target, experiment)[1] if not partly else None
+                            self._left = left
+                            return "proof", f"the break is still there: {left.message if left is not None else proof.evidence.message}"
                         case Inconclusive(reason):
                             return "control", f"the honest control no longer passes: {reason}"
                         case Refuted():
@@ -161,14 +212,33 @@ class Hardening:
         except LabError as error:
             return "boot", error.message
 
+    def _parted(self, rule: Rule, finding: Finding, target: LabTarget, experiment: Experiment) -> tuple[Experiment, Finding | None]:
+        """(the part of an experiment that is cured, what is left of the break); the experiment and None where it is all or nothing."""
+        alone = {name: rule.only(experiment, frozenset({name})) for name in experiment.trials if name != "control"}
+        shown = frozenset(name for name, part in alone.items() if part is None or rule.shows(target, part))
+        cured, left = rule.only(experiment, frozenset(alone) - shown), rule.only(experiment, shown)
+        if cured is None or left is None:
+            return experiment, None
+        match rule.confirm(target, finding.route or "", left):
+            case Proven(proof):
+                evidence = proof.evidence
+                return cured, replace(finding, location=evidence.location or finding.location, message=evidence.message, evidence=evidence, proof=proof, mend="brief")
+        return experiment, None
+
     def _experiment(self, proof: Proof) -> Experiment:
-        """The proof's experiment; where its control was a stranger's and a mend has closed that route since, as somebody."""
+        """The proof's experiment; where a mend has closed that route since to the sender of its control, a stranger or somebody without the role, as somebody else."""
         calls = proof.experiment.trials["control"].calls
         known = self.target.journey(proof.route)
-        if not calls or calls[-1].identity is not None or known is None or known.identity is None:
+        if not calls or known is None or known.identity is None:
             return proof.experiment
-        guarded = {proof.route: known.identity}
-        return replace(proof.experiment, trials={name: replace(trial, calls=entered(trial.calls, guarded)) for name, trial in proof.experiment.trials.items()})
+        one, another = calls[-1].identity, known.identity
+        if one is not None and (one != self._former.get(proof.route) or one == another):
+            return proof.experiment
+
+        def sent(calls: tuple[Call, ...]) -> tuple[Call, ...]:
+            return entered(calls, {proof.route: another}) if one is None else tuple(each.by(another) if each.identity == one else each for each in calls)
+
+        return replace(proof.experiment, trials={name: replace(trial, calls=sent(trial.calls)) for name, trial in proof.experiment.trials.items()})
 
     def _booted(self, tree: Path) -> AbstractContextManager[LabTarget]:
         """A tree in a fresh boot, on the snapshot of the proofs, with every identity logged in again."""
@@ -212,7 +282,9 @@ class Hardening:
         for change in patch.changes:
             if change.file.endswith(".py") and change.file in {each.file for each in sources.unparsed}:
                 return "parse", f"{change.file} no longer parses"
-        blueprint = self.verdict.blueprint
+        entry = self.verdict.blueprint.entry
+        beside = companions(tree, PurePosixPath(entry.file).parent.as_posix() if entry else ".")
+        blueprint = replace(self.verdict.blueprint, companions=beside, templates=templates(tree))
         for offer in rule.mend(finding, blueprint, sources.texts):
             if isinstance(offer, Patch) and _same_edit(offer, patch):
                 return "idempotence", "a second application changes the code again"
@@ -279,6 +351,7 @@ class Hardening:
         before = behaviour(self.target, own)
         if differences(before, behaviour(target, own), self._rewrites, self._gone(journey.route)):
             return False
+        self._former[journey.route] = journey.identity or ""
         target.learned[journey.route], self._before[journey.route] = own, before
         return True
 

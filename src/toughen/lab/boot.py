@@ -30,6 +30,7 @@ BODY_LIMIT = 1 << 20
 """Bytes of an answer that are kept."""
 _MOST_MISSING = 6
 _ATTEMPTS = 4
+_STREWN, _CONTENT = "file:", "This file was put here so that there is one."
 _AGENT = Path(__file__).with_name("agent")
 
 
@@ -122,6 +123,9 @@ class Lab:
         self.steps = ()
         before = self.world.checkpoint() if steps else {}
         for step in steps:
+            if step.startswith(_STREWN):
+                self.strew(step.removeprefix(_STREWN))
+                continue
             with contextlib.suppress(AgentLostError, TimeoutError):
                 self.prepare(step)
         self.world.rollback(before)
@@ -182,6 +186,20 @@ class Lab:
         told = dict(self.server.receive(timeout).get("prepared") or {})
         self.steps = (*self.steps, step)
         return told
+
+    def strew(self, name: str) -> bool:
+        """Put a small text file into the throw-away copy, at a path relative to where the prototype runs; whether there is one now."""
+        place = self.imports / name
+        if not place.resolve().is_relative_to(self.project.resolve()):
+            return False
+        if not place.exists():
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_text(f"{_CONTENT}\n", encoding="utf-8")
+            except OSError:
+                return False
+        self.steps = (*self.steps, _STREWN + name)
+        return place.is_file()
 
     def refresh(self) -> None:
         """Ask the server for its facts again, after it was prepared."""

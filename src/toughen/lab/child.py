@@ -71,6 +71,15 @@ class Child:
             raise LookupError(str(frame.get("failed")))
         return frame["returned"]
 
+    def clock(self, seconds: float, timeout: float = REQUEST_SECONDS) -> None:
+        """Put its clock forward, or back where negative. Raises AgentLostError."""
+        self.connection.send({"do": "clock", "seconds": seconds})
+        try:
+            self.connection.receive(timeout)
+        except (TimeoutError, AgentLostError):
+            self.kill()
+            raise AgentLostError("the process under attack did not come back", subject="clock") from None
+
     def tables(self, timeout: float = REQUEST_SECONDS) -> dict[str, list[dict[str, Any]]]:
         """Rows of the databases in its memory, by table; nothing where there are none or it does not answer."""
         try:
@@ -80,6 +89,16 @@ class Child:
             self.kill()
             return {}
         return {str(name): [row for row in rows if isinstance(row, dict)] for name, rows in found.items() if isinstance(rows, list)} if isinstance(found, dict) else {}
+
+    def loaded(self, timeout: float = REQUEST_SECONDS) -> list[str]:
+        """Files of installed packages that it has loaded, below site-packages; nothing where it does not answer."""
+        try:
+            self.connection.send({"do": "loaded"})
+            found = self.connection.receive(timeout).get("files")
+        except (TimeoutError, AgentLostError):
+            self.kill()
+            return []
+        return [str(each) for each in found] if isinstance(found, list) else []
 
     def kill(self) -> None:
         """End the process at once."""

@@ -141,11 +141,16 @@ def carrying(identity: Identity, token: str, held: tuple[tuple[str, str], ...] =
 
 
 def garbled(value: str) -> str:
-    """A value of the same form whose secret part is garbage: of a signed token its signature, else the second half."""
+    """A value of the same form that names nobody: of a JSON web token (RFC 7515 7.1) all but its header, of another signed value all, else the second half.
+
+    A made-up signature alone would not do: where none is looked at, the token still says whose it is.
+    """
     prefix, _, secret = value.rpartition(" ")
-    signed = secret.count(".") == 2  # noqa: PLR2004 - a JWT (RFC 7515 7.1), or a cookie as itsdangerous signs it
-    half = secret.rindex(".") + 1 if signed else max(1, len(secret) // 2)
-    garbage = secret[:half] + "".join("Q" if each != "Q" else "Z" for each in secret[half:])
+    parts = secret.split(".")
+    is_signed, half = len(parts) == 3, max(1, len(secret) // 2)  # noqa: PLR2004 - a JWT, or a cookie as itsdangerous signs it
+    header = len(parts[0]) + 1 if _claims(parts[0]).get("alg") else 0
+    kept = header if is_signed else half
+    garbage = secret[:kept] + "".join(each if each == "." else "Q" if each != "Q" else "Z" for each in secret[kept:])
     return f"{prefix} {garbage}" if prefix else garbage
 
 

@@ -59,5 +59,11 @@ class Database(Protocol):
     def insert(self, table: str, row: Row) -> bool:
         """Insert one row."""
 
+    def multiply(self, table: str, count: int) -> int:
+        """Insert so many copies of the table's newest rows, all or none; how many were taken."""
+
+    def size(self) -> int:
+        """Bytes that it takes on the disk."""
+
     def close(self) -> None:
         """Let go of it."""

@@ -19,7 +19,7 @@ from toughen.lab.distributions import distribution_of, supported
 from toughen.lab.needs import Needs, folders_above, needs, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from toughen.model.blueprint import Entry
@@ -59,6 +59,21 @@ def provided(root: Path, texts: Mapping[str, str], entry: Entry) -> Environment:
     return existing(root, entry.framework, home=home) or build(needs(root, texts, entry.framework, home=home))
 
 
+def anew(tree: Path, root: Path, texts: Mapping[str, str], entry: Entry, raised: Sequence[str]) -> Environment:
+    """The environment that a changed tree of a project says it needs, with packages as of the project's own day but for the `raised` ones.
+
+    Raises EnvironmentFailedError where it cannot be had as the tree says.
+    """
+    home = PurePosixPath(entry.file).parent.as_posix()
+    before = needs(root, texts, entry.framework, home=home)
+    built = build(replace(needs(tree, texts, entry.framework, home=home), as_of=before.as_of, later=tuple(raised)))
+    known = set() if existing(root, entry.framework, home=home) else set(build(before).notes)
+    lost = [each for each in built.notes if each not in known and (" took " in f" {each}" or each.startswith("left out")) and "the day of the last commit" not in each]
+    if lost:
+        raise EnvironmentFailedError(lost[0], subject=built)
+    return built
+
+
 def existing(root: Path, framework: str, *, home: str = "") -> Environment | None:
     """The project's own virtual environment, if it can import the framework; `home` is the folder of its entry."""
     for place in (folder / name for folder in folders_above(root, home) for name in (".venv", "venv", "env")):
@@ -92,7 +107,7 @@ def build(wanted: Needs, *, cache: Path | None = None) -> Environment:
 
 def _built(folder: Path, version: str, wanted: Needs, notes: list[str]) -> Environment:
     digest = hashlib.blake2b(digest_size=12)
-    for part in (_METHOD, version, wanted.as_of or "", *wanted.requirements, *wanted.constraints, *wanted.locked, *(p.read_text(errors="replace") for p in wanted.files)):
+    for part in (_METHOD, version, wanted.as_of or "", *wanted.later, *wanted.requirements, *wanted.constraints, *wanted.locked, *(p.read_text(errors="replace") for p in wanted.files)):
         digest.update(part.encode() + b"\0")
     place = folder / digest.hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
@@ -266,7 +281,7 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
         listed = place / "requirements.txt"
         listed.write_text("\n".join(lines))
         overrides.write_text("\n".join([*replaced.values(), *(line for line in pins if insist and _named(line) not in replaced)]))
-        undated = [part for name in replaced for part in ("--exclude-newer-package", f"{name}=2100-01-01", "--only-binary", name)] if dated else []
+        undated = _undated(replaced, wanted.later) if dated else []
         failed = uv("pip", "install", "--python", str(python), *files, "-r", str(listed), "-c", str(limits), "--overrides", str(overrides), *dated, *undated)
         if failed is None:
             said = ["its pins contradict each other: took each as it stands"] if insist else []
@@ -311,6 +326,12 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
     shutil.rmtree(place, ignore_errors=True)
     message = f"its packages could not be installed (from {wanted.origin})"
     raise EnvironmentFailedError(message, subject=wanted, hint=(failed or "")[-_SHOWN:])
+
+
+def _undated(replaced: Iterable[str], later: Iterable[str]) -> list[str]:
+    """Options that let packages be of a later day than the others: what stands in for one that does not build must come ready-made."""
+    ready = [part for name in replaced for part in ("--only-binary", name)]
+    return [*ready, *(part for name in (*replaced, *later) for part in ("--exclude-newer-package", f"{name}=2100-01-01"))]
 
 
 class _NewerPythonError(Exception):

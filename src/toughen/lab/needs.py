@@ -39,6 +39,8 @@ class Needs:
     notes: tuple[str, ...] = ()
     as_of: str | None = None
     """Day of the project's last commit (`2025-12-14`): unpinned packages are resolved as they were then."""
+    later: tuple[str, ...] = ()
+    """Packages that may be of a later day."""
 
 
 def text_of(file: Path) -> str:

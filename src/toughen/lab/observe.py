@@ -45,6 +45,7 @@ def exchange(frame: dict[str, Any], request: dict[str, Any], *, ended: str = "an
             Outgoing(_text(each, "host"), _number(each, "port"), _text(each, "request") + _mail(each), place(each.get("place")))
             for each in _items(frame, "outgoing")
         ),
+        folders=tuple(str(each) for each in frame.get("folders") or () if isinstance(each, str)),
         written_files=tuple(str(each) for each in frame.get("written_files") or () if isinstance(each, str)),
         milliseconds=float(frame.get("milliseconds") or 0.0),
     )

@@ -18,6 +18,7 @@ from psycopg.types.string import TextLoader
 
 from toughen.errors import LabError
 from toughen.lab import pgcatalog
+from toughen.lab.copies import TAKEN, copies, keys_of
 from toughen.lab.rows import MOST, Row, Table, key_of, plain, quoted
 
 if TYPE_CHECKING:
@@ -189,6 +190,30 @@ class PostgresDatabase:
                     if found and found[0]:
                         cursor.execute(f"SELECT setval(%s::regclass, greatest((SELECT max({quoted(key)}) FROM {place.quoted}), 1))", [found[0]])
         return done > 0
+
+    def multiply(self, table: str, count: int) -> int:
+        """Insert copies of the newest rows."""
+        live, shape = self._look()
+        place, known = _named(shape, table), next(each for each in shape.described if each.name.lower() == table.lower())
+        columns = list(place.written)
+        named = ", ".join(map(quoted, columns))
+        with live.transaction(), psycopg.ClientCursor(live) as cursor:
+            rows = cursor.execute(f"SELECT {named} FROM {place.quoted} ORDER BY ctid DESC LIMIT {TAKEN}").fetchall()
+            largest = {
+                column.name: cursor.execute(f"SELECT MAX({quoted(column.name)}) FROM {place.quoted}").fetchone()[0]  # type: ignore[index]
+                for column in keys_of(known) or () if column.type == "integer"
+            }
+            made = [
+                [each if isinstance(each, bytes) else _literal(place, name, each) for name, each in zip(columns, row, strict=True)]
+                for row in copies(known, columns, rows, count, largest)
+            ]
+            cursor.executemany(f"INSERT INTO {place.quoted} ({named}) OVERRIDING SYSTEM VALUE VALUES ({', '.join('%s' for _ in columns)})", made)
+        return len(made)
+
+    def size(self) -> int:
+        """Bytes of its files."""
+        found = self._connected().execute("SELECT pg_database_size(current_database())").fetchone()
+        return int(found[0]) if found else 0
 
     def close(self) -> None:
         """Close the connection."""

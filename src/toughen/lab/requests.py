@@ -7,15 +7,18 @@ import hashlib
 import hmac
 import html
 import json
+import random
 import re
 import secrets
+import string
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from toughen.lab import uploads
+from toughen.lab import documents, uploads
 from toughen.model.blueprint import Place
-from toughen.model.journey import Argument, Call, Extract, Literal, Marker, Stored, Tampered, factors
+from toughen.model.journey import Argument, Call, Copies, Extract, Literal, Long, Marker, Stored, Tampered, factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange
 
 _BOUNDARY = "toughen-7d1f0a"
+_FILLING = 1 << 16
 
 
 class UnresolvedError(LookupError):
@@ -56,6 +60,10 @@ class Resolver:
                 return pick(exchanges, step, pointer)
             case Tampered(identity, carrier, how, key):
                 return tampered(self.credential(identity), carrier, how, key)
+            case Long(begin, size):
+                return (begin + _filling() * (size // _FILLING + 1))[:size]
+            case Copies(times, parts, numbered):
+                return copied(build([(path, self.resolve(each, exchanges)) for path, each in parts]), times, numbered=numbered)
             case Stored(table, column, where):
                 wanted = {
                     key: self.resolve(each, exchanges) if isinstance(each, Extract | Marker) else each for key, each in where
@@ -80,6 +88,20 @@ class Resolver:
         first, second = factors(canary)
         text = shape.removeprefix("base64:").replace("{}", canary).replace("{outside}", self.outside).replace("{a}", str(first)).replace("{b}", str(second))
         return base64.b64encode(text.encode()).decode() if encoded else text
+
+
+@cache
+def _filling() -> str:
+    """Letters of which a database's compression makes no fewer; the same in every run."""
+    return "".join(random.Random(_FILLING).choices(string.ascii_letters + string.digits, k=_FILLING))  # noqa: S311 - nothing is secret about it
+
+
+def copied(element: Json, times: int, *, numbered: bool) -> Json:
+    """A list of equal elements; `numbered` has their texts end in a number."""
+    if not numbered:
+        return [element] * times
+    leaves = flatten(element)
+    return [build([(path, f"{leaf}{number}" if isinstance(leaf, str) else leaf) for path, leaf in leaves]) for number in range(times)]
 
 
 def pick(exchanges: Sequence[Exchange], step: int, pointer: tuple[str | int, ...]) -> Json:
@@ -196,8 +218,9 @@ def assemble(  # noqa: C901 - one case for each place
     given = dict(credential.cookies) if credential else {}
     query: list[tuple[str, str]] = []
     fields: list[tuple[str, str]] = []
-    files: list[tuple[str, str]] = []
+    files: list[tuple[str, Json]] = []
     tree: list[tuple[tuple[str | int, ...], Json]] = []
+    parts: list[tuple[tuple[str | int, ...], Json]] = []
     for argument in call.arguments:
         value = resolver.resolve(argument.value, exchanges)
         name = str(argument.path[-1]) if argument.path else ""
@@ -211,10 +234,12 @@ def assemble(  # noqa: C901 - one case for each place
                 headers.append((name, text_of(value)))
             case Place.COOKIE:
                 given[name] = text_of(value)
+            case Place.FORM if call.body in documents.KINDS:
+                parts.append((argument.path, value))
             case Place.FORM:
                 fields.extend((name, text_of(each)) for each in (value if isinstance(value, list) else [value]))
             case Place.FILE:
-                files.append((name, value if isinstance(value, str) and value else uploads.DEFAULT))
+                files.append((name, value or uploads.DEFAULT))
             case Place.JSON:
                 tree.append((argument.path, value))
     body = b""
@@ -222,6 +247,9 @@ def assemble(  # noqa: C901 - one case for each place
     if call.raw_body is not None:
         body = call.raw_body.encode("utf-8", "surrogatepass")
         headers.append(("Content-Type", call.raw_type or "application/json"))
+    elif kind in documents.KINDS:
+        body = documents.rendered(kind, build(parts))
+        headers.append(("Content-Type", documents.KINDS[kind]))
     elif kind == "json":
         body = json.dumps(build(tree)).encode()
         headers.append(("Content-Type", "application/json"))
@@ -242,7 +270,7 @@ def assemble(  # noqa: C901 - one case for each place
     if body or method in {"POST", "PUT", "PATCH"}:
         headers.append(("Content-Length", str(len(body))))
     target = path + ("?" + urlencode(query, encoding="utf-8", errors="surrogatepass") if query else "")
-    return {"method": method, "target": target, "headers": headers, "body_b64": base64.b64encode(body).decode()}
+    return {"method": method, "target": target, "headers": headers, "body_b64": base64.b64encode(body).decode(), **({"inside": True} if call.inside else {})}
 
 
 def build(tree: Sequence[tuple[tuple[str | int, ...], Json]]) -> Json:
@@ -298,12 +326,12 @@ def text_of(value: Json) -> str:
     return str(value)
 
 
-def _multipart(fields: Sequence[tuple[str, str]], files: Sequence[tuple[str, str]]) -> bytes:
+def _multipart(fields: Sequence[tuple[str, str]], files: Sequence[tuple[str, Json]]) -> bytes:
     parts = [
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields
     ]
-    for name, filename in files:
-        kind, content = uploads.content(filename)
+    for name, wanted in files:
+        filename, kind, content = uploads.sent(wanted)
         parts.append(
             f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
             f"Content-Type: {kind}\r\n\r\n".encode() + content + b"\r\n"

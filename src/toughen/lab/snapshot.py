@@ -229,6 +229,25 @@ class World:
             return holder is not None and holder.insert(table, row)
         return False
 
+    def multiply(self, table: str, count: int) -> int:
+        """Insert copies of the newest rows of a table; how many it took."""
+        holder = self._holder(table)
+        with contextlib.suppress(*REFUSED):
+            return holder.multiply(table, count) if holder is not None else 0
+        return 0
+
+    def weight(self, files: Iterable[str] = ()) -> int:
+        """Bytes of the databases, and of files of the prototype's that are named."""
+        total = 0
+        for database in self.databases:
+            with contextlib.suppress(*REFUSED):
+                total += database.size()
+        known = {str(self.root / each.name) + suffix for each in self.databases for suffix in ("", "-wal", "-journal")}
+        for path in {self.seen_from_here(each) for each in files} - known:
+            with contextlib.suppress(OSError):
+                total += os.path.getsize(path)
+        return total
+
     def close(self) -> None:
         """Let go of the databases."""
         for database in self.databases:

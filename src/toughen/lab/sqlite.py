@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toughen.lab.copies import TAKEN, copies, keys_of
 from toughen.lab.rows import MOST, Row, Table, key_of, plain, quoted
 from toughen.model.blueprint import Column
 from toughen.model.blueprint import Table as Described
@@ -138,6 +139,25 @@ class SqliteFile:
         names, marks = ", ".join(quoted(column) for column in row), ", ".join("?" for _ in row)
         with contextlib.closing(self._open()) as live:
             return live.execute(f"INSERT INTO {quoted(table)} ({names}) VALUES ({marks})", list(row.values())).rowcount > 0
+
+    def multiply(self, table: str, count: int) -> int:
+        """Insert copies of the newest rows."""
+        known = next((each for each in self.described() if each.name.lower() == table.lower()), None)
+        if known is None:
+            return 0
+        name, columns = quoted(known.name), [column.name for column in known.columns]
+        with contextlib.closing(self._open()) as live:
+            rows = live.execute(f"SELECT {', '.join(map(quoted, columns))} FROM {name} ORDER BY rowid DESC LIMIT {TAKEN}").fetchall()
+            largest = {column.name: live.execute(f"SELECT MAX(CAST({quoted(column.name)} AS INTEGER)) FROM {name}").fetchone()[0] for column in keys_of(known) or ()}
+            made = list(copies(known, columns, rows, count, largest))
+            live.execute("BEGIN")
+            live.executemany(f"INSERT INTO {name} ({', '.join(map(quoted, columns))}) VALUES ({', '.join('?' for _ in columns)})", made)
+            live.execute("COMMIT")
+        return len(made)
+
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(each.stat().st_size for suffix in ("", "-wal", "-journal") if (each := self.path.with_name(self.path.name + suffix)).exists())
 
     def change(self, statement: str) -> None:
         """Run one statement of DDL."""

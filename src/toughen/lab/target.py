@@ -13,8 +13,9 @@ from toughen.errors import AgentLostError
 from toughen.lab import schedule
 from toughen.lab.child import Record
 from toughen.lab.copying import texts
-from toughen.lab.credentials import FORGED, Jar, Wallet
+from toughen.lab.credentials import FORGED, Jar, Wallet, renewed
 from toughen.lab.outside import Outside, uses_outside
+from toughen.lab.packages import Installed, installed
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.lab.rows import changes, keyed
 from toughen.model.journey import Tampered
@@ -25,11 +26,13 @@ from toughen.oracle import succeeded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from toughen.lab.auditing import Auditor
     from toughen.lab.boot import Lab
     from toughen.lab.child import Child
-    from toughen.lab.rows import Table
-    from toughen.model.blueprint import Blueprint, Json
-    from toughen.model.identity import Identity
+    from toughen.lab.rows import Table as Rows
+    from toughen.model.advisory import Audit
+    from toughen.model.blueprint import Blueprint, Json, Table
+    from toughen.model.identity import Credential, Identity
     from toughen.model.journey import Call, Journey
 
 _REMEMBERED = 256
@@ -48,11 +51,16 @@ class Memory:
     honest: dict[str, Trace] = field(default_factory=dict)
     """Traces of the Journeys, by route."""
     habits: frozenset[str] | None = None
-    owners: dict[str, str | None] = field(default_factory=dict)
+    owners: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    """(table, people's table) -> the column that names whose of them a row is."""
     refuses: dict[str, bool] = field(default_factory=dict)
     together: bool = False
     """True where some honest requests build on what earlier ones left in the memory of their process."""
     texts: Mapping[str, str] | None = None
+    auditor: Auditor | None = None
+    """Who is asked about the packages that are installed."""
+    loaded: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Names of the packages that the processes of Journeys had loaded, by route."""
 
 
 @dataclass(slots=True)
@@ -69,6 +77,8 @@ class LabTarget:
     keeping: bool = False
     """True has serial trials share a process, as long as their state lies in databases: what is only looked for may be found so, and is shown in a fresh one."""
     _kept: Child | None = None
+    _installed: Installed | None = None
+    _aged: dict[str, Credential | None] = field(default_factory=dict)
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -127,23 +137,32 @@ class LabTarget:
             self.memory.habits = frozenset(text for text, count in seen.items() if count >= enough)
         return self.memory.habits
 
-    def owner(self, table: str) -> str | None:
-        """The column of a table that names the user whom its rows belong to."""
-        if table not in self.memory.owners:
-            self.memory.owners[table] = self._find_owner(table)
-        return self.memory.owners[table]
+    def people(self) -> tuple[str, ...]:
+        """Tables that identities have their rows in, the users' first."""
+        return tuple(dict.fromkeys(each.table for each in self.identities if each.table))
 
-    def _find_owner(self, table: str) -> str | None:
+    def owner(self, table: str, of: str | None = None) -> str | None:
+        """The column of a table that names the user whom its rows belong to; `of` says whose kind is meant, where there are several."""
+        for people in (of,) if of else self.people():
+            if (table, people) not in self.memory.owners:
+                self.memory.owners[table, people] = self._find_owner(table, people)
+            if (column := self.memory.owners[table, people]) is not None:
+                return column
+        return None
+
+    def _find_owner(self, table: str, people: str) -> str | None:
         known = self.blueprint.table(table)
-        users = next((each.table for each in self.identities if each.table), None)
-        if known is None or users is None or table.lower() == users.lower():
+        every = self.people()
+        if known is None or table.lower() in {each.lower() for each in (*every, people)}:
             return None
         for column in known.columns:
-            if column.references and column.references[0].lower() == users.lower():
+            if column.references and column.references[0].lower() == people.lower():
                 return column.name
-        single = re.sub(r"s$", "", users.lower())
-        names = [f"{single}_id", *_OWNERS]
-        return next((column.name for name in names for column in known.columns if column.name.lower() == name), None)
+        # Columns that name nobody's kind are the users'.
+        names = [f"{re.sub(r's$', '', people.lower())}_id", *(_OWNERS if people in every[:1] else ())]
+        taken = {column.name for column in known.columns if column.references}
+        others = {f"{re.sub(r's$', '', each.lower())}_id" for each in every if each != people}
+        return next((column.name for name in names for column in known.columns if column.name.lower() == name and name not in others and (column.name not in taken or len(every) == 1)), None)
 
     def refuses(self, route_id: str) -> bool:
         """Whether the route's own request is refused to a stranger, its prerequisites done as in the Journey."""
@@ -156,22 +175,24 @@ class LabTarget:
             self.memory.refuses[route_id] = refused
         return self.memory.refuses[route_id]
 
-    def owners(self, table: str) -> tuple[tuple[tuple[str, str, str], ...], ...]:
-        """Ways from a table to its users: its own column, else every column that refers to a table with such a column."""
-        users = next((each.table for each in self.identities if each.table), None)
+    def owners(self, table: str, of: str | None = None) -> tuple[tuple[tuple[str, str, str], ...], ...]:
+        """Ways from a table to its users (or those `of` a kind): its own column, else every column that refers to a table with such a column."""
         known = self.blueprint.table(table)
-        if users is None or known is None or table.lower() == users.lower():
+        if known is None or table.lower() in {each.lower() for each in self.people()}:
             return ()
-        own = self.owner(table)
+        return tuple(path for people in ((of,) if of else self.people()) for path in self._ways(known, people))
+
+    def _ways(self, known: Table, people: str) -> list[tuple[tuple[str, str, str], ...]]:
+        own = self.owner(known.name, people)
         if own is not None:
-            return (((table, own, users),),)
-        found = []
+            return [((known.name, own, people),)]
+        found: list[tuple[tuple[str, str, str], ...]] = []
         for column in known.columns:
-            parent = column.references[0] if column.references else self._named_by(column.name, table)
-            owning = self.owner(parent) if parent else None
+            parent = column.references[0] if column.references else self._named_by(column.name, known.name)
+            owning = self.owner(parent, people) if parent else None
             if parent is not None and owning is not None:
-                found.append(((table, column.name, parent), (parent, owning, users)))
-        return tuple(found)
+                found.append(((known.name, column.name, parent), (parent, owning, people)))
+        return found
 
     def _named_by(self, column: str, table: str) -> str | None:
         """The table that a column without a foreign key names by its own name (`account_id` -> `accounts`), where just one fits."""
@@ -192,6 +213,43 @@ class LabTarget:
         if self.memory.texts is None:
             self.memory.texts = texts(self.lab.project)
         return self.memory.texts
+
+    def installed(self) -> Installed:
+        """What its environment holds."""
+        if self._installed is None:
+            self._installed = installed(self.lab.environment)
+        return self._installed
+
+    def audit(self) -> Audit | None:
+        """What a database of vulnerabilities says of the installed packages."""
+        return self.memory.auditor.audit(self.installed().packages) if self.memory.auditor is not None else None
+
+    def loaded(self, route_id: str) -> frozenset[str]:
+        """Names of the packages that the process has loaded which served the route's Journey."""
+        journey = self.learned.get(route_id)
+        if journey is not None and route_id not in self.memory.loaded:
+            trace = self.run(Trial(journey.calls, journey.grants, loads=True))
+            self.memory.loaded[route_id] = frozenset(name for name, _ in trace.packages)
+        return self.memory.loaded.get(route_id, frozenset())
+
+    def aged(self, name: str, seconds: float) -> Credential | None:
+        """The credential that an identity would be left with from a log-in so long ago: by the prototype's own clock, put back; None where none is made.
+
+        The databases are those of the snapshot afterwards: whatever was prepared in them is gone.
+        """
+        identity = self.wallet.identities.get(name)
+        if identity is not None and name not in self._aged:
+            self.lab.restore()
+            child = self.lab.child()
+            try:
+                child.clock(-seconds)
+                self._aged[name] = renewed(child, identity, self.lab.world.rows)
+            except AgentLostError:
+                self._aged[name] = None
+            finally:
+                child.close()
+                self.lab.restore()
+        return self._aged.get(name)
 
     def run(self, trial: Trial) -> Trace:
         """Run one trial from the snapshot; a serial one that was run before in shared processes is remembered."""
@@ -251,8 +309,8 @@ class LabTarget:
             self.lab.world.write(grant)
         return bool(due)
 
-    def _run(self, trial: Trial, base: dict[str, Table], *, restored: bool) -> Trace:
-        outside = Outside(self.lab.work / "outside")
+    def _run(self, trial: Trial, base: dict[str, Rows], *, restored: bool) -> Trace:
+        outside = Outside(self.lab.work / "outside", self.lab.project)
         resolver = Resolver(self.lab.world.rows, outside=str(outside.folder), credential=self.wallet.get)
         wanted = uses_outside(trial)
         if wanted:
@@ -261,7 +319,7 @@ class LabTarget:
         exchanges: list[Exchange] = []
         # A prototype that keeps its state in memory is one process wherever it runs.
         isolated = trial.isolated and not self.memory.together and bool(self.lab.world.databases)
-        before_last = base
+        before_last, sown, weight = base, 0, 0
         kept = self.keeping and not (isolated or trial.schedule or trial.planted or trial.started or trial.traced or self.memory.together) and bool(self.lab.world.databases)
         child: Child | None = self._kept if kept and self._kept is not None and self._kept.open else None
         try:
@@ -277,14 +335,23 @@ class LabTarget:
                 if index:
                     self._granted(trial, index)
                 last = index == len(trial.calls) - 1 and trial.schedule is None
-                if last and index:
+                if last and trial.sown:
+                    sown = sum(self.lab.world.multiply(each.table, each.rows) for each in trial.sown)
+                if last and (index or sown):
                     before_last = {**self.lab.world.tables(), **self._inside(child)}
+                if last and trial.weighed:
+                    weight = -self.lab.world.weight()
                 exchanges.append(self._send(child, call, resolver, exchanges, jar, lines=trial.traced))
+            if trial.weighed:
+                weight += self.lab.world.weight(exchanges[-1].written_files)
             inside = self._inside(child) if child is not None else {}
+            packages = self.installed().loaded(child.loaded()) if trial.loads and child is not None and child.open else ()
         finally:
             self._kept = child if kept else self._kept
             if child is not None and not kept:
                 child.close()
+            left = outside.found(exchanges[-1] if exchanges else None) if wanted else ()
+            outside.clear()
         log: tuple[str, ...] = ()
         if trial.schedule is not None:
             if trial.calls:
@@ -294,10 +361,9 @@ class LabTarget:
         after = {**self.lab.world.tables(), **inside}
         changed = changes(base, after)
         final = changed if before_last is base else changes(before_last, after)
-        left = outside.found(exchanges[-1] if exchanges else None) if wanted else ()
-        return Trace(tuple(exchanges), changed, final, dict(resolver.markers), log, left)
+        return Trace(tuple(exchanges), changed, final, dict(resolver.markers), log, left, str(outside.folder) if wanted else "", packages, sown, weight)
 
-    def _inside(self, child: Child) -> dict[str, Table]:
+    def _inside(self, child: Child) -> dict[str, Rows]:
         """Rows of databases in the memory of a process; asked for where no database lies in a file."""
         return keyed(child.tables(), self.blueprint) if child.open and self.lab.opened and not self.lab.world.databases else {}
 

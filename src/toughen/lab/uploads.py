@@ -5,6 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toughen.model.blueprint import Json
 
 DEFAULT = "picture.png"
 """What is uploaded where nothing says what is wanted."""
@@ -29,6 +33,8 @@ _TEXT = {
     "yaml": ("application/yaml", "name: toughen\n"),
     "svg": ("image/svg+xml", '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>\n'),
 }
+_PLAIN = {"text/plain", "text/markdown", "text/csv", "application/json", "text/html", "application/xml", "application/yaml"}
+"""What stays well-formed where its last character, a newline, is repeated."""
 _ALIASES = {"jpg": "jpeg", "htm": "html", "yml": "yaml", "text": "txt", "log": "txt", "markdown": "md"}
 
 
@@ -53,8 +59,28 @@ def content(name: str) -> tuple[str, bytes]:
     return "image/png", base64.b64decode(_PNG)
 
 
-def _zip() -> bytes:
+def sent(wanted: Json) -> tuple[str, str, bytes]:
+    """(name, content type, bytes) of a file as an Argument names or describes it."""
+    said = wanted if isinstance(wanted, dict) else {"name": wanted}
+    name, newline, text = str(said.get("name") or DEFAULT).partition("\n")
+    name, _, declared = name.partition("\t")
+    kind, data = content(str(said.get("like") or name))
+    kind, data = declared or kind, text.encode() if newline else data
+    if unpacked := _number(said.get("unpacked")):
+        data = _zip("toughen\n" * (unpacked // 8 + 1))
+    if size := _number(said.get("size")):
+        # Readers of pictures and documents stop at their own end; an archive's end is at its end.
+        data = _zip("", b"\n" * size) if data[:2] == b"PK" else data + data[-1:] * (size - len(data)) if kind in _PLAIN else data + b"\0" * (size - len(data))
+    return name, str(said.get("type") or kind), data
+
+
+def _number(value: Json) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _zip(text: str = "toughen\n", stored: bytes = b"") -> bytes:
+    """An archive of one text, deflated, or of one that is as large as the archive."""
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("toughen.txt"), "toughen\n")
+        archive.writestr(zipfile.ZipInfo("toughen.txt"), stored or text, zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED)
     return held.getvalue()

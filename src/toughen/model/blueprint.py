@@ -242,6 +242,8 @@ class Blueprint:
     """Lines of Python surveyed."""
     companions: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """(file, text) of what a mend may have to extend: requirements, pyproject.toml, the sample of the environment; and an `.env` that git tracks."""
+    templates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """(file, text) of the templates of its pages."""
     history: tuple[Secret, ...] = ()
     """Keys that the history of the repository holds and its files no longer do."""
     starts: tuple[Start, ...] = ()

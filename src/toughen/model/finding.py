@@ -51,6 +51,8 @@ class Evidence:
     """Facts for the mend: (`statement`, ...), (`column`, ...)."""
     key: str = ""
     """Tells apart two breaks of one rule on one route (a field's name); "" where there is only one."""
+    severity: Severity | None = None
+    """What this one costs, where it is not what the rule says of all."""
 
     def fact(self, name: str) -> str:
         """The detail of that name, "" where it is missing."""
@@ -91,7 +93,14 @@ class Inconclusive:
     reason: str
 
 
-Outcome = Proven | Refuted | Inconclusive
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """Come upon while proving, and not shown."""
+
+    suspicion: Suspicion
+
+
+Outcome = Proven | Refuted | Inconclusive | Suspected
 
 
 @dataclass(frozen=True, slots=True)

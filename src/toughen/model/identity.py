@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from toughen.model.blueprint import Json
 from toughen.model.journey import Call
 
+CONFIGURED = "settings"
+"""How those came to be whom the settings introduce: what they hold is their owner's, and written nowhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:
@@ -26,7 +29,7 @@ class Identity:
     """Value of the role column, None where the prototype knows no roles."""
     credential: Credential
     how: str
-    """signup, row, forged: how it was made, for the report."""
+    """signup, row, forged, settings: how it was made, for the report."""
     row: dict[str, Json] = field(default_factory=dict)
     """Its row in the table of users, empty where there is none."""
     table: str | None = None

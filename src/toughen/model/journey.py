@@ -63,7 +63,45 @@ class Tampered:
     key: str = ""
 
 
-Value = Literal | Extract | Stored | Marker | Tampered
+@dataclass(frozen=True, slots=True)
+class Long:
+    """A text of so many characters, made when the call is sent; it begins as an honest one does, and does not compress."""
+
+    begin: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """A list of so many equal elements; `parts` are the leaves of one, by their paths below it."""
+
+    times: int
+    parts: tuple[tuple[tuple[str | int, ...], Literal | Extract | Stored | Marker], ...]
+    numbered: bool = False
+    """True has each text of an element end in the element's number, for lists that want no two alike."""
+
+
+Value = Literal | Extract | Stored | Marker | Tampered | Long | Copies
+
+
+def steps_of(value: Value) -> frozenset[int]:
+    """Steps whose answers a value is taken from."""
+    match value:
+        case Extract(step):
+            return frozenset({step})
+        case Stored(_, _, where):
+            return frozenset(each.step for _, each in where if isinstance(each, Extract))
+    return frozenset()
+
+
+def stepped(value: Value, by: int, after: int = -1) -> Value:
+    """A value whose steps behind `after` stand so many places later."""
+    match value:
+        case Extract(step) if step > after:
+            return replace(value, step=step + by)
+        case Stored(_, _, where):
+            return replace(value, where=tuple((name, replace(each, step=each.step + by) if isinstance(each, Extract) and each.step > after else each) for name, each in where))
+    return value
 
 
 def factors(canary: str) -> tuple[int, int]:
@@ -73,7 +111,12 @@ def factors(canary: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One value at one place of a request."""
+    """One value at one place of a request.
+
+    What a file's value names is uploaded well-formed (`picture.png`); an object of `name`, `type` (its content type), `like`
+    (the name whose content it has), `size` (bytes) and `unpacked` (bytes that an archive unpacks to) says more of it. A name with a newline in it is a name, a tab and
+    a content type where there is one, and behind the newline the file's text.
+    """
 
     place: Place
     path: tuple[str | int, ...]
@@ -94,7 +137,9 @@ class Call:
     raw_type: str | None = None
     """Content type of raw_body."""
     body: str | None = None
-    """json, form or multipart; None sends no body unless arguments demand one."""
+    """json, form, multipart, or a document that is put together from what stands at form places: text, xml, email; None sends no body unless arguments demand one."""
+    inside: bool = False
+    """Sent from the machine that the prototype runs on: some routes answer nobody else."""
 
     def argument(self, place: Place, path: tuple[str | int, ...]) -> Argument | None:
         """The argument at that place, None where it is not sent."""
@@ -111,8 +156,8 @@ class Call:
         return replace(self, arguments=kept)
 
     def by(self, identity: str | None) -> Call:
-        """This call sent by another identity."""
-        return replace(self, identity=identity)
+        """This call sent by another identity; whoever comes from elsewhere has not the machine that its sender sat at."""
+        return self if identity == self.identity else replace(self, identity=identity, inside=False)
 
 
 @dataclass(frozen=True, slots=True)

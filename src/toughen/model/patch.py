@@ -34,6 +34,8 @@ class Patch:
     """Fields that answers no longer show, by intention: `password` in all of them, `GET /users email` in those of one route."""
     packages: tuple[str, ...] = ()
     """Packages that the mended code imports and the project's dependencies did not name."""
+    raises: tuple[str, ...] = ()
+    """Packages that it wants in another release: the environment is built anew from what the project then says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,8 @@ class Exchange:
     """The last executed line of the route's handler, or of the guard that ended it; only while lines are recorded."""
     outgoing: tuple[Outgoing, ...] = ()
     written_files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    """Folders of the project in which files were opened, or which were listed; relative to its root."""
     milliseconds: float = 0.0
 
     @property
@@ -164,6 +166,14 @@ class Trace:
     """What the scheduler did, in order, for the evidence of a race."""
     outside: tuple[tuple[str, str], ...] = ()
     """(name, beginning of its text) of what lay in the lab's own folder, outside of the prototype, when the trial ended."""
+    folder: str = ""
+    """Where that folder lies, as the prototype sees it; only where something was planted there."""
+    packages: tuple[tuple[str, str], ...] = ()
+    """(name, version) of the installed packages that the process of the last call has loaded; only where the trial asks for them."""
+    sown: int = 0
+    """Rows that the tables took of those that the trial wanted sown."""
+    weight: int = 0
+    """Bytes by which the last call made the databases grow, and that the files hold which it wrote; only where the trial is weighed."""
 
     @property
     def last(self) -> Exchange:

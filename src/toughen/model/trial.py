@@ -25,6 +25,18 @@ class Planted:
     """Its name, without a folder."""
     text: Marker
     """What it holds."""
+    folder: Marker | None = None
+    """Where the file lies in the prototype's copy instead: the name of a folder that is made for it and goes after the trial, `beside` an own one."""
+    beside: str = ""
+    """A folder of the prototype, relative to its root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sown:
+    """Rows that the lab writes in front of the last call: copies of the newest ones in turn, each with a key of its own."""
+
+    table: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +54,13 @@ class Trial:
     traced: bool = False
     """True records the lines that run, and the exceptions that the prototype handles itself; it costs many times as much."""
     planted: tuple[Planted, ...] = ()
+    sown: tuple[Sown, ...] = ()
+    weighed: bool = False
+    """True measures by how many bytes the last call makes the databases and files grow."""
     started: str = ""
     """Serve what the prototype's own start serves: the path of the script that starts it, or `flask` for `flask run --debug`; "" serves the application itself."""
+    loads: bool = False
+    """True tells which packages the process of the last call has loaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,11 @@ def render(matrix: Matrix) -> str:
     return "\n".join([*_table(matrix), *_open(matrix)]) + "\n"
 
 
+def counted(matrix: Matrix) -> str:
+    """One line for a report of something else."""
+    return f"Who may call what: {_counts(matrix)} (`toughen audit` shows them)."
+
+
 def _table(matrix: Matrix) -> Iterator[str]:
     routes = list(dict.fromkeys(each.route for each in matrix.cells))
     columns = [ANONYMOUS, *(["invalid"] if any(each.who in INVALID for each in matrix.cells) else []), *matrix.roles]
@@ -49,9 +54,12 @@ def _word(cells: tuple[Cell, ...], column: str) -> str:
     return "n/a" if all(each.access is Access.UNTESTED for each in own) else "-"
 
 
+def _counts(matrix: Matrix) -> str:
+    return f"{len(matrix.cells)} cells: " + ", ".join(f"{matrix.count(access)} {access.value}" for access in Access)
+
+
 def _open(matrix: Matrix) -> Iterator[str]:
-    counts = ", ".join(f"{matrix.count(access)} {access.value}" for access in Access)
-    yield f"{len(matrix.cells)} cells: {counts}."
+    yield f"{_counts(matrix)}."
     if matrix.seconds:
         yield f"Asked with {matrix.requests} requests in {matrix.seconds:.1f} s: {len(matrix.cells) / matrix.seconds:.0f} cells a second."
     yield from (f"Note: {each}." for each in matrix.notes)

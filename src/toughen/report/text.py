@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 _MOST = 12
 
 
-def render(verdict: Verdict, version: str, titles: Mapping[str, str] | None = None) -> str:
-    """The report as plain text with a final newline; `titles` gives each break a plain name."""
-    return "\n".join(_lines(verdict, version, titles or {})) + "\n"
+def render(verdict: Verdict, version: str, titles: Mapping[str, str] | None = None, counted: str = "") -> str:
+    """The report as plain text with a final newline; `titles` gives each break a plain name, `counted` says who may call what."""
+    return "\n".join(_lines(verdict, version, titles or {}, counted)) + "\n"
 
 
-def _lines(verdict: Verdict, version: str, titles: Mapping[str, str]) -> Iterator[str]:
+def _lines(verdict: Verdict, version: str, titles: Mapping[str, str], counted: str) -> Iterator[str]:
     blueprint = verdict.blueprint
     entry = blueprint.entry.target if blueprint.entry else "no entry"
     yield f"toughen {version}: {blueprint.name} ({blueprint.framework}, {entry}, {blueprint.database or 'no database'}, {len(blueprint.routes)} routes)"
@@ -48,6 +48,8 @@ def _lines(verdict: Verdict, version: str, titles: Mapping[str, str]) -> Iterato
     if verdict.mends:
         yield from _mends(verdict)
     yield from _coverage(verdict)
+    if counted:
+        yield counted
     if verdict.booted:
         yield f"Verdict: {verdict.decision}. {verdict.why}."
     total = verdict.timings.get("total_s")

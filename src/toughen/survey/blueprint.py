@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from toughen.model.blueprint import Blueprint, Column, Guard, Parameter, Place, Route, Table
@@ -25,6 +26,7 @@ from toughen.survey.starting import starts
 from toughen.survey.storage import database
 from toughen.survey.suite import suite
 from toughen.survey.tables import tables
+from toughen.survey.templates import templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +68,8 @@ def survey(sources: Sources, *, app: str | None = None) -> Blueprint:
         database=database(project, known, routes),
         unparsed=sources.unparsed,
         lines=sources.lines,
-        companions=companions(sources.root),
+        companions=companions(sources.root, PurePosixPath(entry.file).parent.as_posix()),
+        templates=templates(sources.root),
         history=history(sources.root, sources.texts),
         starts=starts(sources),
     )

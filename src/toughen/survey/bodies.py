@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from toughen.model.blueprint import Place
+from toughen.survey import documents
 from toughen.survey.checks import Checks
 from toughen.survey.facts import dotted
 from toughen.survey.reading import Origin, Reading
@@ -47,6 +48,9 @@ def read_body(
     for wrapper in wrappers:
         if (inner := project.function(wrapper)) is not None:
             reader.function(wrapper, inner, {})
+    if reading.raw and reading.document is None and not reading.roots & {Place.JSON, Place.FORM, Place.FILE} and not reading.decoded:
+        reading.document = "text"
+        reading.note(documents.TEXT).required = True
     if method in {"GET", "HEAD"}:
         for place in (Place.FORM, Place.FILE):
             reading.roots.discard(place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from toughen.survey.history import tracked
@@ -10,17 +11,23 @@ from toughen.survey.history import tracked
 if TYPE_CHECKING:
     from pathlib import Path
 
+_DEPENDENCIES: Final = ("requirements.txt", "requirements.in", "requirements/base.txt", "requirements/prod.txt", "pyproject.toml")
 _NAMES: Final = (
-    "requirements.txt", "requirements.in", "requirements/base.txt", "requirements/prod.txt", "pyproject.toml",
+    *_DEPENDENCIES,
     ".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env",
 )  # fmt: skip
 _LARGEST: Final = 1 << 18
 
 
-def companions(root: Path) -> tuple[tuple[str, str], ...]:
-    """(file, text) of those that are there, small and written in UTF-8: another encoding cannot be written back as it was."""
+def companions(root: Path, home: str = ".") -> tuple[tuple[str, str], ...]:
+    """(file, text) of those that are there, small and written in UTF-8: another encoding cannot be written back as it was.
+
+    Of the dependency files those nearest to `home`, the folder of the entry, come first.
+    """
     found = []
-    for name in (*_NAMES, *((".env",) if tracked(root, ".env") else ())):
+    nearer = [folder for folder in (PurePosixPath(home), *PurePosixPath(home).parents) if folder.parts and ".." not in folder.parts]
+    inner = [(folder / name).as_posix() for folder in nearer for name in _DEPENDENCIES]
+    for name in (*inner, *_NAMES, *((".env",) if tracked(root, ".env") else ())):
         place = root / name
         with suppress(OSError, ValueError):
             if place.is_file() and place.resolve().is_relative_to(root.resolve()) and place.stat().st_size <= _LARGEST:

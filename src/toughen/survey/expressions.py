@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from abc import ABC, abstractmethod
 from typing import Final, Protocol
 
 from toughen.model.blueprint import Json, Place
+from toughen.survey import documents
 from toughen.survey.facts import dotted
 from toughen.survey.project import Function, Missing, Project, Symbol, argument
 from toughen.survey.reading import Origin, Reading, type_of
@@ -20,6 +22,9 @@ _SAME: Final = frozenset(
      "endswith", "isdigit", "splitlines", "removeprefix", "removesuffix", "casefold"}
 )  # fmt: skip
 _COPIES: Final = frozenset({"copy", "to_dict", "dict", "get_json", "deepcopy"})
+_RAW: Final = Origin(None, ("raw",))
+"""The body as it stands."""
+_DECODES: Final = re.compile(r"json|event|validate|parse_raw|decode", re.IGNORECASE)
 _CASTS: Final = {"int": "integer", "float": "number", "Decimal": "number", "str": "string", "bool": "boolean"}
 
 
@@ -105,7 +110,9 @@ class Expressions(ABC):
                     query = attr == "values" and self.reader.method in {"GET", "HEAD"}
                     return self.root(Place.QUERY if query else _FLASK[attr])
                 if holder is not None and holder.place is None and attr in {"data", "body"}:
-                    return Origin(None, ("raw",))
+                    return self.raw()
+                if holder is not None and self.parsed(holder) == "xml":
+                    return documents.attribute(holder, attr)
                 if holder is not None and holder.place is Place.HEADER and attr == "authorization":
                     return self.read(holder.below("Authorization"))
                 if holder is not None and holder.place is Place.FORM and attr in {"filename", "file", "stream"}:
@@ -146,6 +153,15 @@ class Expressions(ABC):
         return target in {"flask.request", "quart.request", "connexion.request", "starlette.requests.request"} or (
             name == "flask" and target == "flask"
         )
+
+    def raw(self) -> Origin:
+        """The body as it stands."""
+        self.reading.raw = True
+        return _RAW
+
+    def parsed(self, holder: Origin) -> str | None:
+        """What a part of a document is part of; None where it is none."""
+        return self.reading.document if holder.place is Place.FORM and Place.FORM not in self.reading.roots else None
 
     def root(self, place: Place) -> Origin:
         """The whole of one place of the request."""
@@ -253,9 +269,14 @@ class Expressions(ABC):
             return origin
         if last == "loads" and node.args:
             origin = self.value(node.args[0])
-            if origin is not None and origin.path == ("raw",):
+            if origin == _RAW:
                 return self.root(Place.JSON)
             return None
+        if (document := documents.parsed_as(name)) and node.args and self.value(node.args[0]) == _RAW:
+            self.reading.document = document
+            return documents.ROOT
+        if last in documents.WRAPS and node.args and self.value(node.args[0]) == _RAW:
+            return _RAW
         if (
             last
             in {
@@ -301,13 +322,15 @@ class Expressions(ABC):
     def method(self, node: ast.Call, holder: Origin, attr: str) -> object:  # noqa: C901 - one case for each method
         """The origin of what a method returns; NotImplemented where it is no method of a request value."""
         if holder.place is None:
-            if holder.path == ("raw",):
+            if holder == _RAW:
                 return holder if attr in {"decode", "strip"} else NotImplemented
             if attr in {"get_json", "json"}:
                 return self.root(Place.JSON)
             if attr == "form":
                 return self.root(Place.FORM)
-            return Origin(None, ("raw",)) if attr in {"get_data", "body"} else NotImplemented
+            return self.raw() if attr in {"get_data", "body"} else NotImplemented
+        if (document := self.parsed(holder)) and (found := documents.below(document, holder, attr, self.project.text(argument(node, 0, "path"), self.file))):
+            return self.read(found) if found != holder else found
         if attr in {"get", "pop", "getlist", "setdefault", "get_list", "getall"}:
             key = argument(node, 0, "key")
             default = self.project.fold(argument(node, 1, "default"), self.file)
@@ -348,6 +371,7 @@ class Expressions(ABC):
         name = dotted(node.func)
         target = self.project.resolve(self.file, name, self.symbol.name) if name else ""
         if not isinstance(target, Symbol):
+            self.reading.decoded |= _RAW in given and _DECODES.search(name) is not None
             return None
         definition = self.project.definition(target)
         if definition is None and "." in target.name:

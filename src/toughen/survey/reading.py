@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from toughen.model.blueprint import Json, Parameter, Place
 
+_MAILBOXES = frozenset({"from", "to", "cc", "bcc", "sender", "reply-to", "return-path"})
+"""Headers of a message that hold an address (RFC 5322 3.6)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -37,6 +40,12 @@ class Reading:
 
     notes: dict[Origin, Note] = field(default_factory=dict)
     roots: set[Place] = field(default_factory=set)
+    raw: bool = False
+    """Whether the body is read as it stands."""
+    decoded: bool = False
+    """Whether it is handed to a library that makes an object of it."""
+    document: str | None = None
+    """What a body that was read as it stands was parsed as: text, xml, email."""
 
     def note(self, origin: Origin) -> Note:
         """The note of a value, made when it is first met."""
@@ -49,6 +58,8 @@ class Reading:
             return "json"
         if Place.FILE in self.roots:
             return "multipart"
+        if self.document is not None and Place.FORM not in self.roots:
+            return self.document
         return "form" if Place.FORM in self.roots else None
 
     def parameters(self) -> list[Parameter]:
@@ -61,7 +72,7 @@ class Reading:
             if origin.place is None or not origin.path or origin in inner:
                 continue
             path = origin.path
-            if origin.place is not Place.JSON:
+            if origin.place is not Place.JSON and not (origin.place is Place.FORM and self.body == self.document):
                 path = (next((key for key in path if isinstance(key, str)), ""),)
             values = note.enum or (
                 tuple(dict.fromkeys(note.compared)) if len(set(map(repr, note.compared))) > 1 else ()
@@ -70,7 +81,7 @@ class Reading:
             kind = kind or (type_of(values[0]) if values else None) or _usual(origin.place)
             parameter = Parameter(
                 origin.place, path, kind, required=note.required, enum=values, default=note.default, declared=False,
-                format="binary" if origin.place is Place.FILE else None,
+                format="binary" if origin.place is Place.FILE else "email" if self.document == "email" and str(path[0]).lower() in _MAILBOXES else None,
             )  # fmt: skip
             if path[0] != "" and all((each.place, each.path) != (origin.place, path) for each in found):
                 found.append(parameter)

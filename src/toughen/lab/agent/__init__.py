@@ -33,6 +33,8 @@ Child -> lab       {"hello": "child", "id": int, "pid": int}, then after the lif
                    {"ready": {}} or {"failed": {...}}
 lab -> child       {"do": "serve", "requests": [REQUEST...], "record": RECORD}   -> one EXCHANGE frame a request
                    {"do": "call", "function": "module:name", "arguments": [...], "keywords": {...}} -> {"returned": JSON} or {"failed": ...}
+                   {"do": "clock", "seconds": float} -> {"shifted": float}: from now on this process reads another time
+                   {"do": "loaded"} -> {"files": [str...]} of installed packages that are loaded, below site-packages
                    {"do": "rows"}   -> {"tables": {...}} of in-memory SQLite databases (null where there are none)
                    {"do": "quit"}   runs the lifespan's shutdown and exits
 
@@ -53,6 +55,7 @@ STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "p
            What is empty or null is left out of both, but for "status", "headers", "size", "milliseconds", "text",
            "parameters" and "rows".
            Optional keys. EXCHANGE: "imported" (modules of others that came in), "databases" (newly opened),
+             "folders" (of the project, in which files were opened or which were listed; relative to root),
              "statements_dropped" (how many beyond the limit). STATEMENT: "names" (of named parameters, whose values
              come in order of appearance), "many" (sets of an executemany; "parameters" then holds the first sets).
              RECORD: "refuse" (hosts that refuse connections during the request, "*" for all, mail servers too).

@@ -6,7 +6,8 @@ from binascii import a2b_base64, b2a_base64
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-CLIENT = ("127.0.0.1", 50412)
+OUTSIDE, INSIDE = ("1.2.3.4", 50412), ("127.0.0.1", 50412)
+"""Where a request comes from: from somewhere in the world, or from the machine itself."""
 SERVER = ("127.0.0.1", 8000)
 _REMEMBERED = 500
 _HEADERS: dict[tuple[str, str], tuple[bytes, bytes]] = {}
@@ -15,11 +16,12 @@ _HEADERS: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 class Request:
     """A REQUEST of the protocol, taken apart as both interfaces need it."""
 
-    __slots__ = ("body", "headers", "method", "path", "query", "raw_path")
+    __slots__ = ("body", "client", "headers", "method", "path", "query", "raw_path")
 
     def __init__(self, message: dict[str, Any]) -> None:
         """Read the message; a Host and a Content-Length are added where they are missing."""
         self.method = str(message.get("method") or "GET").upper()
+        self.client = INSIDE if message.get("inside") else OUTSIDE
         target = str(message.get("target") or "/").encode("utf-8", "surrogateescape")
         raw_path, _, query = target.partition(b"?")
         self.raw_path = raw_path.partition(b"#")[0] or b"/"

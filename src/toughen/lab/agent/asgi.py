@@ -7,7 +7,7 @@ import contextvars
 import selectors
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .answers import CLIENT, SERVER, Answer, Request
+from .answers import SERVER, Answer, Request
 from .recorder import RECORDER
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class _Call:
             "asgi": SPEC,
             "http_version": "1.1",
             "server": SERVER,
-            "client": CLIENT,
+            "client": request.client,
             "scheme": "http",
             "root_path": "",
             "method": request.method,

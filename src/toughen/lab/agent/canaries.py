@@ -6,9 +6,10 @@ import os
 import sys
 from typing import Any
 
+from . import frames
 from .recorder import RECORDER
 
-WRITTEN = 200
+WRITTEN, FOLDERS = 200, 20
 _WATCHED = frozenset(
     (
         "open exec compile import pickle.find_class subprocess.Popen os.system os.exec os.posix_spawn os.spawn"
@@ -18,6 +19,8 @@ _WATCHED = frozenset(
         " socket.connect socket.getaddrinfo socket.gethostbyname urllib.Request ftplib.connect"
     ).split()
 )
+_LOOKS = frozenset(("open", "os.listdir", "os.scandir"))
+_CODE = (".py", ".pyc", ".so")
 _FLAT = 4
 _installed = False
 
@@ -35,12 +38,26 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if not RECORDER.active or event not in _WATCHED:
         return
     try:
+        if event in _LOOKS and len(RECORDER.folders) < FOLDERS:
+            _looked(event, arguments)
         if event == "open":
             _opened(arguments)
         if RECORDER.markers:
             RECORDER.sight(event, tuple(_texts(event, arguments)))
     except Exception:
         pass
+
+
+def _looked(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note the project's own folder that a file is opened in, or that is listed."""
+    path = arguments[0] if arguments else None
+    if isinstance(path, int):
+        return
+    name = os.fsdecode(path) if path is not None else os.curdir
+    if not name.endswith(_CODE):
+        found = frames.below(os.path.dirname(name) or os.curdir if event == "open" else name)
+        if found:
+            RECORDER.folders[found] = None
 
 
 def _opened(arguments: tuple[Any, ...]) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import canaries, frames, lines, sqlite, starting, threads
+from . import canaries, clock, frames, lines, sqlite, starting, threads
 from .asgi import AsgiCaller
 from .boot import speaks_asgi
 from .gate import Gate
@@ -89,6 +89,11 @@ class Child:
                 self._wire.send(await self._call(order))
             elif do == "rows":
                 self._wire.send({"tables": sqlite.memory_tables()})
+            elif do == "clock":
+                clock.shift(float(order.get("seconds") or 0))
+                self._wire.send({"shifted": order.get("seconds")})
+            elif do == "loaded":
+                self._wire.send({"files": _loaded()})
             elif do == "quit":
                 await self._caller.stop()
                 return
@@ -167,6 +172,13 @@ class Child:
         """Flask's functions want an application context around them."""
         flask = self._app.flask
         return flask.test_request_context("/") if flask is not None else contextlib.nullcontext()
+
+
+def _loaded() -> list[str]:
+    """Files of installed packages that are loaded, below the folder that they are installed in."""
+    files = [str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
+    parts = [file.rpartition("-packages" + os.sep) for file in files]
+    return [name for before, found, name in parts if found and before.endswith((os.sep + "site", os.sep + "dist"))]
 
 
 async def _finish(awaitable: Any) -> Any:

@@ -2,7 +2,7 @@
 
 Run by the prototype's interpreter inside the box: ``python fault_server.py PORT CERTIFICATE``. It speaks HTTP over
 plain TCP and over TLS on the same port (a TLS hello begins with byte 22), answers a plausible JSON 200 to whatever
-it is asked, and says 220/250 to a mail client. It reads the whole request before it answers and keeps no state.
+it is asked (a path below /tgnto/ is sent on to the inside, as a host of an attacker's would), and says 220/250 to a mail client. It reads the whole request before it answers and keeps no state.
 """
 
 from __future__ import annotations
@@ -43,6 +43,13 @@ def _read(stream: socket.socket) -> bytes:
     return data
 
 
+def _onward(asked: bytes) -> bytes:
+    """Where a request is redirected to, empty where it is answered here."""
+    path = asked.split(b"\r\n", 1)[0].split(b" ")[1:2]
+    name = path[0].partition(b"/tgnto/")[2] if path else b""
+    return b"http://127.0.0.1:81/tgn" + name if name and name.replace(b".", b"").isalnum() else b""
+
+
 def _serve(stream: socket.socket, certificate: str) -> None:
     try:
         stream.settimeout(10)
@@ -50,8 +57,15 @@ def _serve(stream: socket.socket, certificate: str) -> None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             stream = context.wrap_socket(stream, server_side=True)
-        while _read(stream):
+        while True:
+            asked = _read(stream)
+            if not asked:
+                break
+            onward = _onward(asked)
             stream.sendall(
+                b"HTTP/1.1 302 Found\r\nLocation: " + onward + b"\r\nContent-Length: 0\r\n\r\n"
+                if onward
+                else
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_ANSWER) + _ANSWER
             )
     except (OSError, ssl.SSLError):

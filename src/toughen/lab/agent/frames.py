@@ -50,6 +50,16 @@ def _relative(file: str) -> str | None:
     return None
 
 
+def below(path: str) -> str | None:
+    """Path of a folder relative to the root, None for one that lies elsewhere; nothing is remembered of it."""
+    place = os.path.join(os.path.abspath(path), "")
+    for root in _roots:
+        if place.startswith(root):
+            inner = place[len(root) :].rstrip(os.sep)
+            return None if any(part in "/" + inner + "/" for part in FOREIGN) else inner
+    return None
+
+
 def name_of(code: CodeType) -> str:
     """Qualified name of a function's code, its bare name before Python 3.11."""
     return getattr(code, "co_qualname", code.co_name)

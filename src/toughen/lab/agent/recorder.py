@@ -98,6 +98,7 @@ class Recorder:
         self.waiting: dict[int, dict[str, Any]] = {}
         """Connections that are being opened, by socket, until their local port is known."""
         self.written: dict[str, None] = {}
+        self.folders: dict[str, None] = {}
 
     def begin(self, record: dict[str, Any]) -> None:
         """Start to record a request as the RECORD says."""
@@ -126,6 +127,8 @@ class Recorder:
             found["outgoing"] = self.outgoing
         if self.written:
             found["written_files"] = list(self.written)
+        if self.folders:
+            found["folders"] = list(self.folders)
         if self.dropped:
             found["statements_dropped"] = self.dropped
         if len(self.databases) > self._told_databases:

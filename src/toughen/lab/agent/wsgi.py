@@ -6,7 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .answers import CLIENT, SERVER, Answer, Request
+from .answers import SERVER, Answer, Request
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -74,8 +74,6 @@ _SAME: dict[str, Any] = {
     "SERVER_NAME": SERVER[0],
     "SERVER_PORT": str(SERVER[1]),
     "SERVER_PROTOCOL": "HTTP/1.1",
-    "REMOTE_ADDR": CLIENT[0],
-    "REMOTE_PORT": str(CLIENT[1]),
     "wsgi.version": (1, 0),
     "wsgi.url_scheme": "http",
     "wsgi.multithread": True,
@@ -95,6 +93,7 @@ def _environ(request: Request) -> dict[str, Any]:
     uri = uri + "?" + query if query else uri
     environ = _SAME.copy()
     environ["REQUEST_METHOD"] = request.method
+    environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = request.client[0], str(request.client[1])
     environ["PATH_INFO"] = request.path.decode("latin-1")
     environ["QUERY_STRING"] = query
     environ["REQUEST_URI"] = environ["RAW_URI"] = uri

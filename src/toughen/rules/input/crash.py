@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, ClassVar
 
 from toughen import repairs, signs
@@ -54,7 +55,8 @@ class Crash(Rule):
         found, every = sites(target, route, journey, _SITES)
         for site in found:
             hostile = {f"hostile-{number}": trial(journey, wrong) for number, wrong in enumerate(site.wrongs)}
-            detail = (("key", site.key), ("fields", site.fields), ("route", every))
+            told = {f"hostile-{number}": {"about": wrong.about, "field": wrong.field, "path": list(wrong.path), "kind": wrong.kind} for number, wrong in enumerate(site.wrongs)}
+            detail = (("key", site.key), ("fields", site.fields), ("route", every), ("told", json.dumps(told)))
             yield Experiment({"control": Trial(journey.calls, journey.grants), **hostile}, site.about, detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
@@ -72,6 +74,22 @@ class Crash(Rule):
                 message = f"{experiment.about} ends in {said(hostile)}"
                 return Holds(Evidence(message, {**shows}, failure.location if failure else None, detail, experiment.fact("key")))
         return Fails()
+
+    def only(self, experiment: Experiment, names: frozenset[str]) -> Experiment | None:
+        """Each wrong value crashes by itself."""
+        told = {name: each for name, each in json.loads(experiment.fact("told") or "{}").items() if name in names}
+        if not told:
+            return None
+        kinds = {(tuple(each["path"]), each["kind"]) for each in told.values()}
+        facts = [{**each, "kinds": [kind for kind in each["kinds"] if (tuple(each["path"]), kind) in kinds]} for each in json.loads(experiment.fact("fields"))]
+        first = next(iter(told.values()))
+        key = "+".join(dict.fromkeys(each["field"] for each in told.values()))
+        detail = {
+            "key": f"{key}-left" if key == experiment.fact("key") else key, "fields": json.dumps([each for each in facts if each["kinds"]]),
+            "route": experiment.fact("route"), "told": json.dumps(told),
+        }  # fmt: skip
+        about = first["about"] + (f" (and {len(told) - 1} more)" if len(told) > 1 else "")
+        return Experiment({name: each for name, each in experiment.trials.items() if name == "control" or name in told}, about, tuple(detail.items()))
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """Tighten the boundary where the value enters."""
@@ -107,6 +125,23 @@ def add_user():
     conn.commit()
     return jsonify({"message": "created"}), 201
 """, "POST /users"),
+        Broken(
+            """from flask import Flask, jsonify, request
+app = Flask(__name__)
+replies = []
+
+@app.errorhandler(Exception)
+def failed(error):
+    return jsonify({"error": "An internal error occurred"}), 500
+
+@app.route("/replies", methods=["POST"])
+def reply():
+    data = request.get_json()
+    if not data or "text" not in data:
+        return jsonify({"error": "Missing text"}), 400
+    replies.append(data["text"].strip())
+    return jsonify({"replies": len(replies)}), 201
+""", "POST /replies"),
         Broken(
             """import sqlite3
 from fastapi import FastAPI, HTTPException

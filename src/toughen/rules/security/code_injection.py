@@ -28,7 +28,7 @@ class CodeInjection(Rule):
     Who pays: everybody. Whoever sends it runs Python on the server.
 
     Example: `eval(request.args["formula"])`, `render_template_string(f"Hello {name}")`, `pickle.loads(body)`.
-    Instead: `ast.literal_eval` or `json.loads` for values, `yaml.safe_load`, a template that gets the value as a variable.
+    Instead: `ast.literal_eval` or `json.loads` for values, a function that works out arithmetic for sums, `yaml.safe_load`, a template that gets the value as a variable.
 
     Shown: a fresh canary in the value reaches what reads code; then an expression of the lab's own in its place makes a
     folder of the lab's own, or its product comes back in the answer.
@@ -113,6 +113,20 @@ def load(document: Document):
     content = yaml.load(document.text, Loader=yaml.Loader)
     return {"kind": type(content).__name__}
 """, "POST /import", ("fastapi", "pyyaml")),
+        Broken("""from flask import Flask, jsonify, request
+app = Flask(__name__)
+
+@app.post("/calculator")
+def calculator():
+    data = request.get_json()
+    if "expression" not in data:
+        return jsonify({"error": "No expression provided"}), 400
+    try:
+        result = eval(data["expression"], {"__builtins__": {}})
+        return jsonify({"result": str(result)}), 200
+    except Exception as e:
+        return jsonify({"error": str(e)}), 400
+""", "POST /calculator"),
         Broken("""import base64
 import pickle
 from flask import Flask, jsonify, request

@@ -35,6 +35,8 @@ _CONSOLE = Call("GET /console")
 _NAMED = "the source names the switch, and not the routes that it lays open"
 _MARK = re.compile(r"EVALEX\s*=\s*true")
 """What Werkzeug's debugger writes into its pages where code can be run in them."""
+_LOCKED = re.compile(r"EVALEX_TRUSTED\s*=\s*false")
+"""What it writes there as long as nobody has given the PIN."""
 
 
 def _crash(target: Target, route: Route, journey: Journey, started: str) -> Call | None:
@@ -72,7 +74,7 @@ class DebugMode(Rule):
     runs whatever he types, behind a PIN that other holes give away.
 
     Shown: served as the prototype's own start serves it (`python app.py`, `flask run --debug`), it answers a wrong request
-    with the lines of its source at which it crashed, or opens the debugger's console. Where a Procfile or a container starts
+    with the lines of its source at which it crashed, or opens the debugger's console, which a PIN locks or nothing does. Where a Procfile or a container starts
     it by another server, what its main block does is nobody's business.
 
     Example: `app.run(debug=True)`, `FastAPI(debug=True)`.
@@ -128,11 +130,13 @@ class DebugMode(Rule):
         crash = traces["crash"].last if "crash" in experiment.trials else None
         console = traces["console"].last if "console" in experiment.trials else None
         open_to_all = console is not None and console.response is not None and _MARK.search(console.response.body) is not None
+        locked = open_to_all and console is not None and console.response is not None and _LOCKED.search(console.response.body) is not None
         if crash is not None and (frame := _frame(crash)):
-            facts = {"request": shown(crash), "status": str(crash.status), "shows": frame[:300], "console": "GET /console opens one" if open_to_all else ""}
+            facts = {"request": shown(crash), "status": str(crash.status), "shows": frame[:300], "console": ("GET /console opens one" + (", which a PIN locks" if locked else "")) if open_to_all else ""}
             return Holds(Evidence(f"a request that crashes is answered with the source at which it does{started}: {crash.failure.location if crash.failure else ''}", {**facts}, place, detail))
         if console is not None and open_to_all:
-            return Holds(Evidence(f"Werkzeug's debugger gives whoever asks for it a console{started}", {"request": shown(console), "answer": answer(console)}, place, detail))
+            says = "shows whoever asks for it a console that its PIN alone locks" if locked else "gives whoever asks for it a console"
+            return Holds(Evidence(f"Werkzeug's debugger {says}{started}", {"request": shown(console), "answer": answer(console)}, place, detail))
         return Fails()
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:

@@ -11,7 +11,7 @@ from toughen.effects import effect, sight
 from toughen.model.finding import Evidence, Severity
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.specimens import FASTAPI_NEEDS, MODELS, MODELS_NEEDS
+from toughen.specimens import FASTAPI_NEEDS, FLASK, MODELS, MODELS_NEEDS
 from toughen.twists import answer, changed, holds, row_facts, shown, succeeded
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class NoAuthentication(Rule):
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """The route's own call without a credential (or with a made-up one), on the rows of users."""
-        if target.honest(route.id) is None or not target.identities or is_door(target, journey):
+        if target.honest(route.id) is None or not target.identities or is_door(target, journey) or journey.call.inside:
             return
         siblings = siblings_of(target, journey)
         detail = (("siblings", ",".join(siblings)),)
@@ -153,6 +153,15 @@ def debug():
 """, "GET /debug/users", MODELS_NEEDS),
     ]
     SOUND: ClassVar[list[Sound]] = [
+        Sound(FLASK + """
+@app.post("/maintenance/forget")
+def forget():
+    if request.remote_addr not in ("127.0.0.1", "::1"):
+        return jsonify({"error": "Only from this machine"}), 403
+    with db() as conn:
+        conn.execute("DELETE FROM users WHERE username = ?", (request.get_json()["username"],))
+    return jsonify({"forgotten": True})
+""", "a route that answers the machine itself and nobody else"),
         Sound(DOORS, "doors that must be open: contact form, newsletter, short links, a new password by code"),
         Sound(CATALOGUE, "the catalogue is open to everybody; orders and the admin's routes are not", MODELS_NEEDS),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from toughen import cures, flows, sinks
@@ -9,7 +10,7 @@ from toughen.exploits import paths, values
 from toughen.model.blueprint import Place
 from toughen.model.finding import Evidence, Severity
 from toughen.model.trial import Experiment
-from toughen.rule import Broken, Fails, Holds, Rule, Sound
+from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.twists import answer, named, shown
 
 if TYPE_CHECKING:
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
     from toughen.model.blueprint import Blueprint, Route
     from toughen.model.finding import Finding, Suspicion
-    from toughen.model.journey import Journey
+    from toughen.model.journey import Argument, Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
+    from toughen.model.trial import Planted
     from toughen.rule import Judgement, Target
+
+_FOLDERS = 3
+"""Folders of the prototype, which the honest request opened, that a folder is planted beside."""
 
 
 class PathTraversal(Rule):
@@ -32,8 +37,9 @@ class PathTraversal(Rule):
     Instead: resolve the path and ask whether it still lies below its folder (`resolve().is_relative_to(folder)`), or
     `send_from_directory`; a name that an upload carries goes through `secure_filename`.
 
-    Shown: a file of the lab's own, outside of the prototype's folders, with fresh content: it comes back in the answer,
-    or it is overwritten or deleted.
+    Shown: a file of the lab's own, outside of the prototype's folders, with fresh content: it comes back in the answer, or it
+    is opened, overwritten or deleted, or found in its folder by a name that no request holds. Where a path is kept by how it
+    begins, the file lies beside the right folder, in one whose name begins as that one's does (`files` and `files_old`).
 
     References: CWE-22; OWASP API8:2023; ASVS 5.0 V5.3.2.
     """
@@ -48,24 +54,35 @@ class PathTraversal(Rule):
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each text value and each uploaded file's name as a path that leads to the lab's own file."""
+        honest = target.honest(route.id)
+        folders = [each for each in (honest.last.folders if honest else ()) if each != "."][:_FOLDERS]
         for argument in values.texts(target, route, journey, values.ANYWHERE | {Place.FILE}):
-            shapes = list(paths.shapes(values.honest(argument)))
-            calls = [values.sent(journey, argument, shape) for shape, _ in shapes]
-            if not any(paths.escaped(trace, exchange) for exchange, trace in values.several(target, journey, calls, paths.planted())):
-                shapes = shapes[:1]
+            ways = [(shape, about, False) for shape, about in paths.shapes(values.honest(argument))]
+            ways += [(shape, about, True) for each in folders for shape, about in paths.beside(each)]
+            planted = paths.planted(journey, argument, folders)
+            calls = [values.sent(journey, argument, shape) for shape, _, _ in ways]
+            if not any(paths.escaped(trace, exchange) for exchange, trace in values.several(target, journey, calls, planted)):
+                ways = ways[:1]
             yield from values.telling(
                 lambda each: self.shows(target, each),
-                (
-                    Experiment(values.trials(journey, argument, shape, paths.planted()), f"{about} in {named(argument)}", values.facts(argument, shape))
-                    for shape, about in shapes
-                ),
+                (self._tried(journey, argument, shape, about, planted if inside else paths.planted(journey, argument), inside=inside) for shape, about, inside in ways),
             )
 
+    @staticmethod
+    def _tried(journey: Journey, argument: Argument, shape: str, about: str, planted: tuple[Planted, ...], *, inside: bool) -> Experiment:
+        """One value; where the lab's file lies among the prototype's own, the honest request runs beside it too."""
+        trials = values.trials(journey, argument, shape, planted)
+        if inside:
+            trials["control"] = replace(trials["control"], planted=planted)
+        return Experiment(trials, f"{about} in {named(argument)}", (*values.facts(argument, shape), ("inside", "yes" if inside else "")))
+
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
-        """The honest request passes, and the lab's own file was read, listed, overwritten or deleted."""
+        """The honest request passes, and the lab's own file was read, listed, opened, overwritten or deleted."""
         unclear = values.controlled(traces)
         if unclear is not None:
             return unclear
+        if experiment.fact("inside") and paths.escaped(traces["control"], traces["control"].last):
+            return Unclear("the honest request meets the lab's own file too")
         hostile, field = traces["hostile"], experiment.fact("field")
         done = paths.escaped(hostile, hostile.last)
         if not done:
@@ -76,7 +93,7 @@ class PathTraversal(Rule):
                 f"{field} leads out of its folder: a file that lies elsewhere was {done}",
                 {"request": shown(hostile.last), "answer": answer(hostile.last), "path": seen.text[:600] if seen else "", "honest": shown(traces["control"].last)},
                 seen.location if seen else None,
-                (("field", field), ("done", done)),
+                (("field", field), ("done", done), ("inside", experiment.fact("inside"))),
                 key=field,
             )
         )
@@ -135,6 +152,52 @@ def upload():
     file.save(os.path.join(UPLOADS, file.filename))
     return jsonify({"name": file.filename}), 201
 """, "POST /upload"),
+        Broken("""import os
+import re
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+ROOT = "./files"
+os.makedirs(ROOT, exist_ok=True)
+with open(os.path.join(ROOT, "welcome.txt"), "w") as start:
+    start.write("Hello")
+
+@app.get("/search")
+def search():
+    pattern = request.args.get("pattern", "Hello")
+    folder = os.path.join(ROOT, request.args.get("folder", ""))
+    root = os.path.abspath(ROOT)
+    asked = os.path.abspath(folder)
+    if not asked.startswith(root):
+        return jsonify({"error": "Outside of the files"}), 400
+    if not os.path.isdir(asked):
+        return jsonify({"error": "No such folder"}), 400
+    found = []
+    for name in os.listdir(asked):
+        with open(os.path.join(asked, name), errors="ignore") as file:
+            if pattern in file.read():
+                found.append(name)
+    return jsonify({"files": found})
+""", "GET /search", unseen="the path is asked about, and the question is not read"),
+        Broken("""import fnmatch
+import os
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
+os.makedirs(DATA, exist_ok=True)
+
+@app.post("/search")
+def search():
+    data = request.get_json()
+    if not isinstance(data, dict) or not isinstance(data.get("filename"), str) or not isinstance(data.get("folder", ""), str):
+        return jsonify({"error": "filename is required"}), 400
+    start = os.path.join(DATA, data.get("folder", "").lstrip("/"))
+    found = []
+    for root, folders, names in os.walk(start):
+        for name in names:
+            if fnmatch.fnmatch(name, data["filename"] + "*"):
+                found.append(os.path.join(root, name))
+    return jsonify({"files": found})
+""", "POST /search"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound("""import os
@@ -161,6 +224,23 @@ def welcome():
         return jsonify({"text": "nothing yet"})
     with open(path) as file:
         return jsonify({"text": file.read()})
+
+@app.get("/search")
+def search():
+    root, asked = os.path.abspath(UPLOADS), os.path.abspath(os.path.join(UPLOADS, request.args.get("folder", "")))
+    if asked != root and not asked.startswith(root + os.sep):
+        abort(404)
+    return jsonify(os.listdir(asked) if os.path.isdir(asked) else [])
+
+@app.get("/me")
+def me():
+    return jsonify({"agent": request.headers.get("User-Agent", ""), "path": request.cookies.get("last", "/")})
+
+@app.get("/all")
+def everything():
+    wanted = request.args.get("wanted", "welcome")
+    here = os.path.dirname(os.path.abspath(__file__))
+    return jsonify([name for _, _, names in os.walk(here) for name in names if wanted in name or name.endswith(".txt")])
 
 @app.get("/files/<path:name>")
 def download(name):

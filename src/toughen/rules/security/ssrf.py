@@ -51,7 +51,8 @@ class Ssrf(Rule):
         for argument in values.texts(target, route, journey, values.ANYWHERE):
             honest, shapes = values.honest(argument), [(hosts.ADDRESS, "another host")]
             if hosts.asked(trace := values.scouted(target, journey, argument, hosts.ADDRESS), trace.last):
-                shapes = [*hosts.shapes(honest if hosts.host_of(honest) else "http://example.com/"), ("file://{outside}/tgn{}", "a file")]
+                address = honest if hosts.host_of(honest) else "http://example.com/"
+                shapes = [*hosts.shapes(address), ("file://{outside}/tgn{}", "a file"), *hosts.onward(address)]
             elif hosts.host_of(honest) and (facing := target.honest(route.id)) and hosts.host_of(honest) in {each.host for each in facing.last.outgoing}:
                 shapes = list(hosts.around(honest))
             elif not hosts.host_of(honest) and hosts.asked(trace := values.scouted(target, journey, argument, hosts.NAME), trace.last):
@@ -59,7 +60,7 @@ class Ssrf(Rule):
             yield from values.telling(
                 lambda each: self.shows(target, each),
                 (
-                    Experiment(values.trials(journey, argument, shape, paths.planted()), f"{about} in {named(argument)}", values.facts(argument, shape))
+                    Experiment(values.trials(journey, argument, shape, paths.planted(journey, argument)), f"{about} in {named(argument)}", values.facts(argument, shape))
                     for shape, about in shapes
                 ),
             )
@@ -75,15 +76,16 @@ class Ssrf(Rule):
         if asked is None and not read:
             return Fails()
         where = f"{asked.host}:{asked.port}" if asked else "a file of its own"
+        redirect = asked is not None and hosts.redirected(hostile.last)
         return Holds(
             Evidence(
-                f"{field} makes the server ask {where}",
+                f"{field} makes the server ask {where}" + (", by a redirect that it follows" if redirect else ""),
                 {
                     "request": shown(hostile.last), "answer": answer(hostile.last), "connected": where,
                     "sent": asked.request.splitlines()[0] if asked and asked.request else "", "honest": shown(control.last),
                 },
                 asked.location if asked else None,
-                (("field", field),),
+                (("field", field), ("redirect", "yes" if redirect else "")),
                 key=field,
             )
         )
@@ -134,6 +136,54 @@ async def register(hook: Hook):
     hooks.append(str(hook.url))
     return {"id": len(hooks)}
 """, "POST /webhooks", ("fastapi", "httpx")),
+        Broken("""import ipaddress
+import socket
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+
+def allowed(url):
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return False
+    try:
+        return not ipaddress.ip_address(socket.gethostbyname(parts.hostname)).is_private
+    except (OSError, ValueError):
+        return False
+
+@app.post("/previews")
+def preview():
+    url = request.get_json()["url"]
+    if not allowed(url):
+        return jsonify({"error": "This address is not allowed"}), 400
+    try:
+        asked = urllib.request.Request(url, headers={"User-Agent": "Previews"})
+        with urllib.request.urlopen(asked, timeout=5) as page:
+            return jsonify({"status": page.status, "length": len(page.read())})
+    except (urllib.error.URLError, OSError):
+        return jsonify({"error": "The page does not answer"}), 502
+""", "POST /previews", unseen="the address is asked about, and the question is not read"),
+        Broken("""import ipaddress
+import socket
+from urllib.parse import urlsplit
+import requests
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+
+@app.get("/status")
+def status():
+    url = request.args.get("url", "https://example.com/")
+    host = urlsplit(url).hostname or ""
+    try:
+        if not ipaddress.ip_address(socket.gethostbyname(host)).is_global:
+            return jsonify({"error": "This address is not allowed"}), 400
+        page = requests.get(url, timeout=5)
+    except (OSError, ValueError):
+        return jsonify({"error": "The page does not answer"}), 502
+    return jsonify({"status": page.status_code})
+""", "GET /status", ("flask", "requests"), unseen="the address is asked about, and the question is not read"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound("""import ipaddress

@@ -28,9 +28,9 @@ class Xss(Rule):
 
     Who pays: users. A script in the page acts as whoever looks at it: it reads, orders, changes the password.
 
-    Example: `return f"<h1>Results for {query}</h1>"`, `{{ comment|safe }}`.
+    Example: `return f"<h1>Results for {query}</h1>"`, `{{ comment|safe }}`, an uploaded `x.html` that is served as a page.
     Instead: a template with autoescape on; `markupsafe.escape` where text is put together by hand; a sanitiser for fields
-    that may hold markup.
+    that may hold markup; uploads served as attachments, or with `Content-Security-Policy: sandbox`.
 
     Shown: an element, attribute or script address of the lab's own comes back as such in a page, parsed as a browser
     parses it: in the answer to the request itself, or in a page that somebody else looks at later.
@@ -60,15 +60,22 @@ class Xss(Rule):
                 ),
             )
 
+        for argument in (each for each in journey.call.arguments if each.place is Place.FILE):
+            for shape, about in markup.files():
+                after = self._page(target, route, journey, argument, shape)
+                if after is not None:
+                    yield Experiment(values.trials(journey, argument, shape, after=after), f"{about} in {named(argument)}", (*values.facts(argument, shape), ("file", "yes")))
+                    break
+
     @staticmethod
-    def _page(target: Target, route: Route, journey: Journey, argument: Argument) -> tuple[Call, ...] | None:
+    def _page(target: Target, route: Route, journey: Journey, argument: Argument, shape: str = values.SCOUT) -> tuple[Call, ...] | None:
         """The calls that lead somebody else to a page which shows what was stored; None where there is none."""
         honest = target.honest(route.id)
         if honest is None or (route.method == "GET" and not changed(honest)) or powerful(target.identity(journey.identity or "")):
             return None
-        for calls in markup.readers(target, journey):
-            trace = target.run(Trial((*journey.calls[:-1], values.sent(journey, argument, values.SCOUT, "scout"), *calls), journey.grants))
-            if markup.shown(trace, trace.last, "scout"):
+        for calls in markup.readers(target, journey, files=argument.place is Place.FILE):
+            trace = target.run(Trial((*journey.calls[:-1], values.sent(journey, argument, shape, "scout"), *calls), journey.grants))
+            if markup.shown(trace, trace.last, "scout") and not (argument.place is Place.FILE and markup.tame(trace.last.response)):
                 return calls
         return None
 
@@ -79,7 +86,7 @@ class Xss(Rule):
             return unclear
         hostile, field = traces["hostile"], experiment.fact("field")
         became = markup.ran(hostile, hostile.last)
-        if not became:
+        if not became or (experiment.fact("file") and markup.tame(hostile.last.response)):
             return Fails()
         sender, stored = values.at(experiment, hostile), len(hostile.exchanges) > len(experiment.trials["control"].calls)
         where = f"in {hostile.last.method} {hostile.last.target}, as somebody else sees it" if stored else "in the answer"
@@ -88,7 +95,7 @@ class Xss(Rule):
                 f"{field} becomes {became} {where}",
                 {"request": shown(sender), "page": shown(hostile.last), "around": markup.around(hostile, hostile.last), "honest": shown(traces["control"].last)},
                 None,
-                (("field", field), ("page", experiment.trials["hostile"].calls[-1].route)),
+                (("field", field), ("page", experiment.trials["hostile"].calls[-1].route), ("columns", ",".join(markup.columns(hostile))), ("file", experiment.fact("file"))),
                 key=field,
             )
         )
@@ -98,7 +105,7 @@ class Xss(Rule):
         yield from flows.suspected(self.id, blueprint, sources, sinks.PAGE)
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """The value escaped where it becomes part of the page; `|safe` taken from a template."""
+        """The value escaped where it becomes part of the page; a page that is whole somebody's own, shown in a sandbox."""
         yield from cures.page(finding, blueprint, sources)
 
     BROKEN: ClassVar[list[Broken]] = [
@@ -126,8 +133,137 @@ def sign():
     with sqlite3.connect("app.db") as conn:
         conn.execute("INSERT INTO entries (name, message) VALUES (?, ?)", (request.form["name"], request.form["message"]))
     return redirect("/")
-""", "POST /entries", files={"templates/guestbook.html": "<ul>{% for entry in entries %}<li><b>{{ entry[0] }}</b> {{ entry[1]|safe }}</li>{% endfor %}</ul>\n"},
-            unmended="template", unseen="the template puts it into the page, and only Python is read"),
+""", "POST /entries", files={"templates/guestbook.html": "<ul>{% for entry in entries %}<li><b>{{ entry[0] }}</b> {{ entry[1]|safe }} {{ entry[0]|upper }}</li>{% endfor %}</ul>\n"},
+            unseen="the template puts it into the page, and only Python is read"),
+        Broken("""import sqlite3
+from flask import Flask, jsonify, request
+from jinja2 import Template
+app = Flask(__name__)
+PAGE = "<h1>Forum</h1>{% for each in messages %}<p><b>{{ each.writer }}</b> {{ each.content }}</p>{% endfor %}"
+
+def connected():
+    conn = sqlite3.connect("app.db")
+    conn.row_factory = sqlite3.Row
+    return conn
+
+with connected() as start:
+    start.execute("CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, writer TEXT, content TEXT)")
+
+@app.get("/messages")
+def messages():
+    rows = connected().execute("SELECT writer, content FROM messages").fetchall()
+    template = Template(PAGE)
+    return template.render(messages=[{"writer": each["writer"], "content": each["content"]} for each in rows])
+
+@app.post("/messages")
+def post():
+    data = request.get_json()
+    with connected() as conn:
+        conn.execute("INSERT INTO messages (writer, content) VALUES (?, ?)", (str(data["writer"]), str(data["content"])))
+    return jsonify({"posted": True}), 201
+""", "POST /messages", unseen="what a template makes of rows is not read"),
+        Broken("""import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+ITEM = "<li>{title}: {note}</li>"
+
+def connected():
+    return sqlite3.connect("app.db")
+
+with connected() as start:
+    start.execute("CREATE TABLE IF NOT EXISTS tasks (id INTEGER PRIMARY KEY, title TEXT, note TEXT)")
+
+@app.get("/tasks")
+def tasks():
+    page = "<h1>Tasks</h1><ul>"
+    notes = []
+    for row in connected().execute("SELECT title, note FROM tasks").fetchall():
+        page += ITEM.format(title=row[0], note=row[1])
+        notes.append(f"<i>{row[1]}</i>")
+    page += "</ul>"
+    return page + "".join(notes), 200, {"Content-Type": "text/html"}
+
+@app.post("/tasks")
+def add():
+    with connected() as conn:
+        conn.execute("INSERT INTO tasks (title, note) VALUES (?, ?)", (request.form["title"], request.form["note"]))
+    return jsonify({"added": True}), 201
+""", "POST /tasks", unseen="what comes out of a database is not followed to where it was sent"),
+        Broken("""import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+
+def connected():
+    return sqlite3.connect("app.db")
+
+with connected() as start:
+    start.execute("CREATE TABLE IF NOT EXISTS profiles (name TEXT PRIMARY KEY, profile_page TEXT)")
+
+@app.post("/profiles")
+def add():
+    with connected() as conn:
+        conn.execute("INSERT OR REPLACE INTO profiles (name, profile_page) VALUES (?, ?)", (request.form["name"], request.form["profile_page"]))
+    return jsonify({"added": True}), 201
+
+@app.get("/profiles/<name>")
+def profile(name):
+    row = connected().execute("SELECT profile_page FROM profiles WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        return jsonify({"error": "not found"}), 404
+    return row[0], 200, {"Content-Type": "text/html; charset=utf-8"}
+""", "POST /profiles", unseen="what comes out of a database is not followed to where it was sent"),
+        Broken("""import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+
+def connected():
+    return sqlite3.connect("app.db")
+
+with connected() as start:
+    start.execute("CREATE TABLE IF NOT EXISTS products (id INTEGER PRIMARY KEY, name TEXT, tag TEXT)")
+
+@app.post("/products")
+def add():
+    data = request.get_json()
+    if not isinstance(data.get("name"), str) or not isinstance(data.get("tag"), str) or not data["tag"].isalnum():
+        return jsonify({"error": "name and tag are required"}), 400
+    with connected() as conn:
+        made = conn.execute("INSERT INTO products (name, tag) VALUES (?, ?)", (data["name"], data["tag"])).lastrowid
+    return jsonify({"id": made}), 201
+
+@app.get("/search")
+def search():
+    tag = request.args.get("tag", "")
+    found = connected().execute("SELECT name FROM products WHERE tag = ?", (tag,)).fetchall()
+    page = "<ul>"
+    for row in found:
+        page += f"<li>{row[0]}</li>"
+    return page + "</ul>"
+""", "POST /products", unseen="what comes out of a database is not followed to where it was sent"),
+        Broken("""import mimetypes
+import os
+import uuid
+from flask import Flask, jsonify, request, send_file
+app = Flask(__name__)
+UPLOADS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "uploads")
+os.makedirs(UPLOADS, exist_ok=True)
+
+@app.post("/upload")
+def upload():
+    file = request.files.get("file")
+    if file is None or file.filename == "":
+        return jsonify({"error": "No file"}), 400
+    name = f"{uuid.uuid4().hex}{os.path.splitext(file.filename)[1]}"
+    file.save(os.path.join(UPLOADS, name))
+    return jsonify({"id": name}), 201
+
+@app.get("/images/<name>")
+def image(name):
+    path = os.path.join(UPLOADS, os.path.basename(name))
+    if not os.path.isfile(path):
+        return jsonify({"error": "not found"}), 404
+    return send_file(path, mimetype=mimetypes.guess_type(path)[0] or "application/octet-stream")
+""", "POST /upload", unseen="what a file holds is not read"),
         Broken("""from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 app = FastAPI()
@@ -139,6 +275,7 @@ def greeting(name: str = "World"):
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound("""from flask import Flask, Response, jsonify, render_template_string, request
+from jinja2 import Template
 from markupsafe import escape
 app = Flask(__name__)
 NOTES = []
@@ -155,6 +292,22 @@ def hello():
 def echo():
     return jsonify({"text": f"<b>{request.args.get('text', '')}</b>"})
 
+@app.get("/list")
+def listed():
+    page = "<ul>"
+    for each in NOTES:
+        page += f"<li>{escape(each)}</li>"
+    return page + "</ul>"
+
+@app.get("/card")
+def card():
+    return Template("<b>{{ name }}</b>", autoescape=True).render(name=request.args.get("name", "World"))
+
+@app.post("/notes")
+def note():
+    NOTES.append(request.form["text"])
+    return jsonify({"notes": len(NOTES)}), 201
+
 @app.get("/plain")
 def plain():
     return Response("You said " + request.args.get("text", ""), mimetype="text/plain")
@@ -163,6 +316,45 @@ def plain():
 def form():
     return f"<textarea>{escape(request.args.get('text', ''))}</textarea>"
 """, "escaped, by hand or by the template; JSON and plain text are no pages"),
+        Sound("""import os
+import uuid
+from flask import Flask, jsonify, request, send_file
+app = Flask(__name__)
+UPLOADS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "uploads")
+os.makedirs(UPLOADS, exist_ok=True)
+
+def stored(ending):
+    file = request.files.get("file")
+    if file is None or file.filename == "":
+        return None
+    name = f"{uuid.uuid4().hex}{ending or os.path.splitext(file.filename)[1]}"
+    file.save(os.path.join(UPLOADS, name))
+    return name
+
+@app.post("/documents")
+def document():
+    name = stored("")
+    return (jsonify({"id": name}), 201) if name else (jsonify({"error": "No file"}), 400)
+
+@app.get("/drawings/<name>")
+def drawing(name):
+    answer = send_file(os.path.join(UPLOADS, os.path.basename(name)))
+    answer.headers["Content-Security-Policy"] = "default-src 'self'; style-src 'unsafe-inline'"
+    return answer
+
+@app.get("/documents/<name>")
+def download(name):
+    return send_file(os.path.join(UPLOADS, os.path.basename(name)), as_attachment=True)
+
+@app.post("/pictures")
+def picture():
+    name = stored(".png")
+    return (jsonify({"id": name}), 201) if name else (jsonify({"error": "No file"}), 400)
+
+@app.get("/pictures/<name>")
+def shown(name):
+    return send_file(os.path.join(UPLOADS, os.path.basename(name)), mimetype="image/png")
+""", "uploads are downloaded, shown as pictures whatever they are, or under a policy that lets no script of theirs run"),
         Sound("""import nh3
 from fastapi import FastAPI, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
