@@ -16,7 +16,9 @@ from toughen.events import Stage, Step
 from toughen.lab.twin import Probe
 from toughen.model.matrix import ANONYMOUS, INVALID, Access, Cell, Matrix, Whose
 from toughen.model.trial import Trial
+from toughen.ownership import keys
 from toughen.privileges import denial
+from toughen.twists import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,14 +76,14 @@ class Auditor:
             by_route[each.route].append(each)
         judge = Judge(target.blueprint, who, noise=_noise(by_route.values()))
         if not proved:
-            proving.run(target, crew, only=_wanted(judge, by_route))
+            proving.run(target, crew, only=_wanted(judge, by_route) | {(OBJECT, route) for route in by_route if _names_sender(target, route)})
         proven = _proven(proving.findings)
         judge = replace(judge, proven=proven, refuted=frozenset((route, rule) for rule, route in proving.settled) - frozenset(proven))
         reasons = {each.route: each.reason for each in explored.unreached}
         cells: list[Cell] = []
         for route in target.blueprint.routes:
             listed = by_route.get(route.id)
-            cells += judge.route(listed) if listed else _untested(route, who, reasons.get(route.id, "no honest request reached it"))
+            cells += [*judge.route(listed), *_named_by(route.id, listed, proven)] if listed else _untested(route, who, reasons.get(route.id, "no honest request reached it"))
         limited = ("requests are limited (429): where a limit stood in the way, they were sent to a fresh process",) if self._limited else ()
         matrix = Matrix(tuple(who.roles), tuple(cells), self._requests, seconds, (*who.notes, *limited))
         return self._held(target, matrix, by_route) if self.policy is not None else matrix
@@ -164,6 +166,20 @@ def _noise(routes: Iterable[list[Asked]]) -> frozenset[str]:
     honest = [listed[0].sight for listed in routes if listed[0].sight is not None]
     seen = Counter(table for sight in honest for table in {each.table.lower() for each in sight.changes})
     return frozenset(table for table, count in seen.items() if count >= max(_FEWEST, len(honest) * _MOSTLY))
+
+
+def _names_sender(target: LabTarget, route: str) -> bool:
+    """Whether the honest request names whoever sends it: another name in its place is another's object."""
+    journey = target.journey(route)
+    who = target.identity(journey.identity or "") if journey is not None else None
+    return journey is not None and who is not None and any(str(literal(each)) in keys(who) for each in journey.call.arguments)
+
+
+def _named_by(route: str, listed: list[Asked], proven: dict[tuple[str, str], str]) -> list[Cell]:
+    """The cell of another's object where the request names a user rather than an object, and that was proven to work."""
+    asked = any(each.whose in {Whose.OTHER, Whose.FOREIGN} for each in listed)
+    told = proven.get((route, OBJECT)) if not asked else None
+    return [Cell(route, listed[0].who, Whose.OTHER, Access.MISSING, told, works=True)] if told else []
 
 
 def _wanted(judge: Judge, by_route: dict[str, list[Asked]]) -> set[tuple[str, str]]:

@@ -225,6 +225,9 @@ class Doors:
                 session.lab.world.rollback(checkpoint)
                 told = depth(exchange)
                 if told is Depth.SUCCESS:
+                    if state.route.method != "GET" and session.lab.world.databases:
+                        # What it did in memory (everybody is logged out) must not outlive the question.
+                        session.reset()
                     return True
                 # Whoever is known but may not is answered otherwise than nobody: 403, or back to the log-in page after a log-out.
                 further = told >= Depth.REFUSED and exchange.status not in {401, refused.status} and (told is not Depth.CRASHED or _within(state, exchange))

@@ -349,7 +349,8 @@ class Explorer:
             self.crew.work(target, snapshot, [(state.route.id, state) for state in reached], check, _probe(reached))
         for state in reached:
             if not isinstance(verified.get(state.route.id), Journey):
-                # What a further boot could not repeat may be its own fault.
+                # What a further boot could not repeat may be its own fault, and is not to be remembered.
+                target.memory.traces.clear()
                 check(target, state)
         found = {state.route.id: verified.get(state.route.id) or self._reason(session, state) for state in states.values()}
         journeys = {route: each for route, each in found.items() if isinstance(each, Journey)}
@@ -376,9 +377,8 @@ def _makes(entry: Entry, people: str | None) -> bool:
 
 
 def _probe(reached: list[RouteState]) -> Probe | None:
-    """A success that needed a credential and nothing before it, where there is one."""
-    for state in reached:
-        entry = state.reached
-        if entry is not None and entry.call.identity is not None and entry.route.startswith("GET ") and not entry.plan.values:
-            return Probe(Trial((entry.call,), entry.plan.grants), entry.exchange.status)
-    return None
+    """A success that needed a credential and nothing before it, where there is one: a page that takes nothing before one that does, and before what writes."""
+    entries = [state.reached for state in reached if state.reached is not None and state.reached.call.identity is not None]
+    alone = [each for each in entries if not any(candidate.origin or candidate.stored for _, candidate in each.plan.values)]
+    alone.sort(key=lambda each: (not each.route.startswith("GET "), bool(each.plan.values), each.route.startswith("DELETE ")))
+    return Probe(Trial((alone[0].call,), alone[0].plan.grants), alone[0].exchange.status) if alone else None
