@@ -10,7 +10,7 @@ from toughen.model.source import Location
 from toughen.model.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from toughen.config import Config
     from toughen.explore.explore import Explored
@@ -27,6 +27,13 @@ def finding_of(rule: Rule | None, route_id: str, proof: Proof, route: Route | No
         proof.break_id, route_id, location, Status.PROVEN, proof.evidence.severity or (rule.severity if rule else Severity.HIGH), proof.evidence.message,
         proof.evidence, proof, rule.cwe if rule else (),
     )
+
+
+def suspected(rules: Iterable[Rule], blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Finding]:
+    """What these rules suspect from the source alone."""
+    for rule in rules:
+        for each in rule.suspect(blueprint, sources):
+            yield Finding(rule.id, each.route, each.location, Status.SUSPECTED, rule.severity, each.message, cwe=rule.cwe)
 
 
 def offered(rule: Rule | None, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> str:

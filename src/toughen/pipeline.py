@@ -9,20 +9,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toughen import store
-from toughen.conclude import finding_of, notes_of, offered, verdict_of
+from toughen.conclude import finding_of, notes_of, offered, suspected, verdict_of
 from toughen.errors import LabError
 from toughen.events import Stage, Step, silent
 from toughen.introductions import refilled
 from toughen.lab import environment
+from toughen.lab.auditing import Auditor as Watch
 from toughen.lab.auditing import auditor
 from toughen.lab.crew import Crew, spare
 from toughen.lab.opening import open_lab
+from toughen.lab.packages import installed
 from toughen.lab.target import LabTarget, Memory
 from toughen.lab.twin import logged_in
 from toughen.lab.variables import dummies
-from toughen.model.finding import Finding, Inconclusive, Outcome, Status
+from toughen.model.finding import Finding, Inconclusive, Outcome
 from toughen.model.verdict import Verdict
-from toughen.rules import load, named
+from toughen.rules import chosen, named
 from toughen.survey import Sources, join, read, survey
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 AUTHORIZATION = ("security/no-authentication", "security/object-authorization", "security/function-authorization", "security/weak-token")
 """The breaks that an audit proves."""
+VULNERABLE = "security/vulnerable-dependency"
 _ONLY_SURVEYED = "only surveyed: nothing was executed"
 _NO_SERVER = "it wants a {} server, which this version does not start: it starts PostgreSQL, and attacks SQLite and memory"
 
@@ -96,14 +99,18 @@ class Run:
         timings = {"survey_s": time.monotonic() - began}
         with ThreadPoolExecutor(1) as beside:
             # Booting is waiting: what is suspected is found out meanwhile.
-            suspecting = beside.submit(lambda: tuple(self._suspected(blueprint, sources)))
+            suspecting = beside.submit(lambda: tuple(suspected(self._rules(), blueprint, sources.texts)))
             if self.config.static:
                 yield Verdict(blueprint, "harden", _ONLY_SURVEYED, suspecting.result(), timings=timings, booted=False, notes=("static survey only",)), None
                 return
             try:
                 with self._booted(sources, blueprint) as (lab, booted):
                     timings["boot_s"] = time.monotonic() - began - timings["survey_s"]
-                    yield self._proven(lab, booted, sources, suspecting.result, timings, began)
+                    watch = auditor(self.config.advisories, self.root)
+                    if not self.auditing and any(each.id == VULNERABLE for each in self._rules()):
+                        # Asking is waiting too.
+                        beside.submit(lambda: watch.audit(installed(lab.environment).packages))
+                    yield self._proven(lab, booted, sources, (suspecting.result, watch), timings, began)
             except LabError as error:
                 timings["total_s"] = time.monotonic() - began
                 server = blueprint.database == "mysql"
@@ -111,27 +118,28 @@ class Run:
                 yield Verdict(blueprint, "harden", why, suspecting.result(), timings=timings, booted=False), None
 
     def _proven(
-        self, lab: Lab, blueprint: Blueprint, sources: Sources, suspicions: Callable[[], tuple[Finding, ...]], timings: dict[str, float], began: float
+        self, lab: Lab, blueprint: Blueprint, sources: Sources, beside: tuple[Callable[[], tuple[Finding, ...]], Watch], timings: dict[str, float], began: float
     ) -> tuple[Verdict, LabTarget]:
         from toughen.audit import policy
         from toughen.audit.stage import Auditor
         from toughen.prove import Proving
 
+        suspicions, watch = beside
         proving = Proving(self.root, self._rules(), began + self.config.budget, began, self.tell)
         with Crew(lambda: open_lab(self.root, lab.entry, lab.environment, lab.variables, postgres=lab.world.server is not None), spare()) as crew:
             explored = self._explore(lab, blueprint, sources, timings, crew)
             if self.auditing:
                 matrix: Matrix | None = Auditor(proving, policy.read(self.root / policy.FILE)).run(explored, crew, lab.variables)
             else:
-                explored.target.memory.auditor = auditor(self.config.advisories, self.root)
+                explored.target.memory.auditor = watch
                 proving.run(explored.target, crew)
                 matrix = Auditor(proving).counted(explored, crew, lab.variables) if self._counting else None
         if proving.first_proof is not None:
             timings["first_proof_s"] = proving.first_proof
-        suspected = tuple(each for each in (*suspicions(), *proving.suspected) if (each.break_id, each.route) not in proving.settled)
+        supposed = tuple(each for each in (*suspicions(), *proving.suspected) if (each.break_id, each.route) not in proving.settled)
         findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
         timings |= {"total_s": time.monotonic() - began} | ({"audit_s": matrix.seconds} if matrix else {})
-        verdict = verdict_of(blueprint, explored, findings, suspected, proving.unclear, timings, notes_of(lab, self.config, blueprint.stand_in))
+        verdict = verdict_of(blueprint, explored, findings, supposed, proving.unclear, timings, notes_of(lab, self.config, blueprint.stand_in))
         return replace(verdict, matrix=matrix), explored.target
 
     def _survey(self) -> tuple[Sources, Blueprint]:
@@ -149,6 +157,9 @@ class Run:
         with open_lab(self.root, blueprint.entry, built, made_up.values, postgres=made_up.postgres) as lab:
             yield lab, replace(join(blueprint, lab.facts, sources), stand_in=made_up.stood_in)
 
+    def _rules(self) -> tuple[Rule, ...]:
+        return chosen(self.config.only, AUTHORIZATION if self.auditing else ())
+
     def _explore(self, lab: Lab, blueprint: Blueprint, sources: Sources, timings: dict[str, float], crew: Crew) -> Explored:
         from toughen.explore.explore import Explorer
 
@@ -158,13 +169,3 @@ class Run:
         explored = explorer.run()
         timings["explore_s"] = time.monotonic() - began
         return explored
-
-    def _rules(self) -> tuple[Rule, ...]:
-        only = self.config.only
-        asked = (rule for rule in load() if not self.auditing or rule.id in AUTHORIZATION)
-        return tuple(rule for rule in asked if not only or rule.id in only or rule.id.partition("/")[0] in only)
-
-    def _suspected(self, blueprint: Blueprint, sources: Sources) -> Iterator[Finding]:
-        for rule in self._rules():
-            for each in rule.suspect(blueprint, sources.texts):
-                yield Finding(rule.id, each.route, each.location, Status.SUSPECTED, rule.severity, each.message, cwe=rule.cwe)

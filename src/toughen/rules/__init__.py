@@ -5,8 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
+from typing import TYPE_CHECKING
 
 from toughen.rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 @cache
@@ -24,6 +28,12 @@ def load() -> tuple[Rule, ...]:
                 if isinstance(each, type) and issubclass(each, Rule) and each.__module__ == module.__name__ and hasattr(each, "id")
             ]
     return tuple(sorted(found, key=lambda rule: (rule.id.startswith("race/"), rule.id)))
+
+
+def chosen(only: Collection[str], among: Collection[str] = ()) -> tuple[Rule, ...]:
+    """The rules of these breaks or places, all where none is named; `among` leaves out every other one."""
+    asked = (rule for rule in load() if not among or rule.id in among)
+    return tuple(rule for rule in asked if not only or rule.id in only or rule.id.partition("/")[0] in only)
 
 
 def named(break_id: str) -> Rule | None:
