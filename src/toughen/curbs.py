@@ -173,7 +173,8 @@ def page(finding: Finding, evidence: Evidence, blueprint: Blueprint, sources: Ma
         if place is None or place.file not in sources:
             return "where the rows are read is not seen"
         module = edge.sheet.module(place.file)
-        node = module.function_at(place.line)
+        # Lines have moved where other mends went before.
+        node = module.function(place.function, place.line) if place.function else module.function_at(place.line)
         found = [*sizes(node), *_written(node)]
         return edge.sheet.put(capped(module, found[0], most, floor=floor)) if len(found) == 1 else f"{node.name} limits {len(found)} queries"
 

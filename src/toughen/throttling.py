@@ -34,7 +34,7 @@ _FLASK = '''"""How often somebody may ask: counted by the client's address."""
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
-limiter = Limiter(get_remote_address)
+limiter = Limiter(key_func=get_remote_address)
 '''
 _FASTAPI = '''"""How often somebody may ask: counted by the client's address."""
 

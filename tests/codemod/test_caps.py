@@ -7,6 +7,7 @@ import ast
 import pytest
 
 from toughen.codemod import Draft, Module
+from toughen.codemod.bounds import Bounds, bound_parameter
 from toughen.codemod.caps import application, bounded, capped, number_read, short, sizes, suffixed, unpacked
 from toughen.model.blueprint import Blueprint, Entry
 from toughen.model.patch import Unmended
@@ -142,3 +143,15 @@ def test_the_application_is_sought_in_the_entry_first() -> None:
     assert found is not None
     assert found[0].file == "config.py"
     assert 'served.app.config["MAX_CONTENT_LENGTH"] = 5' in done(bounded(found[0], found[1], "5", flask=True))
+
+
+@pytest.mark.parametrize(
+    ("there", "then"),
+    [("Query(20, ge=-(2**63), le=2**63 - 1)", "Query(20, ge=0, le=100)"), ("Query(20, le=50)", "Query(20, le=50, ge=0)"), ("Query(20, le=MOST)", "Query(20, le=MOST, ge=0)")],
+)
+def test_a_bound_that_lets_more_through_is_drawn_in(there: str, then: str) -> None:
+    """Of a bound that is there the tighter end stands afterwards; one that is no number is left alone."""
+    source = "from fastapi import FastAPI, Query\napp = FastAPI()\nMOST = 9\n@app.get('/p')\ndef page(limit: int = {}):\n    return limit\n"
+    draft = bound_parameter(Module("main.py", source.format(there)), "page", "limit", Bounds(ge=0, le=100))
+    assert isinstance(draft, Draft)
+    assert draft.done() == source.format(then)

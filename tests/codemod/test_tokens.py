@@ -118,4 +118,4 @@ def test_a_limiter_is_made_behind_the_application(changed: Callable[..., Any]) -
         app = next(each for each in module.tree.body if isinstance(each, ast.Assign))
         return made(module, app, flask=True)
 
-    assert changed("from flask import Flask\napp = Flask(__name__)\n", lambda m: act(m) if "limiter" not in m.text else made(m, m.tree.body[-1], flask=True))[-1] == "+limiter = Limiter(get_remote_address, app=app)"
+    assert changed("from flask import Flask\napp = Flask(__name__)\n", lambda m: act(m) if "limiter" not in m.text else made(m, m.tree.body[-1], flask=True))[-1] == "+limiter = Limiter(key_func=get_remote_address, app=app)"

@@ -9,6 +9,7 @@ from dataclasses import replace as changed
 from typing import TYPE_CHECKING
 
 from toughen import syntax
+from toughen.codemod.caps import wider
 from toughen.codemod.draft import Draft, word
 from toughen.codemod.mechanics import after, argument, before, extend, follow, replace, use
 from toughen.codemod.module import Module, dotted, halt
@@ -188,18 +189,17 @@ def _reads_rows(node: ast.ClassDef) -> bool:
 
 def _missing(call: ast.Call, bounds: Bounds) -> dict[str, str]:
     """Keywords that a call does not have; an end that is bounded already is left alone."""
-    there = {item.arg for item in call.keywords}
-    ends = {"gt": "ge", "ge": "gt", "lt": "le", "le": "lt"}
-    return {
-        name: value for name, value in bounds.keywords().items() if name not in there and ends.get(name) not in there
-    }
+    there, ends = {item.arg for item in call.keywords}, {"gt": "ge", "ge": "gt", "lt": "le", "le": "lt"}
+    return {name: value for name, value in bounds.keywords().items() if name not in there and ends.get(name) not in there}
 
 
 def _filled(module: Module, call: ast.Call, bounds: Bounds) -> Draft:
-    missing = _missing(call, bounds)
-    if not missing:
-        halt("the bounds are there already")
-    return argument(module, call, ", ".join(f"{name}={value}" for name, value in missing.items()))
+    missing, draft = _missing(call, bounds), Draft(module)
+    for item in (each for each in call.keywords if wider(each, bounds.keywords().get(each.arg or ""))):
+        draft += replace(module, item.value, bounds.keywords()[item.arg or ""])
+    if missing:
+        draft += argument(module, call, ", ".join(f"{name}={value}" for name, value in missing.items()))
+    return halt("the bounds are there already") if draft.empty else draft
 
 
 def _special(*nodes: ast.expr | None) -> ast.Call | None:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from toughen import syntax
 from toughen.codemod.draft import Draft, word
 from toughen.codemod.mechanics import after, before, follow, replace, use
 from toughen.codemod.module import Module, UnmendableError, dotted, halt, scope_of
@@ -193,3 +194,11 @@ def unpacked(module: Module, function: FunctionNode, most: str) -> Draft:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=func)) if module.resolve(func) == "zipfile.ZipFile":
                 return after(module, node, f"if sum(member.file_size for member in {name}.infolist()) > {most}:\n{refusal.indented}") + refusal.needs(module)
     return halt(f"{function.name} opens no archive")
+
+
+def wider(item: ast.keyword, wanted: str | None) -> bool:
+    """Whether a bound that is there lets through more than the one that is wanted."""
+    there, tight = syntax.number(item.value), syntax.number(syntax.expression(wanted)) if wanted is not None else None
+    if there is None or tight is None:
+        return False
+    return there > tight if item.arg in {"le", "lt", "max_length"} else there < tight if item.arg in {"ge", "gt", "min_length"} else False

@@ -51,7 +51,7 @@ def made(module: Module, app: ast.Assign, *, flask: bool) -> Draft:
         halt(f"`limiter` already means something else in {module.file}")
     if flask:
         draft = use(module, "from flask_limiter import Limiter") + use(module, "from flask_limiter.util import get_remote_address")
-        return draft + after(module, app, f"limiter = Limiter(get_remote_address, app={name})")
+        return draft + after(module, app, f"limiter = Limiter(key_func=get_remote_address, app={name})")
     lines = f"limiter = Limiter(key_func=get_remote_address)\n{_handled(name)}"
     return use(module, "from slowapi import Limiter, _rate_limit_exceeded_handler") + use(module, "from slowapi.errors import RateLimitExceeded") + use(module, "from slowapi.util import get_remote_address") + after(module, app, lines)
 
