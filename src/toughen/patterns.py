@@ -35,9 +35,10 @@ _STEEP, _FLAT = "(a+)+$", "(b+)+$"
 """A pattern whose time doubles with each `a` in front of something else (CWE-1333), and one of the same length that such a text does not start."""
 _EITHER, _NEVER = "(?:.|{}){{{}}}\\x00", "\\x01"
 """A pattern that tries two ways for each of so many letters of any text, and what makes it one way."""
-_SHORT, _LONG, _WAYS, _MORE = 20, 24, 16, 4
-_GROWTH, _ABOVE = 6.0, 10.0
-"""Four letters more make it sixteen times as long; half of the exponent is demanded, and that the flat pattern takes a tenth."""
+_SHORT, _LONG, _WAYS, _MORE = 20, 24, 18, 4
+_GROWTH, _ABOVE, _SEEN = 6.0, 10.0, 60.0
+"""Four letters more make it sixteen times as long; half of the exponent is demanded, that the flat pattern takes a tenth, and milliseconds
+that no pause of the machine's explains."""
 _MOST, _COLUMNS = 4, 6
 _BRIEF = (
     "Take a text to look for and escape it (`re.escape`); where patterns are the feature, match by an engine that runs in linear time (RE2), and bound the length of the pattern and of the text."
@@ -120,7 +121,7 @@ def steep(experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         return Unclear(f"a harmless pattern is not answered: {flat.ended}")
     growth = (long.milliseconds - flat.milliseconds) / max(short.milliseconds - flat.milliseconds, 0.1)
     hangs = long.response is None and long.ended == "timeout"
-    if not hangs and (growth < _GROWTH or long.milliseconds < flat.milliseconds * _ABOVE):
+    if not hangs and (growth < _GROWTH or long.milliseconds < max(flat.milliseconds * _ABOVE, flat.milliseconds + _SEEN)):
         return Fails()
     took = "is not answered any more" if hangs else f"takes {long.milliseconds:.0f} ms"
     facts: dict[str, Json] = {
