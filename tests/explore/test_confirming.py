@@ -116,7 +116,14 @@ MAILED = APP.replace("TOKEN))", "hash_of(token)))").replace("    CONFIRM\n", ROU
 BY_HAND = APP.replace("TOKEN))", "None))").replace("    CONFIRM\n", "")
 
 
-@pytest.mark.parametrize(("app", "unreached"), [(STORED, set()), (MAILED, {"/confirm/{token}"}), (BY_HAND, set())], ids=["code in the row", "code in a mail", "by hand"])
+@pytest.mark.parametrize(
+    ("app", "unreached"),
+    [
+        pytest.param(STORED, set(), id="code in the row"),
+        pytest.param(MAILED, {"/confirm/{token}"}, id="code in a mail", marks=pytest.mark.long),
+        pytest.param(BY_HAND, set(), id="by hand", marks=pytest.mark.long),
+    ],
+)
 def test_whoever_signs_up_solves_the_captcha_and_confirms_the_account(prototype: Write, app: str, unreached: set[str]) -> None:
     """Each captcha is fetched anew and solved from its row; the account is confirmed by the code of its row or mail, else by its flag; what deletes the sender or logs everybody out spoils no cell."""
     project = prototype({"app.py": app})
