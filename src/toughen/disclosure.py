@@ -173,6 +173,9 @@ def _guarded(target: Target, journey: Journey, who: Identity | None, victim: Ide
 
 def experiments(target: Target, journey: Journey) -> Iterator[Experiment]:
     """Secrets of another that were planted, then what the answer holds of the caller's own row, then what is private of another."""
+    if journey.call.inside:
+        # What the machine is shown that the prototype runs on is shown to nobody else.
+        return
     table, honest = users(target.blueprint), target.honest(journey.route)
     who = asker(target, journey)
     if honest is not None and not any(each.table for each in target.identities):

@@ -137,6 +137,9 @@ class Meant:
         if rights is None or finding.evidence is None:
             return False
         who, whose = ANONYMOUS, Whose.NONE
+        if finding.evidence.key == "gain":
+            # That he may call it does not say that he may make himself somebody else.
+            return False
         if finding.break_id == FUNCTION:
             who = finding.evidence.fact("role")
         elif finding.break_id == OBJECT:
@@ -204,6 +207,8 @@ def _proven(findings: Iterable[Finding]) -> dict[tuple[str, str], str]:
     """(route, break) -> what was proven; of a function with the role that it was proven for."""
     found = {}
     for each in findings:
+        if each.break_id == TOKEN and (each.evidence is None or each.evidence.fact("kind") != "signature"):
+            continue
         role = each.evidence.fact("role") if each.evidence else ""
         found[each.route or "", f"{each.break_id} {role}".strip()] = each.message
     return found

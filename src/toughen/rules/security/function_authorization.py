@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from toughen.model.trial import Experiment
     from toughen.rule import Judgement, Target
 
+_REMOVE = """
+@app.delete("/products/<int:product_id>")
+@login_required
+def remove(product_id):
+    with db() as conn:
+        gone = conn.execute("DELETE FROM products WHERE id = ?", (product_id,)).rowcount
+    return (jsonify({"deleted": product_id}), 200) if gone else (jsonify({"error": "No such product"}), 404)
+"""
+"""Whoever is logged in deletes products."""
 _ROLES = """
 class NewRole(BaseModel):
     username: str
@@ -49,7 +58,7 @@ class FunctionAuthorization(Rule):
 
     Shown: an ordinary user's request changes rows that belong to nobody, as the administrator's does, where a route that
     does the same to the same table, or writes it under the same path, refuses that user; or the
-    reviewed policy denies it. Or a user's own request gives his row a role that other routes ask for, and refuse him
+    reviewed policy denies it. Or a user's own request gives his row a role, which lets him in where he is refused
     without it. What an ordinary user does to rows of his own is never meant, and where nothing
     says who may, the cell of the matrix stays undecided.
 
@@ -113,9 +122,11 @@ class FunctionAuthorization(Rule):
         if not opened:
             return Unclear("no route is seen that asks for that role")
         entered = [name for number, name in enumerate(experiment.fact("siblings").split(",")) if name in opened and succeeded(traces[f"entered {number}"].last)]
+        if not entered:
+            return Unclear("his row holds the role, and it opens nothing yet: somebody may have to approve of it")
         facts: dict[str, Json] = {"request": shown(attack.last), "answer": answer(attack.last), "rows": [*row_facts(rows)], "refused by": [*opened], "lets in now": [*entered], "role": experiment.fact("role")}
         steer = (("siblings", ",".join(opened)), ("role", experiment.fact("role")))
-        return Holds(Evidence(f"{experiment.fact('attacker')} gives himself the role {experiment.fact('value')}, which {opened[0]} asks for", facts, None, steer, key="gain"))
+        return Holds(Evidence(f"{experiment.fact('attacker')} gives himself the role {experiment.fact('value')}, which opens {entered[0]} to him", facts, None, steer, key="gain"))
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """The guard of a sibling that was seen to refuse that role."""
@@ -139,14 +150,7 @@ def remove_now(product_id: int, db: Session = Depends(get_db)):
     db.delete(found)
     db.commit()
 """, "DELETE /products/{product_id}", FASTAPI_NEEDS),
-        Broken(STAFF_FLASK + """
-@app.delete("/products/<int:product_id>")
-@login_required
-def remove(product_id):
-    with db() as conn:
-        gone = conn.execute("DELETE FROM products WHERE id = ?", (product_id,)).rowcount
-    return (jsonify({"deleted": product_id}), 200) if gone else (jsonify({"error": "No such product"}), 404)
-""", "DELETE /products/{product_id}"),
+        Broken(STAFF_FLASK + _REMOVE, "DELETE /products/{product_id}"),
         Broken(STAFF_FLASK + """
 @app.post("/products/import")
 @login_required
@@ -156,18 +160,14 @@ def import_product():
         made = conn.execute("INSERT INTO products (name, price) VALUES (?, ?)", (str(data["name"]), float(data["price"])))
     return jsonify({"id": made.lastrowid}), 201
 """, "POST /products/import", unseen="its path has a word of its own: what stands beside it may be another matter"),
-        Broken(STAFF_FLASK.replace('!= "admin"', '!= "chef"').replace("admin_required", "kitchen_only") + """
-@app.delete("/products/<int:product_id>")
-@login_required
-def remove(product_id):
-    with db() as conn:
-        gone = conn.execute("DELETE FROM products WHERE id = ?", (product_id,)).rowcount
-    return (jsonify({"deleted": product_id}), 200) if gone else (jsonify({"error": "No such product"}), 404)
-""", "DELETE /products/{product_id}"),
+        Broken(STAFF_FLASK.replace('!= "admin"', '!= "chef"').replace("admin_required", "kitchen_only") + _REMOVE, "DELETE /products/{product_id}"),
         Broken(STAFF + _ROLES, "PUT /users/role", FASTAPI_NEEDS, unseen="its path has a word of its own: what stands beside it may be another matter"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(STAFF + _ROLES.replace("user: User = Depends(get_current_user)", "user: User = Depends(admin_only)"), "roles are given by administrators", FASTAPI_NEEDS),
+        Sound(STAFF.replace('if user.role != "admin":', 'if user.role != "admin" or not user.approved:').replace(
+            '    role = Column(String, nullable=False, default="user")\n', '    role = Column(String, nullable=False, default="user")\n    approved = Column(Integer, nullable=False, default=1)\n'
+        ) + _ROLES.replace("found.role = data.role", "found.role, found.approved = data.role, 0"), "a role that is asked for opens nothing before somebody approves of it", FASTAPI_NEEDS),
         Sound(STAFF + _ROLES.replace("if data.role not in", 'if data.role == "admin":\n        raise HTTPException(403, "Ask an administrator")\n    if data.role not in'), "a user chooses among roles, none of which gives power", FASTAPI_NEEDS),
         Sound(STAFF + """
 @app.post("/products/{product_id}/buy")
