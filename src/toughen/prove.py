@@ -101,7 +101,7 @@ class Proving:
                 unclear.append(NotConcluded(rule.id, route.id, "the time budget was used up"))
                 break
             self.tell(Step(f"{rule.id} on {route.id}"))
-            for outcome in _outcomes(rule, target, route):
+            for outcome in self._outcomes(rule, target, route):
                 match outcome:
                     case Proven(proof):
                         self._found(number, rule, route, replace(proof, toughen=__version__), target, snapshot, entry)
@@ -117,6 +117,28 @@ class Proving:
                         self.settled.add((rule.id, route.id))
         # Of the whole prototype one reason says enough, and none is wanted where a route turned the attack away.
         self._unclear += [(number, each) for each in (unclear[: not refuted] if rule.whole else unclear)]
+
+    def _outcomes(self, rule: Rule, target: LabTarget, route: Route) -> Iterator[Outcome]:
+        """What a rule says of a route: looked for in a process that its trials share, and looked for again in fresh ones where that process may have hidden it."""
+        shown: set[str] = set()
+        doubtful: list[Outcome] = []
+        with target.sharing():
+            for outcome in _said(rule, target, route):
+                if isinstance(outcome, Proven):
+                    shown.add(outcome.proof.evidence.key)
+                    yield outcome
+                else:
+                    doubtful.append(outcome)
+            trusted = not any(isinstance(each, Inconclusive) for each in doubtful) and not target.spoiled(route.id)
+        if not trusted:
+            target.forget()
+            doubtful = []
+            for outcome in _said(rule, target, route):
+                if not isinstance(outcome, Proven):
+                    doubtful.append(outcome)
+                elif outcome.proof.evidence.key not in shown:
+                    yield outcome
+        yield from doubtful
 
     def one(self, target: LabTarget, break_id: str, route_id: str, experiment: Experiment) -> None:
         """Confirm one experiment of a rule's, on the snapshot of the last run."""
@@ -141,7 +163,7 @@ class Proving:
         self.tell(Found(finding, seconds))
 
 
-def _outcomes(rule: Rule, target: LabTarget, route: Route) -> Iterator[Outcome]:
+def _said(rule: Rule, target: LabTarget, route: Route) -> Iterator[Outcome]:
     try:
         yield from rule.prove(target, route)
     except LabError as error:

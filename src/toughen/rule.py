@@ -91,7 +91,10 @@ class Target(Protocol):
         """The Trace of the route's Journey, run once from the snapshot in a process of its own and remembered."""
 
     def run(self, trial: Trial) -> Trace:
-        """Run one trial from the snapshot."""
+        """Run one trial from the snapshot, unless a trace of it is remembered."""
+
+    def anew(self, trial: Trial) -> Trace:
+        """Run one trial from the snapshot in processes of its own, whatever is remembered of it."""
 
     def habits(self) -> frozenset[str]:
         """Statements that nearly every request runs (looking up the token, noting when a user was last seen)."""
@@ -241,7 +244,7 @@ class Rule(ABC):
                 return Inconclusive(reason)
             case Holds(evidence) if evidence.key in skip:
                 return Refuted()
-        again = self.judge(experiment, Traces(target.run, {name: alone(trial) for name, trial in experiment.trials.items()}))
+        again = self.judge(experiment, Traces(target.anew, {name: alone(trial) for name, trial in experiment.trials.items()}))
         match again:
             case Holds(evidence):
                 return Proven(Proof(self.id, route_id, experiment, evidence, target.snapshot))

@@ -54,7 +54,7 @@ def _verified(session: Session, target: LabTarget, state: RouteState, entry: Ent
                 continue
         calls, grants = _smallest(target, calls, grants, entry)
         calls = _by_one(target, calls, grants, entry)
-        again = target.anew(Trial(calls, grants), fresh=True)
+        again = target.anew(Trial(calls, grants))
         if not _as_before(again, entry):
             last = again
             continue

@@ -194,6 +194,7 @@ class Hardening:
                 if partly:
                     experiment, self._left = self._parted(rule, finding, target, experiment)
                 for _ in range(2):
+                    target.forget()
                     match rule.confirm(target, finding.route or "", experiment):
                         case Proven(proof):
                             left = self._parted(rule, finding, target, experiment)[1] if not partly else None
@@ -272,9 +273,14 @@ class Hardening:
             experiment = self._experiment(other.proof)
             if rule.shows(target, experiment):
                 continue
-            if all(isinstance(rule.confirm(target, other.route or "", experiment), Refuted) for _ in range(2)):
+            if all(self._refuted(rule, target, other.route or "", experiment) for _ in range(2)):
                 self._outcomes[other.id] = Gone(finding.id)
                 self.tell(Step(f"mended by the patch for {finding.id}: {other.id}"))
+
+    @staticmethod
+    def _refuted(rule: Rule, target: LabTarget, route: str, experiment: Experiment) -> bool:
+        target.forget()
+        return isinstance(rule.confirm(target, route, experiment), Refuted)
 
     def _again(self, rule: Rule, finding: Finding, patch: Patch, tree: Path) -> tuple[str, str] | None:
         """A second application must find nothing left to do, or refuse."""

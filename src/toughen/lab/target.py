@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
 from toughen.lab import schedule
+from toughen.lab.belonging import Belonging
 from toughen.lab.child import Record
 from toughen.lab.copying import texts
 from toughen.lab.credentials import FORGED, Jar, Wallet, renewed
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from toughen.lab.child import Child
     from toughen.lab.rows import Table as Rows
     from toughen.model.advisory import Audit
-    from toughen.model.blueprint import Blueprint, Json, Table
+    from toughen.model.blueprint import Blueprint, Json
     from toughen.model.identity import Credential, Identity
     from toughen.model.journey import Call, Journey
 
@@ -39,7 +39,6 @@ _REMEMBERED = 256
 _SAMPLE = 60
 _FEWEST, _MOSTLY = 4, 0.6
 """A statement is a habit when at least this many, and this share, of the routes that need a log-in run it."""
-_OWNERS = ("user_id", "owner_id", "author_id", "customer_id", "created_by", "account_id", "member_id", "owner", "username", "user")
 
 
 @dataclass(slots=True)
@@ -75,8 +74,10 @@ class LabTarget:
     trials: int = 0
     memory: Memory = field(default_factory=Memory)
     keeping: bool = False
-    """True has serial trials share a process, as long as their state lies in databases: what is only looked for may be found so, and is shown in a fresh one."""
+    """True has serial trials share a process, as long as their state lies in databases, and all be remembered: what is only looked for may be found so, and is shown anew."""
     _kept: Child | None = None
+    _served: int = 0
+    """Trials that the shared process served."""
     _installed: Installed | None = None
     _aged: dict[str, Credential | None] = field(default_factory=dict)
 
@@ -143,26 +144,14 @@ class LabTarget:
 
     def owner(self, table: str, of: str | None = None) -> str | None:
         """The column of a table that names the user whom its rows belong to; `of` says whose kind is meant, where there are several."""
-        for people in (of,) if of else self.people():
-            if (table, people) not in self.memory.owners:
-                self.memory.owners[table, people] = self._find_owner(table, people)
-            if (column := self.memory.owners[table, people]) is not None:
-                return column
-        return None
+        return self._belonging().owner(table, of)
 
-    def _find_owner(self, table: str, people: str) -> str | None:
-        known = self.blueprint.table(table)
-        every = self.people()
-        if known is None or table.lower() in {each.lower() for each in (*every, people)}:
-            return None
-        for column in known.columns:
-            if column.references and column.references[0].lower() == people.lower():
-                return column.name
-        # Columns that name nobody's kind are the users'.
-        names = [f"{re.sub(r's$', '', people.lower())}_id", *(_OWNERS if people in every[:1] else ())]
-        taken = {column.name for column in known.columns if column.references}
-        others = {f"{re.sub(r's$', '', each.lower())}_id" for each in every if each != people}
-        return next((column.name for name in names for column in known.columns if column.name.lower() == name and name not in others and (column.name not in taken or len(every) == 1)), None)
+    def owners(self, table: str, of: str | None = None) -> tuple[tuple[tuple[str, str, str], ...], ...]:
+        """Ways from a table to its users (or those `of` a kind): its own column, else every column that refers to a table with such a column."""
+        return self._belonging().owners(table, of)
+
+    def _belonging(self) -> Belonging:
+        return Belonging(self.blueprint, self.people(), self.memory.owners)
 
     def refuses(self, route_id: str) -> bool:
         """Whether the route's own request is refused to a stranger, its prerequisites done as in the Journey."""
@@ -174,34 +163,6 @@ class LabTarget:
                 refused = not succeeded(trace.last)
             self.memory.refuses[route_id] = refused
         return self.memory.refuses[route_id]
-
-    def owners(self, table: str, of: str | None = None) -> tuple[tuple[tuple[str, str, str], ...], ...]:
-        """Ways from a table to its users (or those `of` a kind): its own column, else every column that refers to a table with such a column."""
-        known = self.blueprint.table(table)
-        if known is None or table.lower() in {each.lower() for each in self.people()}:
-            return ()
-        return tuple(path for people in ((of,) if of else self.people()) for path in self._ways(known, people))
-
-    def _ways(self, known: Table, people: str) -> list[tuple[tuple[str, str, str], ...]]:
-        own = self.owner(known.name, people)
-        if own is not None:
-            return [((known.name, own, people),)]
-        found: list[tuple[tuple[str, str, str], ...]] = []
-        for column in known.columns:
-            parent = column.references[0] if column.references else self._named_by(column.name, known.name)
-            owning = self.owner(parent, people) if parent else None
-            if parent is not None and owning is not None:
-                found.append(((known.name, column.name, parent), (parent, owning, people)))
-        return found
-
-    def _named_by(self, column: str, table: str) -> str | None:
-        """The table that a column without a foreign key names by its own name (`account_id` -> `accounts`), where just one fits."""
-        match = re.fullmatch(r"(?:\w+_)?([a-z]+)_id", column.lower())
-        if match is None:
-            return None
-        wanted = re.compile(rf"(?:\w+_)?{match.group(1)}(?:s|es)?")
-        fitting = [each.name for each in self.blueprint.tables if each.name.lower() != table.lower() and wanted.fullmatch(each.name.lower())]
-        return fitting[0] if len(fitting) == 1 else None
 
     def rows(self, table: str) -> tuple[dict[str, Json], ...]:
         """The table's rows as the snapshot holds them."""
@@ -252,40 +213,50 @@ class LabTarget:
         return self._aged.get(name)
 
     def run(self, trial: Trial) -> Trace:
-        """Run one trial from the snapshot; a serial one that was run before in shared processes is remembered."""
-        key = "" if trial.isolated or trial.schedule else repr(trial)
+        """Run one trial from the snapshot, as far as that is not remembered; where processes are shared, a serial one in the shared process."""
+        key = "" if (trial.isolated or trial.schedule) and not self.keeping else repr(trial)
         traces = self.memory.traces
         known = traces.get(key) if key else None
         if known is not None:
             return known
-        trace = self.anew(trial)
+        trace = self._executed(trial, kept=self.keeping)
         if key:
             for oldest in list(traces)[: max(0, len(traces) + 1 - _REMEMBERED)]:
                 traces.pop(oldest, None)
             traces[key] = trace
         return trace
 
-    def anew(self, trial: Trial, *, fresh: bool = False) -> Trace:
-        """Run one trial from the snapshot, whatever is remembered of it; `fresh` in a process of its own, whatever is shared."""
-        if fresh and self.keeping:
-            self.keeping = False
-            try:
-                return self.anew(trial)
-            finally:
-                self.keeping = True
+    def anew(self, trial: Trial) -> Trace:
+        """Run one trial from the snapshot in processes of its own, whatever is remembered of it."""
+        return self._executed(trial, kept=False)
+
+    def forget(self) -> None:
+        """Forget the traces of trials: each is run again."""
+        self.memory.traces.clear()
+
+    def spoiled(self, route_id: str) -> bool:
+        """Whether the shared process no longer answers the route's honest request as a fresh one does: what was found in it says nothing."""
+        journey = self.learned.get(route_id)
+        if journey is None or self._kept is None or self._served < 2:  # noqa: PLR2004 - nothing went before a single one
+            return False
+        honest = self.honest(route_id)
+        trace = self._executed(Trial(journey.calls, journey.grants), kept=True) if self._kept.open else None
+        return trace is None or honest is None or _outline(trace) != _outline(honest)
+
+    def _executed(self, trial: Trial, *, kept: bool) -> Trace:
         self.trials += 1
         calls = [*trial.calls, *((trial.schedule.first, trial.schedule.second) if trial.schedule else ())]
         borrowed = [each.value.identity for call in calls for each in call.arguments if isinstance(each.value, Tampered)]
         for identity in self.wallet.stale([*(call.identity for call in calls), *borrowed]):
             self.wallet.renew(self.lab, identity)
-            self.memory.traces.clear()
+            self.forget()
         self.lab.restore()
         base = self.lab.world.start
         restored = not self._granted(trial, 0)
         if not restored:
             base = self.lab.world.tables()
         try:
-            return self._run(trial, base, restored=restored)
+            return self._run(trial, base, restored=restored, kept=kept)
         except AgentLostError as error:
             lost = Exchange("", "", "", None, ended="died")
             return Trace((lost,) * max(1, len(calls)), schedule=(str(error),))
@@ -300,7 +271,7 @@ class LabTarget:
             self.keeping = before
             if self._kept is not None:
                 self._kept.close()
-                self._kept = None
+                self._kept, self._served = None, 0
 
     def _granted(self, trial: Trial, done: int) -> bool:
         """Write the grants that come after so many calls; whether there are any."""
@@ -309,7 +280,7 @@ class LabTarget:
             self.lab.world.write(grant)
         return bool(due)
 
-    def _run(self, trial: Trial, base: dict[str, Rows], *, restored: bool) -> Trace:
+    def _run(self, trial: Trial, base: dict[str, Rows], *, restored: bool, kept: bool) -> Trace:
         outside = Outside(self.lab.work / "outside", self.lab.project)
         resolver = Resolver(self.lab.world.rows, outside=str(outside.folder), credential=self.wallet.get)
         wanted = uses_outside(trial)
@@ -320,7 +291,7 @@ class LabTarget:
         # A prototype that keeps its state in memory is one process wherever it runs.
         isolated = trial.isolated and not self.memory.together and bool(self.lab.world.databases)
         before_last, sown, weight = base, 0, 0
-        kept = self.keeping and not (isolated or trial.schedule or trial.planted or trial.started or trial.traced or self.memory.together) and bool(self.lab.world.databases)
+        kept = kept and not isolated and self._shareable(trial)
         child: Child | None = self._kept if kept and self._kept is not None and self._kept.open else None
         try:
             for index, call in enumerate(trial.calls):
@@ -347,8 +318,9 @@ class LabTarget:
             inside = self._inside(child) if child is not None else {}
             packages = self.installed().loaded(child.loaded()) if trial.loads and child is not None and child.open else ()
         finally:
-            self._kept = child if kept else self._kept
-            if child is not None and not kept:
+            if kept:
+                self._kept, self._served = child, self._served + 1
+            elif child is not None:
                 child.close()
             left = outside.found(exchanges[-1] if exchanges else None) if wanted else ()
             outside.clear()
@@ -362,6 +334,11 @@ class LabTarget:
         changed = changes(base, after)
         final = changed if before_last is base else changes(before_last, after)
         return Trace(tuple(exchanges), changed, final, dict(resolver.markers), log, left, str(outside.folder) if wanted else "", packages, sown, weight)
+
+    def _shareable(self, trial: Trial) -> bool:
+        """Whether a trial may run in a process that others have used: its state lies in databases, and nothing is asked of the process itself."""
+        of_its_own = bool(trial.schedule or trial.started or trial.traced or trial.loads)
+        return not of_its_own and not self.memory.together and bool(self.lab.world.databases)
 
     def _inside(self, child: Child) -> dict[str, Rows]:
         """Rows of databases in the memory of a process; asked for where no database lies in a file."""
@@ -390,4 +367,12 @@ class LabTarget:
             return Exchange(method, path, "", None, ended=f"not sent: {error}")
         exchange = child.serve(request, Record(sql=2, lines=lines, markers=tuple(resolver.markers.values())))
         jar.take(call.identity, exchange.response)
+        sender = self.wallet.identities.get(call.identity or "")
+        if sender is not None and sender.login is not None and sender.login.route == call.route:
+            jar.renew(sender, exchange)
         return exchange
+
+
+def _outline(trace: Trace) -> tuple[list[int | None], Counter[tuple[str, str]]]:
+    """What is the same whenever an honest request does the same: how it was answered, and the kinds of rows that it changed."""
+    return [each.status for each in trace.exchanges], Counter((each.table, each.kind) for each in trace.changes)
