@@ -90,6 +90,12 @@ def opened(experiment: Experiment, traces: Mapping[str, Trace]) -> tuple[str, ..
     return tuple(found)
 
 
+def entered(experiment: Experiment, traces: Mapping[str, Trace], opened: tuple[str, ...]) -> tuple[str, ...]:
+    """The opened doors that let him in with his new role: at once, or when he has logged in again, where his token says what he may."""
+    doors = enumerate(experiment.fact("siblings").split(","))
+    return tuple(name for number, name in doors if name in opened and any(succeeded(traces[f"{way} {number}"].last) for way in ("entered", "again")))
+
+
 def _doors(target: Target, one: Identity, boss: Identity) -> list[Journey]:
     """Journeys, as that boss goes them, that refuse a newcomer."""
     found: list[Journey] = []
@@ -117,7 +123,8 @@ def _raised(target: Target, journey: Journey, argument: Argument, people: tuple[
         entering = whole(door.calls, door.identity or "", one.name)
         trials[f"door {number}"] = Trial(door.calls, door.grants)
         trials[f"refusal {number}"] = Trial(entering, door.grants)
-        trials[f"entered {number}"] = Trial((*calls, *(shifted(each, len(calls)) for each in entering)), (*journey.grants, *door.grants))
+        for name, before in (("entered", calls), ("again", (*calls, *([one.login.by(one.name)] if one.login is not None else [])))):
+            trials[f"{name} {number}"] = Trial((*before, *(shifted(each, len(before)) for each in entering)), (*journey.grants, *door.grants))
     detail = (
         ("kind", "gain"), ("attacker", one.name), ("role", one.kind), ("gained", boss.kind), ("value", role), ("column", column),
         ("people", (one.table or "").lower()), ("row", ",".join(sorted(keys(one)))), ("siblings", ",".join(each.route for each in doors)),

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from toughen import config
-from toughen.model.finding import Status
+from toughen.model.finding import Inconclusive, Proven, Status
 from toughen.pipeline import Run
 
 if TYPE_CHECKING:
@@ -85,6 +85,14 @@ BANK = f"""
         return jsonify(ask("SELECT * FROM notes"))
 
 
+    @app.get("/audit/search")
+    def searched():
+        found = hashlib.sha256(request.headers.get("X-Audit-Token", "").encode()).hexdigest()
+        if found not in AUDITORS:
+            abort(403)
+        return jsonify(ask(f"SELECT id FROM notes WHERE body LIKE '%{{request.args.get('term', '')}}%'"))
+
+
     @app.post("/operators/login")
     def operators():
         body = request.get_json()
@@ -145,3 +153,19 @@ def test_what_does_not_work_is_told_with_what_happened(prototype: Write, monkeyp
     assert "POST /operators/login was answered with" in told["operator"]
     assert "there is no route POST /operator/login" in told["lost"]
     assert not [each for each in verdict.identities if each.how == "settings"]
+
+
+def test_a_proof_by_who_was_introduced_is_replayed_with_what_the_settings_say_then(prototype: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored proof holds no token; with the token at hand it is shown again in a fresh boot, and without one nothing is concluded."""
+    monkeypatch.setenv("AUDIT_TOKEN", TOKEN)
+    project = prototype({"main.py": BANK, "toughen.toml": SETTINGS})
+    verdict = Run(project.root, config.read(project.root, only=("security/sql-injection",))).check()
+    [finding] = [each for each in verdict.findings if each.route == "GET /audit/search"]
+    [file] = [each for each in (project.root / ".toughen" / "proofs").rglob("*.json") if "audit-search" in each.name]
+    assert not [each for each in (project.root / ".toughen").rglob("*") if each.is_file() and TOKEN.encode() in each.read_bytes()]
+    again, outcome = Run(project.root, config.read(project.root)).replay(file)
+    assert again.id == finding.id
+    assert isinstance(outcome, Proven)
+    monkeypatch.setenv("AUDIT_TOKEN", "audit-of-last-year-0000")
+    _, later = Run(project.root, config.read(project.root)).replay(file)
+    assert isinstance(later, Inconclusive)

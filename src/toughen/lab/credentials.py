@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from toughen.lab.boot import Lab
     from toughen.lab.child import Child
     from toughen.model.blueprint import Json
-    from toughen.model.trace import Response
+    from toughen.model.trace import Exchange, Response
 
 FORGED = "garbage"
 """Name of the identity whose credential has the right form and means nothing."""
@@ -30,13 +31,14 @@ _LONGEST = 420
 
 @dataclass(slots=True)
 class Jar:
-    """Cookies that answers set while a trial runs, by identity: what a browser would send next."""
+    """Cookies that answers set while a trial runs, and tokens that log-ins gave, by identity: what a client would send next."""
 
     held: dict[str | None, dict[str, str]] = field(default_factory=dict)
+    given: dict[str, Credential] = field(default_factory=dict)
 
     def credential(self, name: str | None, base: Credential | None) -> Credential | None:
-        """A credential with the cookies that came since."""
-        fresh = self.held.get(name)
+        """A credential with the token and the cookies that came since."""
+        fresh, base = self.held.get(name), self.given.get(name or "", base)
         if not fresh:
             return base
         base = base or Credential()
@@ -47,6 +49,13 @@ class Jar:
         """Keep what an answer sets; an emptied cookie is forgotten by both sides."""
         if response is not None and (given := cookies(response.headers)):
             self.held.setdefault(name, {}).update(given)
+
+    def renew(self, identity: Identity, exchange: Exchange) -> None:
+        """Keep the token that an identity's own log-in answered with."""
+        if exchange.response is None or exchange.response.status >= 400 or identity.header is None or not identity.token:  # noqa: PLR2004
+            return
+        with suppress(UnresolvedError):
+            self.given[identity.name] = carrying(identity, str(pick([exchange], 0, identity.token)), identity.credential.cookies)
 
 
 @dataclass(slots=True)

@@ -49,6 +49,13 @@ def give_role(data: NewRole, user: User = Depends(get_current_user), db: Session
 """
 """Whoever is logged in gives roles."""
 
+_BY_TOKEN = STAFF.replace('{"sub": user.username}', '{"sub": user.username, "role": user.role}').replace(
+    "def admin_only(user: User = Depends(get_current_user)):\n    if user.role !=",
+    """def admin_only(credentials: HTTPAuthorizationCredentials = Depends(bearer), user: User = Depends(get_current_user)):
+    if jwt.decode(credentials.credentials, SECRET_KEY, algorithms=["HS256"]).get("role") !=""",
+)
+"""The role stands in the token: a new one counts from the next log-in on."""
+
 
 class FunctionAuthorization(Rule):
     """A user does what only another role may do.
@@ -121,7 +128,7 @@ class FunctionAuthorization(Rule):
             return Fails()
         if not opened:
             return Unclear("no route is seen that asks for that role")
-        entered = [name for number, name in enumerate(experiment.fact("siblings").split(",")) if name in opened and succeeded(traces[f"entered {number}"].last)]
+        entered = raising.entered(experiment, traces, opened)
         if not entered:
             return Unclear("his row holds the role, and it opens nothing yet: somebody may have to approve of it")
         facts: dict[str, Json] = {"request": shown(attack.last), "answer": answer(attack.last), "rows": [*row_facts(rows)], "refused by": [*opened], "lets in now": [*entered], "role": experiment.fact("role")}
@@ -162,6 +169,7 @@ def import_product():
 """, "POST /products/import", unseen="its path has a word of its own: what stands beside it may be another matter"),
         Broken(STAFF_FLASK.replace('!= "admin"', '!= "chef"').replace("admin_required", "kitchen_only") + _REMOVE, "DELETE /products/{product_id}"),
         Broken(STAFF + _ROLES, "PUT /users/role", FASTAPI_NEEDS, unseen="its path has a word of its own: what stands beside it may be another matter"),
+        Broken(_BY_TOKEN + _ROLES, "PUT /users/role", FASTAPI_NEEDS, unseen="its path has a word of its own: what stands beside it may be another matter"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(STAFF + _ROLES.replace("user: User = Depends(get_current_user)", "user: User = Depends(admin_only)"), "roles are given by administrators", FASTAPI_NEEDS),
