@@ -305,13 +305,8 @@ class LabTarget:
                     time.sleep(trial.apart)
                 if index:
                     self._granted(trial, index)
-                last = index == len(trial.calls) - 1 and trial.schedule is None
-                if last and trial.sown:
-                    sown = sum(self.lab.world.multiply(each.table, each.rows) for each in trial.sown)
-                if last and (index or sown):
-                    before_last = {**self.lab.world.tables(), **self._inside(child)}
-                if last and trial.weighed:
-                    weight = -self.lab.world.weight()
+                if index == len(trial.calls) - 1 and trial.schedule is None:
+                    before_last, sown, weight = self._before_last(trial, child, before_last)
                 exchanges.append(self._send(child, call, resolver, exchanges, jar, lines=trial.traced))
             if trial.weighed:
                 weight += self.lab.world.weight(exchanges[-1].written_files)
@@ -334,6 +329,12 @@ class LabTarget:
         changed = changes(base, after)
         final = changed if before_last is base else changes(before_last, after)
         return Trace(tuple(exchanges), changed, final, dict(resolver.markers), log, left, str(outside.folder) if wanted else "", packages, sown, weight)
+
+    def _before_last(self, trial: Trial, child: Child, base: dict[str, Rows]) -> tuple[dict[str, Rows], int, int]:
+        """(rows that the last call finds, how many of them were sown for it, minus their weight where that is asked for)."""
+        sown = sum(self.lab.world.multiply(each.table, each.rows) for each in trial.sown)
+        rows = {**self.lab.world.tables(), **self._inside(child)} if len(trial.calls) > 1 or sown else base
+        return rows, sown, -self.lab.world.weight() if trial.weighed else 0
 
     def _shareable(self, trial: Trial) -> bool:
         """Whether a trial may run in a process that others have used: its state lies in databases, and nothing is asked of the process itself."""
