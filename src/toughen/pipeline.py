@@ -103,6 +103,7 @@ class Run:
             if self.config.static:
                 yield Verdict(blueprint, "harden", _ONLY_SURVEYED, suspecting.result(), timings=timings, booted=False, notes=("static survey only",)), None
                 return
+            handed = False
             try:
                 with self._booted(sources, blueprint) as (lab, booted):
                     timings["boot_s"] = time.monotonic() - began - timings["survey_s"]
@@ -110,8 +111,12 @@ class Run:
                     if not self.auditing and any(each.id == VULNERABLE for each in self._rules()):
                         # Asking is waiting too.
                         beside.submit(lambda: watch.audit(installed(lab.environment).packages))
-                    yield self._proven(lab, booted, sources, (suspecting.result, watch), timings, began)
+                    found = self._proven(lab, booted, sources, (suspecting.result, watch), timings, began)
+                    handed = True
+                    yield found
             except LabError as error:
+                if handed:
+                    raise
                 timings["total_s"] = time.monotonic() - began
                 server = blueprint.database == "mysql"
                 why = error.message + (f"\n{error.hint}" if error.hint else "") + (f"\n{_NO_SERVER.format(blueprint.database)}" if server else "")
