@@ -79,7 +79,7 @@ def running(lab: Lab, tree: Path, suite: Suite) -> Iterator[Running]:
     command = ["-m", "pytest", "-q", "--maxfail=500", "-p", "no:cacheprovider", f"--junitxml={report}", *suite.files]
     # Tests clear tables, and what they clear must not be what is verified meanwhile.
     with serve() if lab.world.server else nullcontext() as server:
-        box = lab.start_script(command, cwd=place / tree.name, server=server)
+        box = lab.start_script(command, cwd=place / tree.name, server=server, apart=place)
         try:
             yield Running(box, report)
         finally:
@@ -93,7 +93,7 @@ def baseline(lab: Lab, tree: Path, suite: Suite) -> SuiteResult:
     """
     # In the lab's own folder: the box sees no other one.
     if suite.files and lab.run_script(["-c", "import pytest"], cwd=lab.project)[0] != 0:
-        extended = environment.extend(lab.environment, "pytest")
+        extended = environment.beside(lab.environment, ["pytest"])
         if extended is None:
             return SuiteResult(frozenset(), problem="pytest is not in the project's environment")
         lab.environment = extended

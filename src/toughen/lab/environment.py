@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from toughen.errors import EnvironmentFailedError
 from toughen.lab import interpreters
 from toughen.lab.caching import cache_folder, locked, uv
+from toughen.lab.clones import MARKER, clone, notes_of
 from toughen.lab.distributions import distribution_of, supported
 from toughen.lab.needs import Needs, folders_above, needs, text_of
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 1500
 _ATTEMPTS = 16
-_METHOD = "4"
+_METHOD = "5"
 """Raised where the same needs would be built in another way: what was built before is not used any more."""
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _NEED = re.compile(rf"{_NAME}(\[[A-Za-z0-9._,-]+\])?(<\d*)?")
@@ -112,10 +113,10 @@ def _built(folder: Path, version: str, wanted: Needs, notes: list[str]) -> Envir
     place = folder / digest.hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / f"{digest.hexdigest()}.lock"):
-        marker = place / "complete.json"
+        marker = place / MARKER
         python = place / "bin" / "python"
         if marker.is_file() and python.exists():
-            extra, cached = json.loads(marker.read_text())["notes"], True
+            extra, cached = notes_of(place), True
         else:
             try:
                 extra, cached = _install(place, python, version, wanted), False
@@ -160,54 +161,46 @@ def _plain(module: str) -> str:
 
 
 def extend(environment: Environment, need: str) -> Environment | None:
-    """Give the environment what `missing` said that it lacks; None where that is not possible."""
+    """A copy of the environment with what `missing` said that it lacks; None where that is not possible."""
     if not environment.own or not _NEED.fullmatch(need):
         return None
     if need == "python<":
         return _on_older_python(environment)
-    place = environment.python.parent.parent
-    with locked(place.with_suffix(".lock")):
-        marker = place / "complete.json"
-        kept = json.loads(marker.read_text())["notes"]
-        note = _step_down(environment, need[:-1]) if need.endswith("<") else _added(environment, need, kept)
-        if note is None and need.endswith("<"):
-            # No release of it that the others know runs here: perhaps on the Python of its year.
-            return _on_older_python(environment)
-        if note is None or note in kept:
-            return None
-        marker.write_text(json.dumps({"notes": [*kept, note]}))
-    return replace(environment, notes=(*environment.notes, note))
+
+    def fill(place: Path) -> str | None:
+        made = replace(environment, python=place / "bin" / "python")
+        note = _step_down(made, need[:-1]) if need.endswith("<") else _added(made, need)
+        return None if note in environment.notes else note
+
+    copied = clone(environment.python.parent.parent, ("extended", need), fill)
+    if copied is None:
+        # No release of it that the others know runs here: perhaps on the Python of its year.
+        return _on_older_python(environment) if need.endswith("<") else None
+    place, note = copied
+    return None if note in environment.notes else replace(environment, python=place / "bin" / "python", notes=(*environment.notes, note))
 
 
 def beside(environment: Environment, packages: Sequence[str]) -> Environment | None:
-    """The environment with further packages, as one of its own: what others use stays as it is. None where that is not possible."""
+    """The environment with further packages that the source does not need; what others use stays as it is. None where that is not possible."""
     if not environment.own or not packages or not all(_NEED.fullmatch(each) for each in packages):
         return None
-    home = environment.python.parent.parent
-    digest = hashlib.blake2b("\0".join([home.name, *sorted(packages)]).encode(), digest_size=12).hexdigest()
-    place = home.parent / digest
-    with locked(home.parent / f"{digest}.lock"):
-        if not (place / "complete.json").is_file():
-            shutil.rmtree(place, ignore_errors=True)
-            shutil.copytree(home, place, symlinks=True, ignore=shutil.ignore_patterns("complete.json"))
-            made = replace(environment, python=place / "bin" / "python")
-            if any(_added(made, package, []) is None for package in packages):
-                shutil.rmtree(place, ignore_errors=True)
-                return None
-            shutil.copy2(home / "complete.json", place / "complete.json")
-    return replace(environment, python=place / "bin" / "python")
+
+    def fill(place: Path) -> str | None:
+        made = replace(environment, python=place / "bin" / "python")
+        return "" if all(_added(made, package) for package in packages) else None
+
+    copied = clone(environment.python.parent.parent, sorted(packages), fill)
+    return replace(environment, python=copied[0] / "bin" / "python") if copied else None
 
 
-def _added(environment: Environment, package: str, kept: list[str]) -> str | None:
-    note = f"added {package}, which the source needs and its requirements do not name"
-    if note in kept:
-        return None
+def _added(environment: Environment, package: str) -> str | None:
     day = environment.wanted.as_of if environment.wanted else None
     dated = ["--exclude-newer", day] if day else []
     # What is there already stays as it is, where that can be.
     held = ["-c", str(_frozen(environment))]
     ways: tuple[list[str], ...] = ([*dated, *held], held, dated, [])
-    return note if any(uv("pip", "install", "--python", str(environment.python), *way, package) is None for way in ways) else None
+    done = any(uv("pip", "install", "--python", str(environment.python), *way, package) is None for way in ways)
+    return f"added {package}, which the source needs and its requirements do not name" if done else None
 
 
 def _frozen(environment: Environment) -> Path:
