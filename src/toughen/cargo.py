@@ -238,3 +238,51 @@ def shelves():
     return jsonify([dict(each) for each in get_db().execute("SELECT * FROM shelves").fetchall()])
 """  # noqa: S608 - an example of an app
 """A listing of all books, which anybody adds to, and one of shelves, which nobody does."""
+COUNTS = """import csv
+import io
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+
+@app.post("/count")
+def count():
+    table = request.files.get("table")
+    if table is None or not table.filename.endswith(".csv"):
+        return jsonify({"error": "a .csv file is required"}), 400
+    try:
+        text = table.read().decode("utf-8")
+    except UnicodeDecodeError:
+        return jsonify({"error": "not a text"}), 400
+    rows = sum(1 for row in csv.reader(io.StringIO(text)) if row)
+    return jsonify({"rows": rows})
+"""
+"""Rows of a table, counted and forgotten: the file is read whole."""
+DIGESTS = """import hashlib
+from fastapi import FastAPI, File, UploadFile
+app = FastAPI()
+
+@app.post("/digest")
+async def digest(file: UploadFile = File(...)):
+    content = await file.read()
+    return {"name": file.filename, "sha256": hashlib.sha256(content).hexdigest()}
+"""
+"""A sum of a file that is read whole."""
+WORDS = """import zipfile
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+app.config["MAX_CONTENT_LENGTH"] = 8 * 1024 * 1024
+
+@app.post("/words")
+def words():
+    bundle = request.files.get("bundle")
+    if bundle is None or not bundle.filename.endswith(".zip"):
+        return jsonify({"error": "a .zip file is required"}), 400
+    found = 0
+    try:
+        with zipfile.ZipFile(bundle) as archive:
+            for name in archive.namelist():
+                found += len(archive.read(name).split())
+    except zipfile.BadZipFile:
+        return jsonify({"error": "not a zip file"}), 400
+    return jsonify({"words": found})
+"""
+"""Words of an archive's texts: each is unpacked into memory."""

@@ -88,4 +88,4 @@ def notes_of(lab: Lab, config: Config, stand_in: tuple[str, ...]) -> tuple[str, 
     made_up = ", ".join(sorted(set(lab.variables) - {name for name, _ in config.environment} - set(stand_in)))
     variables = (f"made up values for environment variables that nothing supplies: {made_up}",) if made_up else ()
     whole = (f"a process for each request from the start: {lab.fallback_reason}",) if lab.whole else ()
-    return (f"sandbox: {lab.level()}", *lab.environment.notes, *server, *variables, *whole)
+    return (f"sandbox: {lab.level()}", *lab.elsewhere(), *lab.environment.notes, *server, *variables, *whole)

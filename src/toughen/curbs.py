@@ -44,6 +44,7 @@ _ALLOWED = (
     (("png", "jpg", "jpeg", "gif", "webp"), "picture"), (("pdf",), "document"), (("csv",), "table"), (("txt", "md"), "text"), (("json",), "JSON"), (("wav", "mp3", "ogg"), "sound"), (("zip",), "archive"),
 )
 _WRITES = re.compile(r"\.save\(|open\([^)]*[\"'][wxa]b|copyfileobj|write_bytes|\.upload_file")
+_READS = re.compile(r"\.read\(\s*\)")
 _UNZIPS = re.compile(r"\.(extractall|extract|open|read)\(")
 _LIMITED = re.compile(r"\bLIMIT\s+(\?|%s|:\w+|%\(\w+\)s|\$\d+)", re.IGNORECASE)
 _BOUNDED = re.compile(r"max_length|max_items|conlist|MaxLen")
@@ -112,6 +113,8 @@ def unweighed(break_id: str, blueprint: Blueprint, sources: Mapping[str, str]) -
                 yield handler.suspicion(break_id, place.node.lineno, "an archive is unpacked, and nothing bounds what it holds", place)
             elif _WRITES.search(text) and freight.unbounded(blueprint, sources) and not freight.bounded(handler):
                 yield handler.suspicion(break_id, place.node.lineno, "a file of the request is written, and nothing bounds its size", place)
+            elif place is handler.home and _READS.search(text) and freight.unbounded(blueprint, sources) and not freight.bounded(handler):
+                yield handler.suspicion(break_id, place.node.lineno, "a file of the request is read whole, and nothing bounds its size", place)
 
     return sought(blueprint, sources, look)
 

@@ -1,4 +1,4 @@
-"""Owns the bytes that a request may bring: long texts, large files, archives that unpack to more, files of a kind that is not wanted."""
+"""Owns the bytes that a request may bring, on the disk and in memory: long texts, large files, archives that unpack to more, files of a kind that is not wanted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ LARGE = 17 * MIB
 """Bytes of a file: more than the bound that Flask's own manual sets (16 MiB)."""
 UNPACKED = 48 * MIB
 """Bytes of what an archive of some fifty thousand unpacks to."""
-_MOST, _WHOLE = 4, 0.9
+MORE, MORE_UNPACKED = 3, 2
+"""How many times as much is sent once more, so that what grows is seen to grow by what was sent."""
+_MOST, _WHOLE, _SMALL, _STEEP = 4, 0.9, 0.25, 0.75
+"""Allocators round, and use again what they have: by less than this share of what was sent more nothing grows that holds it."""
 _APPLICATION = re.compile(r"max_content_length|\.content_length|headers[^\n]*content-length|http_content_length|\w*(Body|Request|Upload|Content)\w*(Limit|Size)\w*\(|LimitUpload", re.IGNORECASE)
 """How a project speaks of a bound on all bodies."""
 _HANDLER = re.compile(
@@ -113,12 +116,15 @@ def grown(experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
     last, kind, field = trace.last, experiment.fact("kind"), experiment.fact("field")
     if not succeeded(last):
         return Fails()
+    held = _held(traces, size, _more(experiment))
     told = last.response.size - (control.last.response.size if control.last.response else 0) if last.response else 0
-    if trace.weight < size * _WHOLE and not (kind == "archive" and told > size * _WHOLE):
-        return Unclear("the archive is accepted, and nothing is seen of what it holds") if kind == "archive" else Fails()
+    if trace.weight < size * _WHOLE and not (kind == "archive" and told > size * _WHOLE) and not held:
+        return Unclear("the archive is accepted, and nothing is seen of what it holds") if kind == "archive" and held is None else Fails()
     if experiment.fact("bound"):
         return Unclear(f"its source speaks of a bound, and {size // MIB} MiB did not meet it")
     facts: dict[str, Json] = {"request": f"{last.method} {last.target}", "bytes sent": size, "bytes stored": trace.weight, "answer": answer(last)}
+    if trace.weight < size * _WHOLE and not (kind == "archive" and told > size * _WHOLE):
+        return _in_memory(experiment, traces, size, facts)
     match kind:
         case "body":
             facts["honest"] = shown(control.last)[:200]
@@ -134,6 +140,67 @@ def grown(experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
     return Holds(Evidence(f"a file of {size // MIB} MiB in {field} is stored: nothing bounds its size", facts, None, experiment.detail, key=f"{field}-size", severity=Severity.HIGH))
 
 
+def _more(experiment: Experiment) -> int:
+    """Bytes that the third trial sends, or unpacks to."""
+    return int(experiment.fact("size")) * (MORE_UNPACKED if experiment.fact("kind") == "archive" else MORE)
+
+
+def _held(traces: Mapping[str, Trace], size: int, larger: int) -> bool | None:
+    """Whether the process grew by what was sent, at two sizes, and by next to nothing at the honest one; None where nobody knows by how much it grew."""
+    large = traces["hostile"].last.grown
+    if large is None:
+        return None
+    if "more" not in traces:
+        return False if large < size * _WHOLE else None
+    small, more = traces["control"].last.grown, traces["more"].last.grown
+    if small is None or more is None:
+        return None
+    return succeeded(traces["more"].last) and small < size * _SMALL and large >= size * _WHOLE and more >= larger * _WHOLE and more - large >= (larger - size) * _STEEP
+
+
+def _compared(target: Target, trials: dict[str, Trial], size: int, more: Trial, *, archive: bool = False) -> dict[str, Trial]:
+    """The trials, with one of a larger size where memory is what the first one took, and nothing else."""
+    trace = target.run(trials["hostile"])
+    last = trace.last
+    elsewhere = max(trace.weight, last.response.size if archive and last.response else 0) >= size * _WHOLE
+    return {**trials, "more": more} if succeeded(last) and not elsewhere and (last.grown or 0) >= size * _WHOLE else trials
+
+
+def _in_memory(experiment: Experiment, traces: Mapping[str, Trace], size: int, facts: dict[str, Json]) -> Judgement:
+    kind, field = experiment.fact("kind"), experiment.fact("field")
+    grown_by = {name: (traces[name].last.grown or 0) / MIB for name in ("control", "hostile", "more")}
+    facts.pop("bytes stored")
+    larger = _more(experiment)
+    facts["bytes sent"] = experiment.fact("packed") if kind == "archive" else larger
+    facts["memory"] = f"{grown_by['control']:.0f} MiB for the honest one, {grown_by['hostile']:.0f} MiB for {size // MIB} MiB, {grown_by['more']:.0f} MiB for {larger // MIB} MiB"
+    takes = f"takes {grown_by['more']:.0f} MiB of memory"
+    match kind:
+        case "archive":
+            words, key = f"an archive in {field} that unpacks to {larger // MIB} MiB {takes}: nothing bounds the sum of what it holds", f"{field}-unpacked"
+        case "raw":
+            words, key = f"a body of {larger // MIB} MiB {takes}: it is read whole, and nothing bounds its size", "body-size"
+        case _:
+            words, key = f"a file of {larger // MIB} MiB in {field} {takes}: it is read whole, and nothing bounds its size", f"{field}-size"
+    return Holds(Evidence(words, facts, None, experiment.detail, key=key, severity=Severity.LOW if kind == "raw" else Severity.MEDIUM))
+
+
+def raws(target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
+    """A body that is read as it stands, far larger."""
+    texts_of = [each for each in journey.call.arguments if each.place is Place.FORM] if journey.call.body == "text" else []
+    if len(texts_of) != 1 or journey.call.raw_body is not None:
+        return
+    begin = literal(texts_of[0])
+
+    def sent(size: int) -> Trial:
+        call = journey.call.with_argument(texts_of[0].place, texts_of[0].path, Long(begin if isinstance(begin, str) else "", size))
+        return Trial((*journey.calls[:-1], call), journey.grants, weighed=True, measured=True)
+
+    yield Experiment(
+        _compared(target, {"control": Trial(journey.calls, journey.grants, measured=True), "hostile": sent(LARGE)}, LARGE, sent(LARGE * MORE)), f"a body of {LARGE // MIB} MiB",
+        (("kind", "raw"), ("size", str(LARGE)), ("files", "yes" if uploads(target) else ""), ("field", named(texts_of[0])), *_bound(target, route)),
+    )
+
+
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
@@ -146,19 +213,19 @@ def files(target: Target, route: Route, journey: Journey) -> Iterator[Experiment
         name = value if isinstance(value, str) and value else "picture.png"
 
         def sent(described: dict[str, Json], argument: Argument = each) -> Trial:
-            return Trial((*journey.calls[:-1], journey.call.with_argument(argument.place, argument.path, Literal(described))), journey.grants, weighed=True)
+            return Trial((*journey.calls[:-1], journey.call.with_argument(argument.place, argument.path, Literal(described))), journey.grants, weighed=True, measured=True)
 
-        honest = Trial(journey.calls, journey.grants)
+        honest = Trial(journey.calls, journey.grants, measured=True)
         own = (("field", named(each)), ("name", name))
         yield Experiment(
-            {"control": honest, "hostile": sent({"name": name, "size": LARGE})}, f"a file of {LARGE // MIB} MiB",
+            _compared(target, {"control": honest, "hostile": sent({"name": name, "size": LARGE})}, LARGE, sent({"name": name, "size": LARGE * MORE})), f"a file of {LARGE // MIB} MiB",
             (("kind", "upload"), ("size", str(LARGE)), ("files", "yes"), *own, *_bound(target, route)),
         )
         kind = name.rpartition(".")[2].lower()
         if kind == "zip":
             speaks = (("bound", "its handler"),) if _speaks(target.blueprint, target.texts(), route, UNPACKS) else ()
             yield Experiment(
-                {"control": honest, "hostile": sent({"name": name, "unpacked": UNPACKED})}, f"an archive of {UNPACKED // MIB} MiB",
+                _compared(target, {"control": honest, "hostile": sent({"name": name, "unpacked": UNPACKED})}, UNPACKED, sent({"name": name, "unpacked": UNPACKED * MORE_UNPACKED}), archive=True), f"an archive of {UNPACKED // MIB} MiB",
                 (("kind", "archive"), ("size", str(UNPACKED)), ("packed", f"{UNPACKED // 1000 // 1024} KiB"), *own, *speaks),
             )
         elif kind not in {"html", "htm", "svg"}:

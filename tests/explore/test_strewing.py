@@ -24,7 +24,7 @@ APP = """
     HERE = os.path.dirname(os.path.abspath(__file__))
     SONGS = os.path.join(HERE, "songs")
     BOOKS = Path(__file__).resolve().parent / "books"
-    ELSEWHERE = "/no/such/place"
+    ELSEWHERE = "/usr/no/such/place"
 
     def inside(name):
         return os.path.join(SONGS, name)

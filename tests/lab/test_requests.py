@@ -179,3 +179,10 @@ def test_of_several_rows_the_newest_that_holds_a_value_is_read() -> None:
     assert resolver(rows).resolve(Stored("users", "code"), ()) == "2"
     assert resolver(rows).resolve(Stored("users", "code", (("name", "ann"),)), ()) == "1"
     assert resolver(rows).resolve(Stored("users", "code", (("name", "cat"),)), ()) is None
+
+
+def test_a_value_inside_of_another_leaves_the_argument_as_it_was() -> None:
+    """A canary put into a list that an honest request sends was sent by every later honest request as well."""
+    coupons = [{"code": "SAVE", "value": 0}]
+    assert build([(("coupons",), coupons), (("coupons", 0, "value"), "canary")]) == {"coupons": [{"code": "SAVE", "value": "canary"}]}
+    assert coupons == [{"code": "SAVE", "value": 0}]

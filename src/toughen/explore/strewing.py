@@ -52,16 +52,17 @@ def strew(session: Session, states: Mapping[str, RouteState]) -> tuple[list[str]
 
 def _put(session: Session, folder: str) -> bool:
     place = PurePosixPath(folder)
-    if place.is_absolute() or ".." in place.parts:
+    if ".." in place.parts:
         # What lies elsewhere on the machine is not the throw-away copy's.
         return False
     return session.lab.strew(str(place / FILE)) and session.lab.strew(str(place / FOLDER / FILE))
 
 
 def _present(session: Session, folder: str) -> list[str]:
-    place = session.lab.imports / folder
-    inside = place.is_dir() and place.resolve().is_relative_to(session.lab.project.resolve()) and place.resolve() != session.lab.project.resolve()
-    return sorted(each.name for each in place.iterdir() if each.is_file() and not each.name.startswith("."))[:_MOST_NAMES] if inside else []
+    place = session.lab.place(folder)
+    if place is None or not place.is_dir() or place.resolve() == session.lab.project.resolve():
+        return []
+    return sorted(each.name for each in place.iterdir() if each.is_file() and not each.name.startswith("."))[:_MOST_NAMES]
 
 
 def _tell(session: Session, state: RouteState, names: list[str], *, sown: bool) -> None:
@@ -77,18 +78,18 @@ def _folders(module: Module, function: ast.AST) -> Iterator[str]:
     for node in ast.walk(function):
         match node:
             case ast.Call(func=func, args=[first, *_]) if dotted(func).rpartition(".")[2] in _JOINS:
-                found = _path(module, first)
+                found = _path(module, first, function)
             case ast.BinOp(left=left, op=ast.Div()):
-                found = _path(module, left)
+                found = _path(module, left, function)
             case ast.Call(func=func, args=[first, *_]) if dotted(func) in {"os.walk", "os.listdir", "os.scandir"}:
-                found = _path(module, first)
+                found = _path(module, first, function)
             case _:
                 continue
         if found:
             yield found
 
 
-def _path(module: Module, node: ast.expr, depth: int = 0) -> str | None:
+def _path(module: Module, node: ast.expr, function: ast.AST, depth: int = 0) -> str | None:
     """A folder relative to where the prototype runs, or absolute; None where it is not said in so many words."""
     if depth > _DEEPEST:
         return None
@@ -98,24 +99,29 @@ def _path(module: Module, node: ast.expr, depth: int = 0) -> str | None:
         case ast.Name(id="__file__"):
             return module.file
         case ast.Name(id=name):
-            bound = [each.value for each in module.tree.body if isinstance(each, ast.Assign) and any(dotted(target) == name for target in each.targets)]
-            return _path(module, bound[0], depth + 1) if len(bound) == 1 else None
+            near = [each.value for each in ast.walk(function) if isinstance(each, ast.Assign) and any(dotted(target) == name for target in each.targets)]
+            # What is put together from itself starts from what it was before.
+            near = [each for each in near if not any(isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(each))]
+            bound = near or [each.value for each in module.tree.body if isinstance(each, ast.Assign) and any(dotted(target) == name for target in each.targets)]
+            return _path(module, bound[0], function, depth + 1) if len(bound) == 1 else None
         case ast.Subscript(value=ast.Attribute(attr="config"), slice=ast.Constant(value=str(key))):
             bound = [each.value for each in ast.walk(module.tree) if isinstance(each, ast.Assign) and any(module.segment(target).endswith((f'config["{key}"]', f"config['{key}']")) for target in each.targets)]
-            return _path(module, bound[0], depth + 1) if len(bound) == 1 else None
+            return _path(module, bound[0], function, depth + 1) if len(bound) == 1 else None
+        case ast.Call(func=func, args=[_, default]) if dotted(func) in {"os.getenv", "os.environ.get", "getenv"}:
+            return _path(module, default, function, depth + 1)
         case ast.Attribute(value=inner, attr="parent"):
-            return _above(_path(module, inner, depth + 1))
+            return _above(_path(module, inner, function, depth + 1))
         case ast.BinOp(left=left, op=ast.Div(), right=right):
-            return _below(_path(module, left, depth + 1), _path(module, right, depth + 1))
+            return _below(_path(module, left, function, depth + 1), _path(module, right, function, depth + 1))
         case ast.Call(func=ast.Attribute(value=inner, attr="resolve" | "absolute"), args=[]):
-            return _path(module, inner, depth + 1)
+            return _path(module, inner, function, depth + 1)
         case ast.Call(func=func, args=[first, *more]):
             name = dotted(func).rpartition(".")[2]
             if name == "dirname":
-                return _above(_path(module, first, depth + 1))
+                return _above(_path(module, first, function, depth + 1))
             if name == "join" and len(more) == 1:
-                return _below(_path(module, first, depth + 1), _path(module, more[0], depth + 1))
-            return _path(module, first, depth + 1) if name in _SAME else None
+                return _below(_path(module, first, function, depth + 1), _path(module, more[0], function, depth + 1))
+            return _path(module, first, function, depth + 1) if name in _SAME else None
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from toughen.errors import AgentLostError, BootError
 from toughen.lab import observe, sandbox, tools
 from toughen.lab.child import Child, WholeChild
+from toughen.lab.outbox import Outbox
 from toughen.lab.settled import Settled
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Lab:
     unstarted: BootError | None = None
     """Why its start-up fails, as long as it does: it may want tables that are made later."""
     settled: Settled = field(init=False)
+    outbox: Outbox = field(init=False)
     _boxes: list[sandbox.Box] = field(default_factory=list)
     _children: list[Child] = field(default_factory=list)
     _laid: int = 0
@@ -70,7 +73,8 @@ class Lab:
     _port: int = 0
 
     def __post_init__(self) -> None:
-        """Nothing is settled yet."""
+        """Nothing is settled yet, and nothing sent."""
+        self.outbox = Outbox(self.work / "outbox")
         self.settled = Settled(self.world, self._settle)
         self.world.let_go = self._let_go
 
@@ -84,8 +88,24 @@ class Lab:
         """Folders of the sockets that the prototype reaches its servers by."""
         return (str(self.world.server.socket),) if self.world.server else ()
 
+    def _elsewhere(self, root: Path) -> dict[str, str]:
+        found = {folder: sandbox.held(root, folder) for folder in self.world.elsewhere}
+        for place in found.values():
+            place.mkdir(parents=True, exist_ok=True)
+        return {folder: str(place) for folder, place in found.items()}
+
+    def place(self, name: str) -> Path | None:
+        """Where a file or folder that the prototype names lies for us: in the copy, or in a folder that only its box shows; None where it lies anywhere else."""
+        if Path(name).is_absolute():
+            seen = Path(self.world.seen_from_here(name))
+            shown = self.box is not None and any(name == each or name.startswith(each + os.sep) for each in self.box.elsewhere())
+            return seen if shown and seen.resolve().is_relative_to((self.world.root / sandbox.PRIVATE).resolve()) else None
+        place = self.imports / name
+        return place if place.resolve().is_relative_to(self.project.resolve()) else None
+
     def note(self, frame: dict[str, Any]) -> None:
-        """Remember which files and databases a request touched."""
+        """Remember which files and databases a request touched, and tell what it sent outside."""
+        self.outbox.fill(frame)
         self.written.update(str(each) for each in frame.get("written_files") or ())
         for each in frame.get("databases") or ():
             path = each.get("path") if isinstance(each, dict) else each
@@ -154,10 +174,11 @@ class Lab:
         environment = sandbox.scrubbed(self.work, {"PATH": tools.lay(self.work), **self.variables, "PYTHONPATH": str(agent)})
         box = sandbox.start(
             [
-                [python, "-I", str(agent / "toughen_agent" / "fault_server.py"), str(self._port), str(agent / "toughen_agent" / "fault_server.pem")],
+                [python, "-I", str(agent / "toughen_agent" / "fault_server.py"), str(self._port), str(agent / "toughen_agent" / "fault_server.pem"), str(self.outbox.path)],
                 [python, "-m", "toughen_agent", str(config)],
             ],
             work=self.work, cwd=root, python=self.environment.python, environment=environment, name=name, readable=self._sockets,
+            elsewhere=self._elsewhere(self.world.root),
         )
         self._boxes = [*(each for each in self._boxes if each.alive()), box]
         return box
@@ -188,9 +209,9 @@ class Lab:
         return told
 
     def strew(self, name: str) -> bool:
-        """Put a small text file into the throw-away copy, at a path relative to where the prototype runs; whether there is one now."""
-        place = self.imports / name
-        if not place.resolve().is_relative_to(self.project.resolve()):
+        """Put a small text file into the throw-away copy, at a path relative to where the prototype runs, or into a folder that only its box shows; whether there is one now."""
+        place = self.place(name)
+        if place is None:
             return False
         if not place.exists():
             try:
@@ -207,10 +228,11 @@ class Lab:
             self.server.send({"do": "facts"})
             self.facts = self._ready(self.server, 30)
 
-    def start_script(self, arguments: list[str], *, cwd: Path, variables: Mapping[str, str] | None = None, server: Server | None = None) -> sandbox.Box:
+    def start_script(self, arguments: list[str], *, cwd: Path, variables: Mapping[str, str] | None = None, server: Server | None = None, apart: Path | None = None) -> sandbox.Box:
         """Start the prototype's interpreter on something of the project's, in the same kind of box; whoever starts it closes it.
 
-        Its connections to PostgreSQL lead to the lab's server, or to another `server` where it must not meet what the prototype serves.
+        Its connections to PostgreSQL lead to the lab's server, or to another `server` where it must not meet what the prototype serves; then
+        its folders outside the project lie `apart`, too.
         """
         self._number += 1
         led = server or self.world.server
@@ -218,7 +240,7 @@ class Lab:
         return sandbox.start(
             [[str(self.environment.python), *arguments]],
             work=self.work, cwd=cwd, python=self.environment.python, environment=environment, name=f"script{self._number}",
-            readable=(str(led.socket),) if led else (),
+            readable=(str(led.socket),) if led else (), elsewhere=self._elsewhere(apart or self.world.root),
         )
 
     def _led(self, server: Server) -> dict[str, str]:
@@ -341,6 +363,13 @@ class Lab:
     def level(self) -> str:
         """The active sandbox level, in words."""
         return self.box.level() if self.box else ""
+
+    def elsewhere(self) -> tuple[str, ...]:
+        """What a reader must know of the folders outside the project that its source keeps files in, in words."""
+        shown = self.box.elsewhere() if self.box else ()
+        lost = [each for each in self.world.elsewhere if each not in shown]
+        had = (f"outside the project it keeps files in {', '.join(shown)}, which this machine lacks: in the sandbox it has folders of its own there",) if shown else ()
+        return (*had, *((f"it keeps files in {', '.join(lost)}, which this machine lacks and this sandbox cannot show: what needs them is not reached",) if lost else ()))
 
     def stop(self) -> None:
         """End the server and all its children."""

@@ -22,7 +22,8 @@ import struct
 import sys
 
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
-_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 1 << 18
+_MS_BIND, _MS_REC, _MS_PRIVATE, _MS_UNBINDABLE = 0x1000, 0x4000, 1 << 18, 1 << 17
+_MNT_DETACH = 2
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _READ = 1 << 0 | 1 << 2 | 1 << 3
@@ -71,6 +72,47 @@ def _private(folder: str, place: str, keep: list[str]) -> None:
         os.close(handle)
 
 
+def _elsewhere(folders: dict[str, str], scaffold: str) -> None:
+    """Show `folders` that this machine lacks, each at its place: in a root of the box's own, in memory, in which everything else is what it was."""
+    os.makedirs(scaffold, exist_ok=True)
+    _call("mount", b"none", scaffold.encode(), b"tmpfs", ctypes.c_ulong(0), b"mode=755")
+    try:
+        # It lies below what it mirrors.
+        _call("mount", None, scaffold.encode(), None, ctypes.c_ulong(_MS_UNBINDABLE), None)
+        _mirror("/", scaffold, folders)
+        os.chroot(scaffold)
+    except OSError:
+        _call("umount2", scaffold.encode(), _MNT_DETACH)
+        raise
+    os.chdir("/")
+
+
+def _mirror(folder: str, place: str, added: dict[str, str]) -> None:
+    """Make `place` what `folder` is, with what is added to it or below it."""
+    for name in os.listdir(folder):
+        here, there = os.path.join(folder, name), os.path.join(place, name)
+        if os.path.islink(here):
+            os.symlink(os.readlink(here), there)
+        elif os.path.isdir(here):
+            os.mkdir(there)
+            if any(each.startswith(here + "/") for each in added):
+                _mirror(here, there, added)
+            else:
+                with contextlib.suppress(OSError):
+                    _bind(here, there)
+        elif os.path.isfile(here):
+            with open(there, "wb"), contextlib.suppress(OSError):
+                _bind(here, there)
+    for each, held in added.items():
+        if os.path.dirname(each) == folder:
+            os.mkdir(os.path.join(place, os.path.basename(each)))
+            _bind(held, os.path.join(place, os.path.basename(each)))
+
+
+def _bind(source: str, target: str) -> None:
+    _call("mount", source.encode(), target.encode(), None, ctypes.c_ulong(_MS_BIND | _MS_REC), None)
+
+
 def _landlock(readable: list[str], writable: list[str]) -> None:
     version = _call("syscall", _CREATE_RULESET, None, ctypes.c_size_t(0), 1)
     handled = (1 << (13 if version < 2 else 14 if version < 3 else 15 if version < 5 else 16)) - 1  # noqa: PLR2004
@@ -103,7 +145,7 @@ def _limits(limits: dict[str, int]) -> None:
 
 def _inside(spec: dict[str, object], namespaced: bool) -> None:  # noqa: FBT001
     """Run in the process that becomes the first of its own world: shut the doors, start the commands, reap."""
-    level = []
+    level, shown = [], []
     work = str(spec["work"])
     if namespaced:
         level.append("namespaces")
@@ -115,17 +157,21 @@ def _inside(spec: dict[str, object], namespaced: bool) -> None:  # noqa: FBT001
             with contextlib.suppress(OSError):
                 os.makedirs(place, exist_ok=True)
                 _private(folder, place, [work, *spec["readable"]])  # type: ignore[misc]
+        if spec["elsewhere"]:
+            with contextlib.suppress(OSError):
+                _elsewhere(spec["elsewhere"], os.path.join(work, "root"))  # type: ignore[arg-type]
+                shown = list(spec["elsewhere"])  # type: ignore[call-overload]
         with contextlib.suppress(OSError):
             _loopback_up()
     _limits(spec["limits"])  # type: ignore[arg-type]
     try:
-        extra = ["/tmp", "/dev/shm"] if namespaced else []  # noqa: S108
+        extra = ["/tmp", "/dev/shm", *shown] if namespaced else []  # noqa: S108
         _landlock(spec["readable"], [*spec["writable"], *extra])  # type: ignore[arg-type,misc]
         level.append("landlock")
     except OSError:
         pass
     with open(str(spec["status"]), "w", encoding="utf-8") as file:
-        json.dump({"level": level}, file)
+        json.dump({"level": level, "elsewhere": shown}, file)
     if spec.get("parting"):
         # Meant for the command, which must have time to tidy up before its parent goes.
         signal.signal(int(spec["parting"]), signal.SIG_IGN)  # type: ignore[call-overload]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
 from toughen.lab import observe
+from toughen.lab.requests import packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from toughen.lab import sandbox
     from toughen.lab.wire import Connection
     from toughen.model.trace import Exchange
+    from toughen.model.trial import Fault
 
 REQUEST_SECONDS = 10.0
 """Longest time that one request may take before its process is killed."""
@@ -27,10 +29,14 @@ class Record:
     demand: bool = False
     lines: bool = False
     markers: tuple[str, ...] = ()
+    fault: Fault | None = None
+    memory: bool = False
+    """Whether the body comes in pieces and never lies in the process as a whole, so that what it grows by is the prototype's."""
 
     def frame(self) -> dict[str, Any]:
         """The RECORD frame."""
-        return {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers)}
+        told: dict[str, Any] = {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers), **({"memory": True} if self.memory else {})}
+        return told if self.fault is None else {**told, "fault": asdict(self.fault)}
 
 
 @dataclass(slots=True)
@@ -48,7 +54,7 @@ class Child:
         if not self.open:
             return observe.exchange({}, request, ended="died")
         try:
-            self.connection.send({"do": "serve", "requests": [request], "record": record.frame()})
+            self.connection.send({"do": "serve", "requests": [packed(request) if record.memory else request], "record": record.frame()})
             frame = self.connection.receive(timeout)
         except TimeoutError:
             self.kill()
@@ -57,6 +63,9 @@ class Child:
             self.kill()
             return observe.exchange({}, request, ended="died")
         self.note(frame)
+        if "stuck" in frame:
+            self.kill()
+            return observe.exchange(frame, request, ended="hung")
         return observe.exchange(frame, request)
 
     def call(self, function: str, arguments: Sequence[Any], timeout: float = REQUEST_SECONDS) -> Any:  # noqa: ANN401

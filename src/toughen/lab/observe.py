@@ -42,12 +42,17 @@ def exchange(frame: dict[str, Any], request: dict[str, Any], *, ended: str = "an
         ),
         last_line=place(frame.get("last_line")),
         outgoing=tuple(
-            Outgoing(_text(each, "host"), _number(each, "port"), _text(each, "request") + _mail(each), place(each.get("place")))
+            Outgoing(
+                _text(each, "host"), _number(each, "port"), _text(each, "request") + _mail(each), place(each.get("place")), _number(each, "after"),
+                _text(each, "sent") or _text(each, "mail"), _text(each, "key"),
+            )
             for each in _items(frame, "outgoing")
         ),
         folders=tuple(str(each) for each in frame.get("folders") or () if isinstance(each, str)),
         written_files=tuple(str(each) for each in frame.get("written_files") or () if isinstance(each, str)),
         milliseconds=float(frame.get("milliseconds") or 0.0),
+        grown=frame["grown"] if isinstance(frame.get("grown"), int) else None,
+        waited=float(frame.get("waited") or frame.get("stuck") or 0.0),
     )
 
 

@@ -16,8 +16,10 @@ from toughen.lab import environment as environments
 from toughen.lab import migrations
 from toughen.lab.boot import IMPORT_SECONDS, Lab
 from toughen.lab.child import Record
-from toughen.lab.copying import copy_project, roomy, sweep
+from toughen.lab.copying import copy_project, roomy, sweep, texts
+from toughen.lab.elsewhere import missing, wanted
 from toughen.lab.postgres import serve
+from toughen.lab.sandbox import held
 from toughen.lab.snapshot import World
 from toughen.lab.variables import asked_for, fitting, wants_file, written
 from toughen.lab.wire import Listener
@@ -56,6 +58,7 @@ def open_lab(
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         world = World(work / "world", work / "pristine", servers.enter_context(serve()) if postgres else None)
+        world.elsewhere = _elsewhere(world.root, project, variables)
         lab = Lab(work, project, world, environment, entry, variables, listener, import_seconds=import_seconds, _port=port)
         _boot_with_what_is_missing(lab)
         _read_schema(lab)
@@ -68,6 +71,17 @@ def open_lab(
             listener.close()
         servers.close()
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _elsewhere(world: Path, project: Path, variables: dict[str, str]) -> tuple[str, ...]:
+    """Folders that only the box will show; they are made in the world, with what the source names below them."""
+    named = wanted(texts(project), variables)
+    outermost = tuple(dict.fromkeys(filter(None, map(missing, named))))
+    for folder in named:
+        above = missing(folder)
+        if above:
+            (held(world, above) / os.path.relpath(folder, above)).mkdir(parents=True, exist_ok=True)
+    return outermost
 
 
 def _read_schema(lab: Lab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import hmac
 import html
@@ -11,6 +12,7 @@ import random
 import re
 import secrets
 import string
+import zlib
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -273,10 +275,18 @@ def assemble(  # noqa: C901 - one case for each place
     return {"method": method, "target": target, "headers": headers, "body_b64": base64.b64encode(body).decode(), **({"inside": True} if call.inside else {})}
 
 
+def packed(request: dict[str, Any]) -> dict[str, Any]:
+    """The REQUEST with its body compressed, which the agent unpacks piece by piece."""
+    body = base64.b64decode(request["body_b64"])
+    return {**{key: value for key, value in request.items() if key != "body_b64"}, "packed_b64": base64.b64encode(zlib.compress(body, 1)).decode()}
+
+
 def build(tree: Sequence[tuple[tuple[str | int, ...], Json]]) -> Json:
     """The JSON body made of values at paths; an empty path is the whole body."""
     root: list[Json] = [{}]
-    for path, value in tree:
+    for path, whole in tree:
+        # What another value goes into is a copy: the argument keeps what it was.
+        value = copy.deepcopy(whole) if isinstance(whole, dict | list) and any(len(other) > len(path) and other[: len(path)] == path for other, _ in tree) else whole
         holder: Any = root
         key: str | int = 0
         for step in path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/devices/system/cpu", "/opt/homebrew")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
@@ -50,6 +50,13 @@ class Box:
         except (OSError, ValueError, KeyError):
             return None
 
+    def elsewhere(self) -> tuple[str, ...]:
+        """Folders outside the project that it shows, each a private one at its place."""
+        try:
+            return tuple(json.loads(self.status.read_text()).get("elsewhere") or ())
+        except (OSError, ValueError):
+            return ()
+
     def alive(self) -> bool:
         """Whether the main command still runs."""
         return self.process.poll() is None
@@ -80,6 +87,11 @@ class Box:
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(timeout=5)
+
+
+def held(world: Path, folder: str) -> Path:
+    """Where a folder that only the box shows lies for us."""
+    return world / PRIVATE / folder.strip("/").replace("-", "--").replace("/", "-")
 
 
 def readable_for(python: Path) -> list[str]:
@@ -134,11 +146,11 @@ class Daemon:
 
 def start(
     commands: list[list[str]], *, work: Path, cwd: Path, environment: dict[str, str], name: str, python: Path | None = None, daemon: Daemon | None = None,
-    readable: Sequence[str] = (),
+    readable: Sequence[str] = (), elsewhere: Mapping[str, str] | None = None,
 ) -> Box:
     """Start commands in one box: companions first, the main command last.
 
-    `work` is the only folder that they can write to; `name` tells the spec, status and log files of several boxes apart.
+    `work` is the only folder that they can write to, by the name of `elsewhere` too: folder that this machine lacks -> one of the world; `name` tells the spec, status and log files of several boxes apart.
     """
     interpreters = [*readable_for(python or Path(sys.executable)), *readable_for(Path(sys.executable)), *site.getsitepackages()]
     spec = {
@@ -151,6 +163,7 @@ def start(
         "environment": environment,
         "readable": [*_SYSTEM, *readable, *(daemon.readable if daemon else interpreters)],
         "writable": [str(work), *_DEVICES],
+        "elsewhere": dict(elsewhere or {}),
         "limits": LIMITS,
         "status": str(work / f"{name}.status"),
     }

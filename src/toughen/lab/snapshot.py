@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from toughen.lab.databases import REFUSED
 from toughen.lab.pgdata import PostgresDatabase
 from toughen.lab.sandbox import PRIVATE
+from toughen.lab.sandbox import held as inside
 from toughen.lab.sqlite import SqliteFile, is_database
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class World:
     """How often a database was laid anew, so that who had it open holds what is no longer there."""
     taken: int = 0
     """How often a snapshot was taken."""
+    elsewhere: tuple[str, ...] = ()
+    """Folders that only the box shows: they lie in the world."""
     _opened: set[str] = field(default_factory=set)
     _served: dict[str, PostgresDatabase] = field(default_factory=dict)
     _saved: dict[str, Any] = field(default_factory=dict)
@@ -90,6 +93,9 @@ class World:
             if path.startswith(folder + os.sep) and not path.startswith(str(self.root) + os.sep):
                 held = self.root / PRIVATE / folder.strip("/").replace("/", "-") / os.path.relpath(path, folder)
                 return str(held) if held.exists() else path
+        for folder in self.elsewhere:
+            if path == folder or path.startswith(folder + os.sep):
+                return os.path.join(inside(self.root, folder), os.path.relpath(path, folder))
         return path
 
     def drop_empty(self) -> None:
@@ -228,6 +234,13 @@ class World:
         with contextlib.suppress(*REFUSED):
             return holder is not None and holder.insert(table, row)
         return False
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Keep writers out of the databases that lie in files meanwhile; whether there is one that lets itself be locked."""
+        with contextlib.ExitStack() as held:
+            holds = {held.enter_context(each.locked()) for each in self.databases if isinstance(each, SqliteFile)}
+            yield True in holds
 
     def multiply(self, table: str, count: int) -> int:
         """Insert copies of the newest rows of a table; how many it took."""

@@ -86,6 +86,20 @@ class SqliteFile:
                 live.execute("PRAGMA journal_mode=WAL")
         memory.close()
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Keep writers out meanwhile, as a process that writes would; False where somebody writes already."""
+        with contextlib.closing(self._open()) as live:
+            try:
+                live.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                yield False
+                return
+            try:
+                yield True
+            finally:
+                live.rollback()
+
     def tables(self) -> dict[str, Table]:
         """All rows; none where the file is gone."""
         if not self.path.exists():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
-from toughen.lab import schedule
+from toughen.lab import faults, schedule
 from toughen.lab.belonging import Belonging
 from toughen.lab.child import Record
 from toughen.lab.copying import texts
@@ -19,7 +19,7 @@ from toughen.lab.packages import Installed, installed
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.lab.rows import changes, keyed
 from toughen.model.journey import Tampered
-from toughen.model.trace import Exchange, Trace
+from toughen.model.trace import Exchange, Trace, Turn
 from toughen.model.trial import Trial
 from toughen.oracle import succeeded
 
@@ -295,10 +295,10 @@ class LabTarget:
         child: Child | None = self._kept if kept and self._kept is not None and self._kept.open else None
         try:
             for index, call in enumerate(trial.calls):
-                if child is None or isolated or not child.open:
+                if child is None or isolated or not child.open or _gated(trial, index):
                     if child is not None:
                         child.close()
-                    child = self.lab.child(restored=restored and not index, started=trial.started, lines=trial.traced)
+                    child = self.lab.child(restored=restored and not index, started=trial.started, lines=trial.traced, gate=_gated(trial, index))
                     if not index and (inside := self._inside(child)):
                         base = before_last = {**base, **inside}
                 if index and trial.apart:
@@ -307,7 +307,7 @@ class LabTarget:
                     self._granted(trial, index)
                 if index == len(trial.calls) - 1 and trial.schedule is None:
                     before_last, sown, weight = self._before_last(trial, child, before_last)
-                exchanges.append(self._send(child, call, resolver, exchanges, jar, lines=trial.traced))
+                exchanges.append(self._send(child, call, resolver, exchanges, jar, trial))
             if trial.weighed:
                 weight += self.lab.world.weight(exchanges[-1].written_files)
             inside = self._inside(child) if child is not None else {}
@@ -320,15 +320,16 @@ class LabTarget:
             left = outside.found(exchanges[-1] if exchanges else None) if wanted else ()
             outside.clear()
         log: tuple[str, ...] = ()
+        turns: tuple[Turn, ...] = ()
         if trial.schedule is not None:
             if trial.calls:
                 self._granted(trial, len(trial.calls))
             before_last = self.lab.world.tables()
-            log = self._race(trial, resolver, exchanges, jar)
+            log, turns = self._race(trial, resolver, exchanges, jar)
         after = {**self.lab.world.tables(), **inside}
         changed = changes(base, after)
         final = changed if before_last is base else changes(before_last, after)
-        return Trace(tuple(exchanges), changed, final, dict(resolver.markers), log, left, str(outside.folder) if wanted else "", packages, sown, weight)
+        return Trace(tuple(exchanges), changed, final, dict(resolver.markers), log, turns, left, str(outside.folder) if wanted else "", packages, sown, weight)
 
     def _before_last(self, trial: Trial, child: Child, base: dict[str, Rows]) -> tuple[dict[str, Rows], int, int]:
         """(rows that the last call finds, how many of them were sown for it, minus their weight where that is asked for)."""
@@ -338,14 +339,14 @@ class LabTarget:
 
     def _shareable(self, trial: Trial) -> bool:
         """Whether a trial may run in a process that others have used: its state lies in databases, and nothing is asked of the process itself."""
-        of_its_own = bool(trial.schedule or trial.started or trial.traced or trial.loads)
+        of_its_own = bool(trial.schedule or trial.started or trial.traced or trial.loads or trial.fault or trial.kills or trial.measured)
         return not of_its_own and not self.memory.together and bool(self.lab.world.databases)
 
     def _inside(self, child: Child) -> dict[str, Rows]:
         """Rows of databases in the memory of a process; asked for where no database lies in a file."""
         return keyed(child.tables(), self.blueprint) if child.open and self.lab.opened and not self.lab.world.databases else {}
 
-    def _race(self, trial: Trial, resolver: Resolver, exchanges: list[Exchange], jar: Jar) -> tuple[str, ...]:
+    def _race(self, trial: Trial, resolver: Resolver, exchanges: list[Exchange], jar: Jar) -> tuple[tuple[str, ...], tuple[Turn, ...]]:
         assert trial.schedule is not None
         plan = trial.schedule
         try:
@@ -355,23 +356,40 @@ class LabTarget:
         except UnresolvedError as error:
             lost = Exchange("", "", "", None, ended=f"not sent: {error}")
             exchanges.extend((lost, lost))
-            return (str(error),)
+            return (str(error),), ()
         result = schedule.force(self.lab, requests[0], requests[1], plan.stop_before, apart=trial.apart)
         exchanges.extend((result.first, result.second))
-        return tuple(result.log) if result.stopped else ("the first request never reached the statement to stop at",)
+        log = tuple(result.log) if result.stopped else ("the first request never reached the statement to stop at",)
+        return log, tuple(result.turns)
 
-    def _send(self, child: Child, call: Call, resolver: Resolver, exchanges: list[Exchange], jar: Jar, *, lines: bool = False) -> Exchange:
+    def _send(self, child: Child, call: Call, resolver: Resolver, exchanges: list[Exchange], jar: Jar, trial: Trial) -> Exchange:
+        """Have the trial's next call served, and what is to befall it happen."""
         try:
             request: dict[str, Any] = assemble(call, resolver, exchanges, jar.credential(call.identity, self.wallet.get(call.identity)))
         except (UnresolvedError, KeyError) as error:
             method, _, path = call.route.partition(" ")
             return Exchange(method, path, "", None, ended=f"not sent: {error}")
-        exchange = child.serve(request, Record(sql=2, lines=lines, markers=tuple(resolver.markers.values())))
+        index = len(exchanges)
+        fault = trial.fault if index == len(trial.calls) - 1 else None
+        kill = next((each for each in trial.kills if each.call == index), None)
+        if kill is not None:
+            exchange = faults.killed(child, request, kill.before)
+        elif fault is not None and fault.kind in faults.DATABASE:
+            exchange = faults.failing(child, request, fault, self.lab.world)
+        else:
+            measured = trial.measured and index == len(trial.calls) - 1
+            exchange = child.serve(request, Record(sql=2, lines=trial.traced, markers=tuple(resolver.markers.values()), fault=fault, memory=measured))
         jar.take(call.identity, exchange.response)
         sender = self.wallet.identities.get(call.identity or "")
         if sender is not None and sender.login is not None and sender.login.route == call.route:
             jar.renew(sender, exchange)
         return exchange
+
+
+def _gated(trial: Trial, index: int) -> bool:
+    """Whether a call is stopped at its statements: something befalls it there."""
+    database = trial.fault is not None and trial.fault.kind in faults.DATABASE and index == len(trial.calls) - 1
+    return database or any(each.call == index for each in trial.kills)
 
 
 def _outline(trace: Trace) -> tuple[list[int | None], Counter[tuple[str, str]]]:

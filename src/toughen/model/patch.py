@@ -61,6 +61,8 @@ class RolledBack:
     patch: Patch
     step: str
     reason: str
+    brief: str = ""
+    """What stands against it, what must hold afterwards, and where to start."""
 
 
 @dataclass(frozen=True, slots=True)

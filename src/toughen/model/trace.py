@@ -96,6 +96,12 @@ class Outgoing:
     request: str = ""
     """First line of what it sent (`POST /v1/charges HTTP/1.1`), empty where it is not HTTP."""
     location: Location | None = None
+    after: int = 0
+    """How many statements the request had sent before."""
+    sent: str = ""
+    """The body that it sent, cut; of a mail its text."""
+    key: str = ""
+    """The idempotency key that it sent, "" where it sent none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,7 @@ class Exchange:
     response: Response | None
     """None when the request never ended or the process died."""
     ended: str = "answered"
-    """answered, timeout, died."""
+    """answered, timeout, died; hung (it waits for ever, or longer than a worker may), killed (by the lab), missed (its fault never came about)."""
     statements: tuple[Statement, ...] = ()
     failure: Failure | None = None
     handled: tuple[Failure, ...] = ()
@@ -125,12 +131,28 @@ class Exchange:
     written_files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     """Folders of the project in which files were opened, or which were listed; relative to its root."""
+    grown: int | None = None
+    """Bytes of memory by which the process was larger at its largest than before; only where the trial is measured and the system tells it."""
     milliseconds: float = 0.0
+    waited: float = 0.0
+    """Seconds that it waited for answers which never came, by the prototype's own clock; what it hung for is not among them."""
 
     @property
     def status(self) -> int | None:
         """Status of the answer, None when there is none."""
         return self.response.status if self.response else None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How far one of two requests at once came before something else happened."""
+
+    who: str
+    """A or B."""
+    upto: int
+    """Number of the statement that it had not run yet."""
+    then: str
+    """stops (it is made to stand still), waits (for the other's lock), answers, fails (its process died or never came to an end)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +186,8 @@ class Trace:
     """Name of each Marker -> the canary that was sent."""
     schedule: tuple[str, ...] = ()
     """What the scheduler did, in order, for the evidence of a race."""
+    turns: tuple[Turn, ...] = ()
+    """The same as who came how far, in the order of time."""
     outside: tuple[tuple[str, str], ...] = ()
     """(name, beginning of its text) of what lay in the lab's own folder, outside of the prototype, when the trial ended."""
     folder: str = ""

@@ -40,6 +40,31 @@ class Sown:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong around the last call: with the world outside, with the database, or with files."""
+
+    kind: str
+    """Outside: refused, unknown-host, hang, reset, error (500), busy (429 with Retry-After), malformed (a page where JSON was
+    meant), truncated, slow. Database: locked (SQLite, for whoever writes). Files: disk-full, unwritable."""
+    at: int = 0
+    """Number of the connection (of this host) that is hit first, or of the statement at which the database fails."""
+    times: int = 0
+    """How many are hit one after the other; 0 is all from there on."""
+    host: str = ""
+    """Only this host; "" is any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """The process that serves a call is killed; the next call finds a new one that went through its start-up."""
+
+    call: int
+    """Index of the trial's call."""
+    before: int = -1
+    """Number of its statement before which it dies; -1 once all is done and before the client hears of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One experiment from the snapshot; grants are written first, then the calls run in order."""
 
@@ -57,8 +82,12 @@ class Trial:
     sown: tuple[Sown, ...] = ()
     weighed: bool = False
     """True measures by how many bytes the last call makes the databases and files grow."""
+    measured: bool = False
+    """True has the last call's body arrive in pieces, as a server in front hands it on, and tells by how much its process grew meanwhile."""
     started: str = ""
     """Serve what the prototype's own start serves: the path of the script that starts it, or `flask` for `flask run --debug`; "" serves the application itself."""
+    fault: Fault | None = None
+    kills: tuple[Kill, ...] = ()
     loads: bool = False
     """True tells which packages the process of the last call has loaded."""
 

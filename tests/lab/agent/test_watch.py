@@ -246,10 +246,10 @@ def test_without_fault_server_nobody_answers(boot: Callable[..., Any]) -> None:
 
 
 def test_hosts_can_be_refused_for_one_request(world: Any) -> None:
-    """`refuse` makes a host, a mail server too, refuse connections during a request."""
+    """A host, a mail server too, refuses connections during a request where the fault says so."""
     child = world.child()
-    assert child.serve(("GET", "/fetch"), refuse=["api.pay.example"])[0]["status"] == 500
-    assert child.serve(("GET", "/mail"), refuse=["*"])[0]["failure"]["type"] == "ConnectionRefusedError"
+    assert child.serve(("GET", "/fetch"), fault={"kind": "refused", "host": "api.pay.example"})[0]["status"] == 500
+    assert child.serve(("GET", "/mail"), fault={"kind": "refused"})[0]["failure"]["type"] == "ConnectionRefusedError"
     assert child.serve(("GET", "/fetch"))[0]["status"] == 200
 
 

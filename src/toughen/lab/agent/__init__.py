@@ -58,11 +58,16 @@ STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "p
              "folders" (of the project, in which files were opened or which were listed; relative to root),
              "statements_dropped" (how many beyond the limit). STATEMENT: "names" (of named parameters, whose values
              come in order of appearance), "many" (sets of an executemany; "parameters" then holds the first sets).
-             RECORD: "refuse" (hosts that refuse connections during the request, "*" for all, mail servers too).
+             REQUEST: "packed_b64" (instead of "body_b64": zlib, unpacked in pieces while it is read), "inside".
+             RECORD: "memory" (EXCHANGE then has "grown": bytes by which the process was larger at its largest than before).
+             RECORD: "fault" {"kind", "at", "times", "host"}: what goes wrong outside (KINDS of fault_server, "refused",
+             "unknown-host"; "disk-full", "unwritable" for files) at the connection of that number, and so many times (0: from
+             there on). EXCHANGE: "waited" (seconds that it waited in vain, by its own clock). Before an EXCHANGE that never
+             comes, because the request waits for ever or longer than a worker may: {"stuck": seconds that it waited}.
              demands: {"place", "key": [...], "present", "required", "default", "how": subscript|get|in|iterate|unpack,
              "type"?}; key [] with how iterate: all keys were taken. sightings: {"event", "text", "place", "marker"}.
              outgoing: {"host", "port", "request", "place", "local_port"?: joins it with the fault server's peer,
-             "mail"?: text}. A dependency: "values" (strings that it was made with: `RoleChecker(["admin"])`).
+             "mail"?: text, "after": how many statements came before}. A dependency: "values" (strings that it was made with: `RoleChecker(["admin"])`).
              FACTS: "failed" (parts that could not be read).
 PLACE      [file relative to root, line, function qualified name or name]
 FAILURE    {"type", "message", "place": PLACE|null, "traceback"}

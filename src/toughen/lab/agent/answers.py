@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import zlib
 from binascii import a2b_base64, b2a_base64
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OUTSIDE, INSIDE = ("1.2.3.4", 50412), ("127.0.0.1", 50412)
 """Where a request comes from: from somewhere in the world, or from the machine itself."""
 SERVER = ("127.0.0.1", 8000)
 _REMEMBERED = 500
+PIECE = 1 << 16
+"""Bytes that a server hands on at a time (uvicorn)."""
 _HEADERS: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
 
 class Request:
     """A REQUEST of the protocol, taken apart as both interfaces need it."""
 
-    __slots__ = ("body", "client", "headers", "method", "path", "query", "raw_path")
+    __slots__ = ("body", "client", "headers", "method", "packed", "path", "query", "raw_path")
 
     def __init__(self, message: dict[str, Any]) -> None:
         """Read the message; a Host and a Content-Length are added where they are missing."""
@@ -29,6 +36,8 @@ class Request:
         self.path = unquote_to_bytes(self.raw_path) if b"%" in self.raw_path else self.raw_path
         encoded = message.get("body_b64")
         self.body = a2b_base64(encoded) if encoded else b""
+        packed = message.get("packed_b64")
+        self.packed: bytes | None = a2b_base64(packed) if packed else None
         self.headers: list[tuple[bytes, bytes]] = [
             _HEADERS.get((name, value)) or _header(name, value) for name, value in message.get("headers") or ()
         ]
@@ -38,6 +47,40 @@ class Request:
         framed = b"content-length" in names or b"transfer-encoding" in names
         if not framed and (self.body or self.method in ("POST", "PUT", "PATCH")):
             self.headers.append((b"content-length", str(len(self.body)).encode()))
+
+
+def pieces(packed: bytes) -> Iterator[bytes]:
+    """Unpack a body piece by piece."""
+    unpacker = zlib.decompressobj()
+    left = packed
+    while not unpacker.eof:
+        piece = unpacker.decompress(left, PIECE)
+        left = unpacker.unconsumed_tail
+        if piece:
+            yield piece
+        elif not left:
+            return
+
+
+class Stream(io.RawIOBase):
+    """A body that is unpacked while it is read."""
+
+    def __init__(self, packed: bytes) -> None:
+        """Start at its beginning."""
+        self._pieces = pieces(packed)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer as far as the next piece goes; 0 at the end."""
+        if not self._rest:
+            self._rest = next(self._pieces, b"")
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
 
 
 def _header(name: object, value: object) -> tuple[bytes, bytes]:

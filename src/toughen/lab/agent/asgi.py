@@ -7,11 +7,11 @@ import contextvars
 import selectors
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .answers import SERVER, Answer, Request
+from .answers import SERVER, Answer, Request, pieces
 from .recorder import RECORDER
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Coroutine, Iterable, Iterator
 
 Event = dict[str, Any]
 Finished = Callable[[Answer, Optional[BaseException]], None]
@@ -160,7 +160,7 @@ class AsgiCaller:
 class _Call:
     """One request: the app's three arguments and what came back."""
 
-    __slots__ = ("_app", "_complete", "_loop", "_sent", "_waiting", "answer", "request")
+    __slots__ = ("_app", "_complete", "_loop", "_pieces", "_sent", "_waiting", "answer", "request")
 
     def __init__(self, app: Any, request: Request, answer: Answer, loop: asyncio.AbstractEventLoop) -> None:
         self._app = app
@@ -168,6 +168,7 @@ class _Call:
         self.answer = answer
         self._loop = loop
         self._sent = False
+        self._pieces: Iterator[bytes] | None = None
         self._complete = False
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -199,6 +200,11 @@ class _Call:
         return None
 
     async def receive(self) -> Event:
+        if not self._sent and self.request.packed is not None:
+            self._pieces = self._pieces or pieces(self.request.packed)
+            piece = next(self._pieces, b"")
+            self._sent = not piece
+            return {"type": "http.request", "body": piece, "more_body": bool(piece)}
         if not self._sent:
             self._sent = True
             return {"type": "http.request", "body": self.request.body, "more_body": False}

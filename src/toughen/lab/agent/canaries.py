@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from . import frames
+from . import faults, frames
 from .recorder import RECORDER
 
 WRITTEN, FOLDERS = 200, 20
@@ -46,6 +46,10 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
             RECORDER.sight(event, tuple(_texts(event, arguments)))
     except Exception:
         pass
+    if event == "open" and RECORDER.fault:
+        path = _written(arguments)
+        if path:
+            faults.refuse_file(path)
 
 
 def _looked(event: str, arguments: tuple[Any, ...]) -> None:
@@ -61,16 +65,22 @@ def _looked(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _opened(arguments: tuple[Any, ...]) -> None:
+    path = _written(arguments) if len(RECORDER.written) < WRITTEN else ""
+    if path:
+        RECORDER.written[path] = None
+
+
+def _written(arguments: tuple[Any, ...]) -> str:
+    """The file that is opened for writing; empty where it is only read."""
     path, mode, flags = (*arguments, None, None, None)[:3]
     if isinstance(path, int) or path is None:
-        return
+        return ""
     writes = (
         any(each in mode for each in "wax+")
         if isinstance(mode, str)
         else bool((flags or 0) & (os.O_WRONLY | os.O_RDWR))
     )
-    if writes and len(RECORDER.written) < WRITTEN:
-        RECORDER.written[os.path.abspath(os.fsdecode(path))] = None
+    return os.path.abspath(os.fsdecode(path)) if writes else ""
 
 
 def _texts(event: str, arguments: tuple[Any, ...]) -> Any:

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import canaries, clock, frames, lines, sqlite, starting, threads
+from . import canaries, clock, faults, frames, lines, memory, sqlite, starting, threads
 from .asgi import AsgiCaller
 from .boot import speaks_asgi
 from .gate import Gate
@@ -54,6 +54,7 @@ class Child:
         self._came: set[str] = set()
         self._record: Message = {}
         self._started = 0.0
+        self._size = 0
         canaries.install()
         threads.install()
 
@@ -108,8 +109,11 @@ class Child:
 
     def _begin(self) -> None:
         RECORDER.begin(self._record)
+        if RECORDER.fault:
+            faults.WAITS.begin(self._wire)
         if RECORDER.lines:
             lines.begin()
+        self._size = memory.largest() if self._record.get("memory") else 0
         self._started = time.perf_counter()
 
     def _end(self, answer: Answer, error: BaseException | None) -> None:
@@ -117,7 +121,10 @@ class Child:
         threads.join()
         cause = error or RECORDER.failure or RECORDER.passing
         told = lines.end(cause) if RECORDER.lines else None
+        waited = faults.WAITS.end() if RECORDER.fault else 0.0
         exchange = RECORDER.end()
+        if waited:
+            exchange["waited"] = round(waited, 1)
         if told is not None:
             exchange.update(told)
         leaves = error is not None and not isinstance(error, Exception)
@@ -132,6 +139,8 @@ class Child:
             exchange["failure"] = frames.failure(cause)
         RECORDER.failure = RECORDER.passing = cause = None
         exchange["milliseconds"] = round(spent * 1000, 3)
+        if self._size:
+            exchange["grown"] = memory.largest() - self._size
         if len(sys.modules) != self._modules:
             exchange["imported"] = names = self._imported()
             self._late.tell(names)

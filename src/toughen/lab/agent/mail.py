@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import faults
 from .recorder import RECORDER
 
 if TYPE_CHECKING:
@@ -25,16 +26,18 @@ def hook_smtplib(module: Any) -> None:
                 int(getattr(client, "_toughen_port", default)),
             )
             place = RECORDER.place(4)
-            RECORDER.outgoing.append({"host": host, "port": port, "request": request, "place": place, "mail": text})
+            after = len(RECORDER.statements)
+            RECORDER.outgoing.append({"host": host, "port": port, "request": request, "place": place, "mail": text, "after": after})
 
     def connect(self: Any, host: str = "localhost", port: int = 0, source_address: Any = None) -> Any:
         del source_address
         self._host = host or "localhost"
         self._toughen_port = int(port or getattr(self, "default_port", default) or default)
         self.sock = None
-        if RECORDER.refuses(self._host):
+        kind = faults.met(self._host)
+        if kind:
             note(self, "")
-            raise ConnectionRefusedError(111, "Connection refused")
+            faults.fail_mail(kind, getattr(self, "timeout", None))
         return 220, b"toughen"
 
     def ehlo(self: Any, name: str = "") -> Any:

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from typing import TYPE_CHECKING, Any
 
+from . import faults
 from .mail import hook_deliverability, hook_smtplib
 from .recorder import RECORDER
 
@@ -47,6 +48,7 @@ def install(finder: Finder, address: Sequence[Any] | None, allowed: Sequence[Seq
     kind.connect_ex = _connect_ex
     kind.listen = _listen
     kind.sendto = _sendto
+    faults.install()
     finder.when("ssl", hook_ssl)
     finder.when("smtplib", hook_smtplib)
     finder.when("email_validator", hook_deliverability)
@@ -88,6 +90,9 @@ def getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int
         return _real_getaddrinfo(host, port, family, type, proto, flags)
     if RECORDER.markers and RECORDER.active:
         RECORDER.sight("socket.getaddrinfo", (name,))
+    if RECORDER.fault and RECORDER.fault["kind"] == faults.UNKNOWN and faults.met(name):
+        _told(name, int(port) if str(port or "").isdigit() else 0)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     if family == socket.AF_INET6:
         return _real_getaddrinfo("::ffff:" + address_of(name), port, family, type, proto, flags)
     return _real_getaddrinfo(address_of(name), port, family, type, proto, flags)
@@ -111,7 +116,7 @@ def gethostbyaddr(ip_address: Any) -> tuple[str, list[str], list[str]]:
 
 
 def _leads(sock: socket.socket, address: Any) -> Any:
-    """Return where a connection really goes; None means that nobody answers there."""
+    """Return where a connection really goes; None means that nobody answers there. Begins to note how long it waits where nobody will."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple):
         return address
     host, port = _text(address[0]), int(address[1])
@@ -126,26 +131,33 @@ def _leads(sock: socket.socket, address: Any) -> Any:
         _note(sock, name, port)
     if RECORDER.markers and RECORDER.active:
         RECORDER.sight("socket.connect", (name,))
-    if _fault_server is None or RECORDER.refuses(name):
+    kind = "" if datagram else faults.met(name) if RECORDER.fault else ""
+    if _fault_server is None or kind == faults.REFUSED:
         return None
-    if sock.family == socket.AF_INET6:
-        return ("::ffff:" + _fault_server[0], _fault_server[1], 0, 0)
-    return _fault_server
+    if kind == faults.HANGS:
+        faults.WAITS.hold(sock)
+    place = faults.address(kind, _fault_server)
+    return ("::ffff:" + place[0], place[1], 0, 0) if sock.family == socket.AF_INET6 else place
 
 
 def _passes(host: str, port: int) -> bool:
-    if (host, port) in _allowed or (host, port) == _fault_server:
+    if (host, port) in _allowed or (_fault_server is not None and port == _fault_server[1] and host.startswith("127.")):
         return True
     return port in _listening and (host == "::1" or host.startswith("127."))
 
 
 def _note(sock: socket.socket, host: str, port: int) -> None:
-    if not RECORDER.active:
-        return
-    if len(RECORDER.outgoing) < OUTGOING:
-        told = {"host": host, "port": port, "request": "", "place": RECORDER.place(4)}
-        RECORDER.outgoing.append(told)
+    told = _told(host, port)
+    if told is not None:
         RECORDER.waiting[id(sock)] = told
+
+
+def _told(host: str, port: int) -> dict[str, Any] | None:
+    if not RECORDER.active or len(RECORDER.outgoing) >= OUTGOING:
+        return None
+    told = {"host": host, "port": port, "request": "", "place": RECORDER.place(5), "after": len(RECORDER.statements)}
+    RECORDER.outgoing.append(told)
+    return told
 
 
 def _joined(sock: socket.socket) -> None:

@@ -20,7 +20,6 @@ DEMANDS = 2000
 TEXT = 20000
 PARAMETER = 2000
 
-_NOBODY: frozenset[str] = frozenset()
 _SIMPLE: frozenset[type] = frozenset((int, bool, type(None)))
 
 
@@ -50,15 +49,20 @@ def plain_json(value: object, depth: int = 0) -> Any:
     return plain(value)
 
 
-def _wanted(record: dict[str, Any]) -> tuple[int, bool, bool, tuple[str, ...], frozenset[str]]:
-    """What a RECORD asks for: SQL, demands, lines, markers, refused hosts."""
-    markers, refused = record.get("markers"), record.get("refuse")
+def _wanted(record: dict[str, Any]) -> tuple[int, bool, bool, tuple[str, ...], dict[str, Any] | None]:
+    """What a RECORD asks for: SQL, demands, lines, markers, the fault."""
+    markers, fault = record.get("markers"), record.get("fault")
     return (
         int(record.get("sql") or 0),
         bool(record.get("demand")),
         bool(record.get("lines")),
         tuple(each for each in markers if each) if markers else (),
-        frozenset(str(each).lower() for each in refused) if refused else _NOBODY,
+        {
+            "kind": str(fault.get("kind")), "host": str(fault.get("host") or "").lower(),
+            "at": int(fault.get("at") or 0), "times": int(fault.get("times") or 0),
+        }
+        if isinstance(fault, dict)
+        else None,
     )
 
 
@@ -76,7 +80,9 @@ class Recorder:
         self.demand = False
         self.lines = False
         self.markers: tuple[str, ...] = ()
-        self.refused = _NOBODY
+        self.fault: dict[str, Any] | None = None
+        self.met = 0
+        """Connections of this request that the fault could have hit so far."""
         self.gate: Gate | None = None
         self.databases: dict[tuple[str, str], None] = {}
         """(driver, path) of every database that was opened, in order."""
@@ -99,6 +105,7 @@ class Recorder:
         """Connections that are being opened, by socket, until their local port is known."""
         self.written: dict[str, None] = {}
         self.folders: dict[str, None] = {}
+        self.met = 0
 
     def begin(self, record: dict[str, Any]) -> None:
         """Start to record a request as the RECORD says."""
@@ -106,7 +113,7 @@ class Recorder:
         if record is not self._record:
             # All requests of a frame share one.
             self._record, self._wanted = record, _wanted(record)
-        self.sql, self.demand, self.lines, self.markers, self.refused = self._wanted
+        self.sql, self.demand, self.lines, self.markers, self.fault = self._wanted
         if self.gate is not None:
             self.sql = self.sql or 1
             self.gate.begin()
@@ -115,7 +122,7 @@ class Recorder:
     def end(self) -> dict[str, Any]:
         """Stop to record; return the recorded part of the EXCHANGE, without failure, lines and answer."""
         self.active = False
-        self.sql, self.demand, self.lines, self.markers, self.refused = _IDLE
+        self.sql, self.demand, self.lines, self.markers, self.fault = _IDLE
         found: dict[str, Any] = {}
         if self.statements:
             found["statements"] = self.statements
@@ -160,10 +167,6 @@ class Recorder:
             except Exception:
                 return found
         return found
-
-    def refuses(self, host: str) -> bool:
-        """Tell whether connections to a host are refused during this request (`*` refuses all)."""
-        return bool(self.refused) and ("*" in self.refused or host.lower() in self.refused)
 
     def statement(self, text: str, parameters: list[Any]) -> tuple[int, dict[str, Any]]:
         """Note a statement that is about to run; return its index and the record to fill in."""

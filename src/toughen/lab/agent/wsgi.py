@@ -6,7 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .answers import SERVER, Answer, Request
+from .answers import PIECE, SERVER, Answer, Request, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -97,7 +97,8 @@ def _environ(request: Request) -> dict[str, Any]:
     environ["PATH_INFO"] = request.path.decode("latin-1")
     environ["QUERY_STRING"] = query
     environ["REQUEST_URI"] = environ["RAW_URI"] = uri
-    environ["wsgi.input"] = io.BytesIO(request.body)
+    packed = request.packed
+    environ["wsgi.input"] = io.BytesIO(request.body) if packed is None else io.BufferedReader(Stream(packed), PIECE)
     environ["wsgi.errors"] = sys.stderr
     for name, raw_value in request.headers:
         key = _KEYS.get(name) or _key(name)

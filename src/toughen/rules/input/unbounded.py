@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from toughen import curbs, extents, flows, freight, patterns
-from toughen.cargo import AVATARS, BOOKS, BUNDLES, DIARY, FINDER, GALLERY, NOTES, OWN, SHOP, TRIAL
+from toughen.cargo import (
+    AVATARS,
+    BOOKS,
+    BUNDLES,
+    COUNTS,
+    DIARY,
+    DIGESTS,
+    FINDER,
+    GALLERY,
+    NOTES,
+    OWN,
+    SHOP,
+    TRIAL,
+    WORDS,
+)
 from toughen.model.finding import Severity
 from toughen.rule import Broken, Rule, Sound, Unclear
 from toughen.specimens import FASTAPI_NEEDS, SESSION_NEEDS
@@ -21,8 +35,8 @@ if TYPE_CHECKING:
     from toughen.model.trial import Experiment
     from toughen.rule import Judgement, Target
 
-_JUDGES = {"page": extents.paged, "whole": extents.whole, "list": extents.listed, "body": freight.grown, "upload": freight.grown, "archive": freight.grown, "type": freight.typed, "pattern": patterns.steep}
-_MENDS = {"page": curbs.page, "whole": curbs.rows, "list": curbs.length, "body": curbs.body, "upload": curbs.body, "archive": curbs.archive, "type": curbs.kind, "pattern": patterns.mends}
+_JUDGES = {"page": extents.paged, "whole": extents.whole, "list": extents.listed, "body": freight.grown, "upload": freight.grown, "raw": freight.grown, "archive": freight.grown, "type": freight.typed, "pattern": patterns.steep}
+_MENDS = {"page": curbs.page, "whole": curbs.rows, "list": curbs.length, "body": curbs.body, "upload": curbs.body, "raw": curbs.body, "archive": curbs.archive, "type": curbs.kind, "pattern": patterns.mends}
 
 
 class Unbounded(Rule):
@@ -34,11 +48,12 @@ class Unbounded(Rule):
     Shown, each beside an honest request: a huge page makes the database hand out all rows that the lab wrote; so does a
     listing without pages, of a table that clients fill (low); a long list costs a statement, a row or a request for each
     element; a text of megabytes (low), a file larger than the usual bound, or what a small archive unpacks to lies on the
-    disk; a handler that refuses a page of HTML stores it under another name; a pattern of the client's takes many times as
-    long for four letters more. Bounds of a proxy in front are not seen.
+    disk, or in memory: its process grows by what is sent, at two sizes, and hardly at the honest one; a handler that refuses
+    a page of HTML stores it under another name; a pattern of the client's takes many times as long for four letters more.
+    Bounds of a proxy in front are not seen.
 
     Example: `db.query(Item).limit(limit)` with `limit: int = 100`; `for item in order.items` with `items: list[Item]`;
-    `file.save(path)` without MAX_CONTENT_LENGTH; `archive.extractall(folder)`; `re.compile(request.args["q"])`.
+    `file.save(path)` or `file.read()` without MAX_CONTENT_LENGTH; `archive.extractall(folder)`; `re.compile(request.args["q"])`.
     Instead: say the most where the value enters: `Query(100, le=100)`, `Field(max_length=100)`, a greatest length of all
     bodies, a list of file endings, the sum of an archive's sizes before it is unpacked; a text to look for, escaped.
 
@@ -66,6 +81,7 @@ class Unbounded(Rule):
         yield from extents.wholes(target, route, journey)
         yield from extents.lists(target.texts(), journey)
         yield from freight.bodies(target, route)
+        yield from freight.raws(target, route, journey)
         yield from freight.files(target, route, journey)
         yield from patterns.experiments(target, route, journey)
 
@@ -91,6 +107,9 @@ class Unbounded(Rule):
         Broken(GALLERY, "POST /pictures"),
         Broken(AVATARS, "POST /avatars", ("fastapi", "python-multipart")),
         Broken(BUNDLES, "POST /bundles"),
+        Broken(COUNTS, "POST /count"),
+        Broken(DIGESTS, "POST /digest", ("fastapi", "python-multipart")),
+        Broken(WORDS, "POST /words"),
         Broken(FINDER, "GET /notes", unmended="cannot be kept from a steep pattern"),
         Broken(TRIAL, "POST /patterns/try", ("fastapi",), unmended="cannot be kept from a steep pattern"),
     ]
@@ -113,6 +132,35 @@ class Unbounded(Rule):
         Sound(BUNDLES.replace("            archive.extractall", """            if sum(each.file_size for each in archive.infolist()) > 40_000_000:
                 return jsonify({"error": "too much"}), 413
             archive.extractall"""), "the members' sizes are added up first"),
+        Sound(COUNTS.replace("""    try:
+        text = table.read().decode("utf-8")
+    except UnicodeDecodeError:
+        return jsonify({"error": "not a text"}), 400
+    rows = sum(1 for row in csv.reader(io.StringIO(text)) if row)
+""", """    rows = sum(1 for line in table.stream if line.strip())
+"""), "lines are counted as they come"),
+        Sound(COUNTS.replace("app = Flask(__name__)", 'app = Flask(__name__)\napp.config["MAX_CONTENT_LENGTH"] = 4 * 1024 * 1024'), "no body is larger than 4 MiB"),
+        Sound(DIGESTS.replace("""    content = await file.read()
+""", """    found = hashlib.sha256()
+    while piece := await file.read(65536):
+        found.update(piece)
+""").replace("hashlib.sha256(content)", "found"), "the file is read in pieces", ("fastapi", "python-multipart")),
+        Sound(DIGESTS.replace("import FastAPI", "import HTTPException, FastAPI").replace("    content =", """    if file.size > 5 * 1024 * 1024:
+        raise HTTPException(status_code=413, detail="The file is too large")
+    content ="""), "the size is asked before the file is read", ("fastapi", "python-multipart")),
+        Sound(DIGESTS.replace("app = FastAPI()", """app = FastAPI()
+
+@app.middleware("http")
+async def at_the_door(request, call_next):
+    if int(request.headers.get("content-length") or 0) > 4_000_000:
+        return JSONResponse({"detail": "Too large"}, status_code=413)
+    return await call_next(request)
+""").replace("app = FastAPI()", "from fastapi.responses import JSONResponse\napp = FastAPI()", 1), "a middleware turns long bodies away", ("fastapi", "python-multipart")),
+        Sound(WORDS.replace("""                found += len(archive.read(name).split())
+""", """                with archive.open(name) as member:
+                    for piece in iter(lambda: member.read(65536), b""):
+                        found += piece.count(b" ")
+"""), "what the archive holds is unpacked in pieces", alike="how much of it is held at a time is seen only when it runs"),
         Sound(FINDER.replace("re.compile(wanted", "re.compile(re.escape(wanted)"), "what is sought is escaped"),
         Sound(TRIAL.replace("    if len", "    if re.search(r'[+*}]\\)?[+*{]', data.pattern):\n        raise HTTPException(status_code=400, detail=\"Too steep\")\n    if len"), "steep patterns are refused", ("fastapi",), alike="what the test keeps out is seen only when it runs"),
     ]

@@ -1,0 +1,64 @@
+"""Owns what befalls one request of a gated child: its process is killed before a statement, or its database fails at one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from toughen.lab.child import REQUEST_SECONDS
+from toughen.lab.runner import TO_THE_END, Runner
+
+if TYPE_CHECKING:
+    from toughen.lab.child import Child
+    from toughen.lab.snapshot import World
+    from toughen.model.trace import Exchange
+    from toughen.model.trial import Fault
+
+LOCKED = "locked"
+DATABASE = frozenset({LOCKED})
+_MOST = 20
+"""Attempts at a locked statement after which nobody is going to give up."""
+
+
+def killed(child: Child, request: dict[str, Any], before: int) -> Exchange:
+    """Serve a request and end its process before that statement, or (-1) when all is done and nobody was told."""
+    runner = Runner("", child, request)
+    if before == TO_THE_END:
+        runner.reach(0, REQUEST_SECONDS)
+        _finish(runner)
+        child.kill()
+        return replace(runner.exchange(), response=None, ended="killed")
+    if runner.reach(before, REQUEST_SECONDS):
+        child.kill()
+        return replace(runner.exchange(), ended="killed")
+    _finish(runner)
+    return replace(runner.exchange(), ended="missed")
+
+
+def failing(child: Child, request: dict[str, Any], fault: Fault, world: World) -> Exchange:
+    """Serve a request whose database fails at one of its statements as the fault says; `missed` where that could not be brought about."""
+    runner = Runner("", child, request)
+    if not runner.reach(fault.at, REQUEST_SECONDS):
+        _finish(runner)
+        return replace(runner.exchange(), ended="missed")
+    refused = 0
+    with world.locked() as holds:
+        if holds:
+            runner.go(TO_THE_END)
+            runner.read(REQUEST_SECONDS)
+            while runner.blocked and refused < _MOST and (not fault.times or refused < fault.times):
+                refused += 1
+                runner.retry(again=False)
+                runner.read(REQUEST_SECONDS)
+    _finish(runner)
+    return runner.exchange() if refused else replace(runner.exchange(), ended="missed")
+
+
+def _finish(runner: Runner) -> None:
+    """Let it come to its end, alone."""
+    while not runner.done:
+        if runner.blocked:
+            runner.retry(again=True)
+        else:
+            runner.go(TO_THE_END)
+        runner.read(REQUEST_SECONDS)
