@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from toughen import syntax
-from toughen.codemod import Module, claim, claim_sql, hold, lock, lock_sql, serial, step, taken
+from toughen.codemod import Module, claim, claim_sql, hold, lock, lock_sql, once, serial, step, taken
 from toughen.model.patch import FileChange, Patch, Unmended
 
 if TYPE_CHECKING:
@@ -69,6 +69,22 @@ def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
     yield Unmended(reasons[0] if reasons else "no repair is known for this shape of code", _BRIEF)
 
 
+def joined(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
+    """What a request changes in one transaction: its earlier commits go."""
+    site = site_of(finding, blueprint)
+    if site is None or site.file not in sources:
+        yield Unmended("the proof names no statement of the project's own code", _ONE)
+        return
+    text = sources[site.file]
+    outcome = _applied(site.file, text, [lambda module: once(module, site.function)])
+    if isinstance(outcome, Unmended):
+        yield Unmended(outcome.reason, _ONE)
+        return
+    after, notes = outcome
+    yield Patch(finding.id, (FileChange(site.file, text, after),), "Commit once, when all of it is done", notes)
+
+
+_ONE = "What must hold afterwards: what belongs together is committed together, once, at the end; a request that is cut off before leaves nothing."
 _BRIEF = (
     "What must hold afterwards: the check and the change are one step for the database. Either one UPDATE with the condition "
     "in its WHERE and a test of the rows it hit, or a lock on the row before it is read, or a unique key and an answer to its violation."

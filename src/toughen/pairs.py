@@ -7,9 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from toughen import timeline
 from toughen.model.journey import Call, Grant, Literal, stepped
 from toughen.model.trial import Experiment, Schedule, Trial
 from toughen.oracle import clock, read_before, stops, touched, updated
+from toughen.timeline import row_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -195,13 +197,16 @@ def apart(traces: Mapping[str, Trace]) -> bool:
     return one != own or (not traces["race"].changes and bool(traces["first"].changes and traces["second"].changes))
 
 
-def told(race: Trace) -> dict[str, Json]:
-    """What was sent, answered and forced, for the evidence."""
+def told(race: Trace, control: Trace) -> dict[str, Json]:
+    """What was sent, answered and forced, for the evidence, with its picture."""
     both = race.exchanges[-2:]
+    columns = [f"{each.method} {each.target}" for each in both]
+    picture = timeline.told(columns, timeline.raced(race), row_facts(race.changes), row_facts(control.changes))
     return {
         "requests": [f"{each.method} {each.target} {each.request_body}".strip() for each in both],
         "answers": [each.status for each in both],
         "schedule": list(race.schedule),
+        "timeline": picture,
         "workers": "a process for each request, as two workers have; what only locks the threads of one process holds neither back",
     }
 

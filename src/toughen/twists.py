@@ -216,17 +216,6 @@ def chosen(change: RowChange, column: str, exchange: Exchange) -> bool:
     return given(after, sent) and not moved
 
 
-def row_facts(changes: tuple[RowChange, ...]) -> list[str]:
-    """Row changes in words: `accounts 7: balance 100 -> 50`."""
-    told = []
-    for each in changes[:6]:
-        row = each.after or each.before
-        key = next(iter(row.values()), "?")
-        columns = ", ".join(f"{name} {each.before.get(name)!r} -> {each.after.get(name)!r}" for name in each.columns[:4]) if each.kind == "updated" else each.kind
-        told.append(f"{each.table} {key}: {columns}"[:200])
-    return told
-
-
 def turned_back(change: RowChange, control: Trace) -> bool:
     """Whether a request moved a number of a row one way, where the honest request moved it the other way."""
     for honest in changed(control):

@@ -286,7 +286,7 @@ def once(module: Module, function: str, *, line: int = 0) -> Draft:
         if between and isinstance(item, ast.Return):
             halt("a return stands between the commits")
         if between and isinstance(item, ast.Call):
-            _stays(module, node, item)
+            _stays(module, node, item, found)
     raw = bool(list(calls_of(node, "execute"))) and not list(
         calls_of(node, "add", "flush", "refresh", "query", "scalars")
     )
@@ -297,7 +297,9 @@ def once(module: Module, function: str, *, line: int = 0) -> Draft:
     return draft
 
 
-def _stays(module: Module, node: FunctionNode, call: ast.Call) -> None:
+def _stays(module: Module, node: FunctionNode, call: ast.Call, sessions: set[str]) -> None:
+    if receiver(call) in sessions:
+        return
     origin = module.resolve(call.func)
     if origin.partition(".")[0] in _OUTSIDE or origin.endswith(
         (".add_task", ".delay", ".apply_async", ".send_message")

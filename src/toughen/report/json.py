@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
 
 from toughen.model.finding import Status
@@ -13,7 +14,7 @@ from toughen.model.patch import Gone, Kept, RolledBack, Unmended
 if TYPE_CHECKING:
     from toughen.model.finding import Finding
     from toughen.model.matrix import Cell, Matrix
-    from toughen.model.patch import MendOutcome
+    from toughen.model.patch import MendOutcome, Patch
     from toughen.model.source import Location
     from toughen.model.verdict import Verdict
 
@@ -98,10 +99,19 @@ def _mend(outcome: MendOutcome) -> dict[str, Any]:
             return {"outcome": "kept", "summary": patch.summary, "note": patch.note, "files": [each.file for each in patch.changes]}
         case Gone(by):
             return {"outcome": "gone", "by": by}
-        case RolledBack(patch, step, reason):
-            return {"outcome": "rolled-back", "summary": patch.summary, "step": step, "reason": reason}
+        case RolledBack(patch, step, reason, brief):
+            return {"outcome": "rolled-back", "summary": patch.summary, "step": step, "reason": reason, "brief": brief, "diff": _diff(patch)}
         case Unmended(reason, brief):
             return {"outcome": "unmended", "reason": reason, "brief": brief}
+
+
+def _diff(patch: Patch) -> str:
+    """What a patch would change, as a unified diff."""
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        for each in patch.changes
+        for line in unified_diff(each.before.splitlines(keepends=True), each.after.splitlines(keepends=True), f"a/{each.file}" if each.before else "/dev/null", f"b/{each.file}")
+    )
 
 
 def slug(finding_id: str) -> str:

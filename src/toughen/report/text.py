@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from toughen.model.finding import Status
 from toughen.model.patch import Gone, Kept, RolledBack, Unmended
+from toughen.report import timeline
+from toughen.report.json import slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.model.finding import Finding
+    from toughen.model.source import Location
     from toughen.model.verdict import Verdict
 
 _MOST = 12
@@ -31,7 +34,7 @@ def _lines(verdict: Verdict, version: str, titles: Mapping[str, str], counted: s
     number = 1
     for finding, *others in _by_cause(proven):
         yield from _finding(number, finding, titles)
-        yield from _others(number + 1, others)
+        yield from _others(number + 1, others, finding.message)
         yield ""
         number += 1 + len(others)
     if not verdict.booted:
@@ -67,32 +70,38 @@ def _finding(number: int, finding: Finding, titles: Mapping[str, str]) -> Iterat
     yield f"   {finding.message}"
     yield f"   at {finding.location}"
     facts = finding.evidence.facts if finding.evidence else {}
-    for name in ("request", "requests", "answer", "answers", "schedule", "rows", "exception"):
+    picture = facts.get("timeline")
+    for name in ("request", "requests", "answer", "answers", *(() if picture else ("schedule",)), "rows", "exception"):
         value = facts.get(name)
         if value:
             shown = value if isinstance(value, list) else [value]
             for index, each in enumerate(shown[:6]):
                 yield f"   {name + ':' if index == 0 else '':<12}{str(each)[:160]}"
+    if isinstance(picture, dict):
+        yield ""
+        yield from (f"   {each}" for each in timeline.lines(picture))
 
 
 def _by_cause(findings: list[Finding]) -> Iterator[list[Finding]]:
-    """Findings that end in the same exception together, each group where its first one stood."""
+    """Findings that end in the same exception, or say the same of several routes, together, each group where its first one stood."""
     groups: dict[tuple[str, object], list[Finding]] = {}
     for each in findings:
         exception = (each.evidence.facts if each.evidence else {}).get("exception")
-        groups.setdefault((each.break_id, exception or id(each)), []).append(each)
+        groups.setdefault((each.break_id, exception or each.message), []).append(each)
     yield from groups.values()
 
 
-def _others(number: int, findings: list[Finding]) -> Iterator[str]:
+def _others(number: int, findings: list[Finding], said: str) -> Iterator[str]:
     if findings:
         yield f"   The same in {len(findings)} more:"
     for at, each in enumerate(findings, number):
-        yield f"   {at}. {each.route}: {each.message.partition(' ends in ')[0]}, at {each.location}"
+        about = f": {each.message.partition(' ends in ')[0]}" if each.message != said or " ends in " in said else ""
+        yield f"   {at}. {each.route}{about}, at {each.location}"
 
 
 def _mends(verdict: Verdict) -> Iterator[str]:
     yield "Repairs:"
+    places = {each.id: each.location for each in verdict.findings}
     for finding, outcome in verdict.mends:
         match outcome:
             case Kept(patch):
@@ -101,13 +110,21 @@ def _mends(verdict: Verdict) -> Iterator[str]:
                     yield f"               {patch.note}"
             case Gone(by):
                 yield f"  mended too   {finding}: the repair of {by} ends it as well"
-            case RolledBack(_, step, reason):
+            case RolledBack(_, step, reason, brief):
                 yield f"  rolled back  {finding}: at the step '{step}': {reason}"
+                yield from _brief(finding, brief, places)
             case Unmended(reason, brief):
                 yield f"  by hand      {finding}: {reason}"
-                if brief:
-                    yield f"               {brief}"
+                yield from _brief(finding, brief, places)
     yield ""
+
+
+def _brief(finding: str, brief: str, places: Mapping[str, Location]) -> Iterator[str]:
+    """What to do by hand, where, and what says that it is done."""
+    if brief:
+        yield f"               {brief}"
+    if finding in places:
+        yield f"               At {places[finding]}; it is done when `toughen replay .toughen/proofs/{slug(finding)}.json` no longer shows it, and the tests pass."
 
 
 def _coverage(verdict: Verdict) -> Iterator[str]:

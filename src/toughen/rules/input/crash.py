@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _SITES = 6
 
+_REFUSING = "request_validation_exception_handler"
+"""FastAPI's own refusal: where only its answer fails (NaN is no JSON), the handler never saw the value, and the client is told 500 for 422."""
+
 
 class Crash(Rule):
     """A wrong value ends in an exception that nobody handles: the client gets a 500 and the log a traceback.
@@ -72,7 +75,8 @@ class Crash(Rule):
                 detail = (*place, ("fields", experiment.fact("fields")), ("route", experiment.fact("route")))
                 shows["traceback"] = failure.traceback if failure else ""
                 message = f"{experiment.about} ends in {said(hostile)}"
-                return Holds(Evidence(message, {**shows}, failure.location if failure else None, detail, experiment.fact("key")))
+                refused = failure is not None and failure.location is None and _REFUSING in failure.traceback
+                return Holds(Evidence(message, {**shows}, failure.location if failure else None, detail, experiment.fact("key"), Severity.LOW if refused else None))
         return Fails()
 
     def only(self, experiment: Experiment, names: frozenset[str]) -> Experiment | None:
@@ -167,6 +171,28 @@ def get_item(item_id: int):
         raise HTTPException(status_code=404, detail="Item not found")
     return {"name": row[0]}
 """, "POST /items", ("fastapi",)),
+        Broken(
+            """from fastapi import FastAPI
+from pydantic import BaseModel
+
+dishes = []
+
+class Dish(BaseModel):
+    name: str
+    price: float
+
+def create_app():
+    app = FastAPI(title="Menu")
+
+    @app.put("/menu", status_code=201)
+    def add_dish(dish: Dish):
+        dishes.append(dish)
+        return {"id": len(dishes), "name": dish.name, "price": dish.price}
+
+    return app
+
+app = create_app()
+""", "PUT /menu", ("fastapi",), unseen="what a number may be is the model's, and what JSON may be the answer's"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(

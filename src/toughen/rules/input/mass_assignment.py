@@ -9,9 +9,11 @@ from toughen.model.blueprint import Place
 from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
+from toughen.raising import open_to_clients, power
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.sweep import open_to_clients, power, same_value, written_rows
-from toughen.twists import POWER, UNSEEN, answer, changed, powerful, row_facts, shown, succeeded, unseen
+from toughen.sweep import same_value, written_rows
+from toughen.timeline import row_facts
+from toughen.twists import POWER, UNSEEN, answer, changed, powerful, shown, succeeded, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,7 +63,7 @@ class MassAssignment(Rule):
                     continue
                 call = journey.call.with_argument(place, (column.name,), Literal(value))
                 trials = {"control": Trial(journey.calls, journey.grants), "hostile": Trial((*journey.calls[:-1], call), journey.grants)}
-                asked = "yes" if open_to_clients(target, route, table, column.name, row.get(column.name)) else ""
+                asked = "yes" if open_to_clients(target, route, table, column.name, row.get(column.name), value) else ""
                 detail = (("table", table.name), ("column", column.name), ("value", str(value)), ("fields", fields), ("asked", asked))
                 yield Experiment(trials, f"{column.name} = {value!r}", detail)
 
@@ -155,4 +157,91 @@ def join():
     new = conn.execute("INSERT INTO members (name, role, is_active) VALUES (?, ?, ?)", given).lastrowid
     return jsonify({"id": new}), 201
 """, "the body is filtered by an allow-list, the role has a default of the server, and a flag that is on for everybody can only be switched off"),
+        Sound(
+            """import os, secrets
+from enum import Enum
+import jwt
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from sqlalchemy import Column, ForeignKey, Integer, String, create_engine
+from sqlalchemy.orm import Session, declarative_base, sessionmaker
+from werkzeug.security import check_password_hash, generate_password_hash
+engine = create_engine("sqlite:///./lessons.db", connect_args={"check_same_thread": False})
+SessionLocal = sessionmaker(bind=engine)
+Base = declarative_base()
+KEY = os.environ.get("JWT_KEY") or secrets.token_hex(32)
+app = FastAPI()
+bearer = HTTPBearer()
+
+class Role(str, Enum):
+    pupil = "pupil"
+    tutor = "tutor"
+
+class User(Base):
+    __tablename__ = "users"
+    id = Column(Integer, primary_key=True)
+    username = Column(String(40), unique=True, nullable=False)
+    password = Column(String(200), nullable=False)
+    role = Column(String(20), nullable=False)
+
+class Lesson(Base):
+    __tablename__ = "lessons"
+    id = Column(Integer, primary_key=True)
+    title = Column(String(80), nullable=False)
+    tutor_id = Column(Integer, ForeignKey("users.id"), nullable=False)
+
+Base.metadata.create_all(engine)
+
+class SignUp(BaseModel):
+    username: str
+    password: str
+    role: Role = Role.pupil
+
+class Login(BaseModel):
+    username: str
+    password: str
+
+class NewLesson(BaseModel):
+    title: str
+
+def get_db():
+    with SessionLocal() as db:
+        yield db
+
+def me(credentials: HTTPAuthorizationCredentials = Depends(bearer), db: Session = Depends(get_db)):
+    try:
+        user = db.get(User, int(jwt.decode(credentials.credentials, KEY, algorithms=["HS256"])["sub"]))
+    except jwt.PyJWTError:
+        raise HTTPException(401, "Log in first") from None
+    if user is None:
+        raise HTTPException(401, "Log in first")
+    return user
+
+@app.post("/users", status_code=201)
+def join(data: SignUp, db: Session = Depends(get_db)):
+    if db.query(User).filter(User.username == data.username).first():
+        raise HTTPException(409, "Taken")
+    db.add(User(username=data.username, password=generate_password_hash(data.password), role=data.role.value))
+    db.commit()
+    return {"username": data.username, "role": data.role}
+
+@app.post("/login")
+def login(data: Login, db: Session = Depends(get_db)):
+    user = db.query(User).filter(User.username == data.username).first()
+    if user is None or not check_password_hash(user.password, data.password):
+        raise HTTPException(401, "Wrong name or password")
+    return {"access_token": jwt.encode({"sub": str(user.id)}, KEY, algorithm="HS256")}
+
+@app.post("/lessons", status_code=201)
+def offer(data: NewLesson, user: User = Depends(me), db: Session = Depends(get_db)):
+    if user.role != "tutor":
+        raise HTTPException(403, "Tutors only")
+    lesson = Lesson(title=data.title, tutor_id=user.id)
+    db.add(lesson)
+    db.commit()
+    return {"id": lesson.id}
+""", "sign-up asks what somebody is here, and offers nothing that rules over others", ("fastapi", "sqlalchemy", "pyjwt", "werkzeug"),
+            alike="that a tutor has no power over others is not written",
+        ),
     ]

@@ -11,6 +11,7 @@ from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.sweep import honest_types, signed
+from toughen.timeline import row_facts
 from toughen.twists import (
     PAID,
     UNSEEN,
@@ -18,7 +19,6 @@ from toughen.twists import (
     changed,
     counted,
     negative,
-    row_facts,
     shown,
     succeeded,
     turned_back,

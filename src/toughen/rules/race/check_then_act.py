@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from toughen import contention
 from toughen.atomicity import mends
 from toughen.backends import TICKETS
+from toughen.doors import is_idle
 from toughen.model.finding import Evidence, Severity
 from toughen.oracle import same_rows, serial, succeeded, telling_write
 from toughen.pairs import apart, orders, pairs, steer, switches, told
@@ -15,19 +16,27 @@ from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import UNSEEN, answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from toughen.model.blueprint import Blueprint, Route
     from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
-    from toughen.model.trace import Trace
+    from toughen.model.trace import RowChange, Trace
     from toughen.model.trial import Experiment
     from toughen.rule import Judgement, Target
 
 
 _IDENTITY = (401, 403)
 """Refusals for want of a credential: a token that was used up is no check of the business."""
+
+
+def _twice(rows: Sequence[RowChange]) -> bool:
+    """Whether all that happened is the same link of two rows twice (a follow, a like): no quantity, no text, no state is anybody's loss."""
+    told_of = [each for each in rows if each.kind != "updated" or not all(is_idle(name) for name in each.columns)]
+    said = [{name: value for name, value in each.after.items() if name.lower() != "id" and not is_idle(name)} for each in told_of]
+    linking = len({each.table for each in told_of}) == 1 and all(each.kind == "inserted" for each in told_of) and all(name.lower().endswith("_id") for each in said for name in each)
+    return len(said) > 1 and linking and all(each == said[0] for each in said)
 
 
 class CheckThenAct(Rule):
@@ -95,12 +104,12 @@ class CheckThenAct(Rule):
                 f"two requests at once both succeed ({one.status}, {two.status}); one after the other, "
                 f"the second is refused ({refused.status})",
                 {
-                    **told(race),
+                    **told(race, traces["control"]),
                     "refusal": (refused.response.body if refused.response else "")[:300],
                     "rows": [f"{each.kind} {each.table}" for each in race.changes],
                 },
                 write.location if write else None,
-                steer(one, write, table),
+                steer(one, write, table), severity=Severity.MEDIUM if _twice(race.changes) else None,
             )
         )
 

@@ -79,7 +79,7 @@ class LostUpdate(Rule):
         return Holds(
             Evidence(
                 f"two requests at once leave {table}.{column} at {found}; one after the other they leave {expected}",
-                {**told(race), "expected": expected, "found": found, "statement": write.text if write else None},
+                {**told(race, control), "expected": expected, "found": found, "statement": write.text if write else None},
                 write.location if write else None,
                 steer(one, write, table, column),
             )

@@ -8,7 +8,8 @@ from toughen import riding, samesite
 from toughen.model.finding import Evidence, Severity
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import FLASK
-from toughen.twists import answer, changed, row_facts, shown, succeeded
+from toughen.timeline import row_facts
+from toughen.twists import answer, changed, shown, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -131,7 +132,7 @@ class Csrf(Rule):
     password is changed.
 
     Shown: the request in the shape of a form, with a foreign Origin, the cookies alone and no token, changes the same rows
-    as the honest one, while without the cookies it does not. A cookie with SameSite=Lax or Strict, a token of the page, a
+    as the honest one, while without the cookies it does not. That a page was seen (a message counts as read) is no such change. A cookie with SameSite=Lax or Strict, a token of the page, a
     look at the Origin, and bodies that must be JSON end it.
 
     Example: `session["user_id"]` and `request.form` in a Flask prototype as it comes.
@@ -168,6 +169,8 @@ class Csrf(Rule):
         attack = traces["attack"]
         if not riding.effects(attack) & meant:
             return Fails()
+        if riding.looked_at(attack):
+            return Unclear("the page is shown, and that it was seen is all that changes")
         if riding.left_out(experiment, traces):
             return Unclear("its CORS lets other sites' scripts send it, and browsers add only cookies with SameSite=None to those")
         facts: dict[str, Json] = {
@@ -208,4 +211,57 @@ def form():
         return jsonify({"error": "Not from here"}), 403
     city = request"""), "a foreign Origin is refused"),
         Sound(COOKIES.format(how=", httponly=True"), "what Starlette sets is SameSite=Lax", ("fastapi", "python-multipart"), alike="that the framework's default protects it is not written"),
+        Sound("""import sqlite3
+from flask import Flask, abort, render_template_string, request, session
+from werkzeug.security import check_password_hash, generate_password_hash
+app = Flask(__name__)
+app.secret_key = "dev"
+
+def db():
+    conn = sqlite3.connect("mail.db")
+    conn.row_factory = sqlite3.Row
+    return conn
+
+with db() as start:
+    start.executescript('''CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, username TEXT UNIQUE NOT NULL, password TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, to_id INTEGER NOT NULL, body TEXT NOT NULL, is_new INTEGER NOT NULL DEFAULT 1);
+    CREATE TABLE IF NOT EXISTS badges (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, unread INTEGER NOT NULL)''')
+
+@app.post("/register")
+def register():
+    data = request.get_json()
+    with db() as conn:
+        conn.execute("INSERT INTO users (username, password) VALUES (?, ?)", (data["username"], generate_password_hash(data["password"])))
+    return {"username": data["username"]}, 201
+
+@app.post("/login")
+def login():
+    data = request.get_json()
+    user = db().execute("SELECT * FROM users WHERE username = ?", (data["username"],)).fetchone()
+    if user is None or not check_password_hash(user["password"], data["password"]):
+        abort(401)
+    session["user"] = user["id"]
+    return {"username": user["username"]}
+
+@app.post("/messages")
+def write():
+    data = request.get_json()
+    to = db().execute("SELECT id FROM users WHERE username = ?", (data["to"],)).fetchone()
+    if to is None or "user" not in session:
+        abort(401 if to else 404)
+    with db() as conn:
+        conn.execute("INSERT INTO messages (to_id, body) VALUES (?, ?)", (to["id"], data["body"]))
+    return {"to": data["to"]}, 201
+
+@app.get("/messages")
+def inbox():
+    if "user" not in session:
+        abort(401)
+    with db() as conn:
+        rows = conn.execute("SELECT body, is_new FROM messages WHERE to_id = ?", (session["user"],)).fetchall()
+        conn.execute("UPDATE messages SET is_new = 0 WHERE to_id = ?", (session["user"],))
+        conn.execute("DELETE FROM badges WHERE user_id = ?", (session["user"],))
+        conn.execute("INSERT INTO badges (user_id, unread) VALUES (?, 0)", (session["user"],))
+    return render_template_string("<ul>{% for row in rows %}<li>{{ row.body }}</li>{% endfor %}</ul>", rows=rows)
+""", "whoever looks at his messages has seen them, and no form sends JSON"),
     ]

@@ -154,6 +154,15 @@ def members():
     rows = db().execute("SELECT * FROM users ORDER BY username").fetchall()
     return jsonify({"members": [dict(row) for row in rows]})
 """, "GET /members"),
+        Broken(FLASK.replace("import sqlite3", "import json\nimport sqlite3").replace("import Flask,", "import Flask, Response,") + """
+def every(table):
+    return [dict(zip(row.keys(), row)) for row in db().execute("SELECT * FROM %s ORDER BY id" % table)]
+
+@app.get("/staff")
+@login_required
+def staff():
+    return Response(json.dumps({"staff": every("users")}), 200, mimetype="application/json")
+""", "GET /staff", unseen="what a helper of any table gives is not seen in the source"),
         Broken(MODELS.replace("    role = db", """    def to_dict(self):
         return {column.name: getattr(self, column.name) for column in self.__table__.columns}
 

@@ -9,7 +9,8 @@ from toughen.model.finding import Evidence, Severity
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import FASTAPI_NEEDS
 from toughen.staffing import STAFF, STAFF_FLASK
-from toughen.twists import answer, row_facts, shown, succeeded
+from toughen.timeline import row_facts
+from toughen.twists import answer, shown, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

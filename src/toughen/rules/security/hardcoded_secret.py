@@ -131,4 +131,12 @@ class HardcodedSecret(Rule):
         Sound(PEOPLE.replace('SECRET_KEY = "change-me-change-me-change-me-32"', "SECRET_KEY = secrets.token_hex(32)").replace("import jwt", "import jwt\nimport secrets", 1), "drawn at random at each start", FASTAPI_NEEDS),
         Sound(NOTES.replace('app.secret_key = "dev"', 'app.config.from_mapping(SECRET_KEY="dev")\napp.config.from_pyfile("production.py", silent=True)'), "a key for development, which the file of the server replaces", alike="it is published wherever that file is missing"),
         Sound(PEOPLE.replace('SECRET_KEY = "change-me-change-me-change-me-32"', 'SECRET_KEY = os.getenv("SECRET_KEY", "a-key-for-my-own-machine-only-0123")').replace("import jwt", "import os\nimport jwt", 1), "a default for development, which the environment of the server replaces", FASTAPI_NEEDS, alike="it is published wherever nobody sets another"),
+        Sound(PEOPLE.replace('SECRET_KEY = "change-me-change-me-change-me-32"', """class Security(BaseModel):
+    secret_key: str = "change-me-change-me-change-me-32"
+
+class Settings(BaseSettings):
+    security: Security = Security()
+    model_config = SettingsConfigDict(env_nested_delimiter="__")
+
+SECRET_KEY = Settings().security.secret_key""").replace("import jwt", "from pydantic_settings import BaseSettings, SettingsConfigDict\nimport jwt", 1), "a default, which SECURITY__SECRET_KEY replaces on the server", (*FASTAPI_NEEDS, "pydantic-settings"), alike="it is published wherever nobody sets another"),
     ]

@@ -14,7 +14,8 @@ from toughen.model.journey import Literal
 from toughen.model.source import Location
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.twists import answer, changed, guarded, row_facts, shown, succeeded, turned_away
+from toughen.timeline import row_facts
+from toughen.twists import answer, changed, guarded, shown, succeeded, turned_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,7 +73,7 @@ class InsecureCookie(Rule):
     """
 
     id = "security/insecure-cookie"
-    title = "A script of the page reads the cookie that logs the user in"
+    title = "The cookie that logs the user in is open to a page's scripts, or to other sites' forms"
     severity = Severity.MEDIUM
     cwe = (1004, 1275, 614)
     owasp = "API8:2023"

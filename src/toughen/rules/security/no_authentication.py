@@ -12,7 +12,8 @@ from toughen.model.finding import Evidence, Severity
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import FASTAPI_NEEDS, FLASK, MODELS, MODELS_NEEDS
-from toughen.twists import answer, changed, holds, row_facts, shown, succeeded
+from toughen.timeline import row_facts
+from toughen.twists import answer, changed, holds, shown, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -162,4 +162,37 @@ Base.metadata.create_all(engine)
         return jsonify({"error": "Too many tries"}), 429
     tries.append(data["username"])
     if user is None or not check"""), "a code of 24 random bytes needs no limit"),
+        Sound("""import sqlite3
+from flask import Flask, abort, jsonify, redirect, request
+app = Flask(__name__)
+
+def db():
+    conn = sqlite3.connect("links.db")
+    conn.row_factory = sqlite3.Row
+    return conn
+
+with db() as start:
+    start.executescript('''CREATE TABLE IF NOT EXISTS links (code TEXT PRIMARY KEY, target TEXT NOT NULL, hits INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE IF NOT EXISTS currencies (code TEXT PRIMARY KEY, name TEXT NOT NULL, rate REAL NOT NULL);
+    INSERT OR IGNORE INTO currencies VALUES ('CHF', 'Swiss franc', 0.95), ('JPY', 'Yen', 162.4);
+    INSERT OR IGNORE INTO links VALUES ('ab3k9', 'https://example.com/', 0);''')
+
+@app.get("/l/<code>")
+def follow(code):
+    with db() as conn:
+        row = conn.execute("SELECT target FROM links WHERE code = ?", (code,)).fetchone()
+        if row is None:
+            abort(404)
+        conn.execute("UPDATE links SET hits = hits + 1 WHERE code = ?", (code,))
+    return redirect(row["target"])
+
+@app.get("/rates")
+def rate():
+    row = db().execute("SELECT name, rate FROM currencies WHERE code = ?", (request.args["currency_code"],)).fetchone()
+    return jsonify(dict(row)) if row else (jsonify({"error": "No such currency"}), 404)
+""", "a short link's code and a currency's are addresses, and known to all"),
+        Sound(FLASK.replace("app.secret_key", """from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+limiter = Limiter(get_remote_address, app=app, default_limits=["240 per day"])
+app.secret_key""", 1), "ten an hour all day long is a limit, though a wide one", ("flask", "flask-limiter")),
     ]

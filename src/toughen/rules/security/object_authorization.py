@@ -12,7 +12,9 @@ from toughen.ownership import aimed, plant, powerful, row_of, shows, told, withd
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.sharing import denied, harm, refused, staged, visible
 from toughen.specimens import FASTAPI_NEEDS, MODELS_NEEDS
-from toughen.twists import answer, changed, row_facts, shown, succeeded
+from toughen.staffing import CLUB
+from toughen.timeline import row_facts
+from toughen.twists import answer, changed, shown, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,7 +89,7 @@ class ObjectAuthorization(Rule):
             return Fails() if "own" not in traces or succeeded(traces["own"].last) else Unclear("the attacker does not succeed on an object of his own")
         if any(owned.of_owner(each) for each in changed(traces["garbage"])):
             return Fails()
-        themselves = bad[0].table.lower() == owned.users and (attack.last.method != "POST" or bad[0].kind == "deleted")
+        themselves = bad[0].table.lower() == owned.users and not experiment.fact("office") and (attack.last.method != "POST" or bad[0].kind == "deleted")
         if not themselves and not denied(experiment, traces):
             return Unclear(_UNDECIDED.format("change"))
         verb = "deletes" if any(each.kind == "deleted" for each in bad) else "changes"
@@ -169,10 +171,31 @@ def show_order(order_id):
         return jsonify({"error": "No such order"}), 404
     return jsonify({"id": order.id, "address": order.address})
 """, "GET /orders/{order_id}", MODELS_NEEDS),
+        Broken(NOTES + """
+@app.get("/users/<int:user_id>/notes")
+@login_required
+def notes_of(user_id):
+    query = "SELECT id, user_id, body FROM notes WHERE user_id = ? ORDER BY id"
+    rows = db().execute(query, (user_id,)).fetchall()
+    if not rows:
+        return jsonify({"error": "No notes"}), 404
+    return jsonify({"user": user_id, "notes": [{"id": row[0], "body": row[2]} for row in rows]})
+""", "GET /users/{user_id}/notes", unseen="it asks for an owner, and who that is the source does not say"),
+        Broken(NOTES + """
+@app.get("/notes/<int:note_id>")
+@login_required
+def one_note(note_id):
+    notes = db().execute("SELECT id, user_id, body FROM notes ORDER BY id").fetchall()
+    for note in notes:
+        if note[0] == note_id:
+            return jsonify({"id": note[0], "body": note[2]})
+    return jsonify({"error": "No such note"}), 404
+""", "GET /notes/{note_id}", unseen="the row is chosen in Python, among all"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(BLOG, "a blog: every user may read, like and comment on every post, and only its author deletes it"),
         Sound(BANK, "money goes from the caller's own account to anybody's", FASTAPI_NEEDS),
         Sound(BOARD, "a board that members of one team share: they edit each other's tasks"),
         Sound(DOCUMENTS, "a document is shared with everybody who has its link"),
+        Sound(CLUB, "who trains others says what they are, whoever they are: it is a work, and its role's"),
     ]

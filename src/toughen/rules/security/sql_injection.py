@@ -151,6 +151,59 @@ def add():
 def find():
     return jsonify(query("SELECT id, name FROM pets WHERE name = '%s'" % request.args.get("name", "")))
 """, "GET /pets"),
+        Broken("""import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+conn = sqlite3.connect("app.db", check_same_thread=False)
+conn.row_factory = sqlite3.Row
+conn.execute("CREATE TABLE IF NOT EXISTS products (id INTEGER PRIMARY KEY, name TEXT, category TEXT, price INTEGER DEFAULT 5)")
+
+@app.post("/products")
+def add():
+    data = request.get_json()
+    conn.execute("INSERT INTO products (name, category) VALUES (?, ?)", (data["name"], data["category"]))
+    conn.commit()
+    return jsonify({"message": "added"}), 201
+
+@app.get("/products/search")
+def search():
+    name, category = request.args.get("query", ""), request.args.get("category", "")
+    if category:
+        query = f"SELECT * FROM products WHERE category = '{category}' AND name LIKE '%{name}%'"
+    else:
+        query = f"SELECT * FROM products WHERE name LIKE '%{name}%'"
+    cursor = conn.execute(query)
+    return jsonify([dict(row) for row in cursor.fetchall()])
+""", "GET /products/search", unseen="its text has a step in each branch"),
+        Broken("""from fastapi import FastAPI
+from pydantic import BaseModel
+from sqlalchemy import create_engine, text
+app = FastAPI()
+engine = create_engine("sqlite:///./app.db")
+with engine.begin() as connection:
+    connection.execute(text("CREATE TABLE IF NOT EXISTS films (id INTEGER PRIMARY KEY, title TEXT, genre TEXT)"))
+
+class Film(BaseModel):
+    title: str
+    genre: str
+
+@app.post("/films", status_code=201)
+def add(film: Film):
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO films (title, genre) VALUES (:title, :genre)"), {"title": film.title, "genre": film.genre})
+    return {"title": film.title}
+
+@app.get("/films")
+def find(title: str = "", genre: str = "", order: str = "id"):
+    sql = "SELECT id, title, genre FROM films WHERE 1 = 1"
+    if title:
+        sql += f" AND title LIKE '%{title}%'"
+    if genre:
+        sql += " AND genre = '" + genre + "'"
+    sql += " ORDER BY " + ("title" if order == "title" else "id")
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(text(sql)).mappings().all()]
+""", "GET /films", ("fastapi", "sqlalchemy"), unseen="its text is put together in several steps"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound("""import sqlite3

@@ -13,7 +13,7 @@ from toughen.model.journey import Marker
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.signups import DERIVED, DIGESTED, LAYERED, LAYERED_NEEDS, LAYERS, SALTED, SLOWLY, SQL
-from toughen.specimens import FASTAPI_NEEDS, MODELS, MODELS_NEEDS
+from toughen.specimens import FASTAPI_NEEDS, MODELS, MODELS_NEEDS, QUERIES
 from toughen.twists import answer, changed, literal, shown, succeeded
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ def me():
         Broken(SALTED, "POST /api/register", FASTAPI_NEEDS),
         Broken(SQL, "POST /signup"),
         Broken(LAYERED, "POST /users/", LAYERED_NEEDS, LAYERS),
+        Broken(QUERIES, "POST /register"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(ITEMS, "werkzeug's own hash is salted and slow"),

@@ -8,7 +8,8 @@ from toughen import guessing, signing, tokens
 from toughen.model.finding import Evidence, Severity
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import FASTAPI, FASTAPI_NEEDS, FLASK
-from toughen.twists import answer, row_facts, shown, succeeded
+from toughen.timeline import row_facts
+from toughen.twists import answer, shown, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

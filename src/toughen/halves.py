@@ -1,0 +1,122 @@
+"""Owns what a killed request leaves: where it may be killed, which half of its change is there then, and what sending it again makes of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toughen.model.trial import Experiment, Kill, Trial
+from toughen.oracle import advisory, clock, dated, own, state, volatile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from toughen.model.blueprint import Route
+    from toughen.model.journey import Journey
+    from toughen.model.trace import Exchange, RowChange, Trace
+    from toughen.rule import Target
+
+_MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """A change that was cut in two."""
+
+    there: tuple[RowChange, ...]
+    """Rows as the killed request left them."""
+    missing: tuple[RowChange, ...]
+    """Rows that the whole request changes as well, and the killed one did not touch."""
+
+
+def points(exchange: Exchange, habits: frozenset[str] = frozenset()) -> tuple[int, ...]:
+    """Numbers of the writes before which a kill may leave half of a change: those that follow a commit first."""
+    wrote = committed = False
+    after_commit: list[int] = []
+    others: list[int] = []
+    for index, statement in own(exchange, habits):
+        if statement.verb == "commit":
+            committed = wrote
+        elif statement.writes and statement.rows != 0:
+            if wrote:
+                (after_commit if committed else others).append(index)
+            wrote, committed = True, False
+    return (*after_commit, *others)[:_MOST]
+
+
+def experiments(target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
+    """One for each point: killed there, and sent again afterwards by a client that heard nothing."""
+    honest = target.honest(route.id)
+    if honest is None or not honest.final_changes:
+        return
+    calls, last = journey.calls, len(journey.calls) - 1
+    detail = (("seen", ",".join(sorted(_seen(target)))),)
+    for point in points(honest.last, target.habits()):
+        kill = (Kill(last, point),)
+        trials = {
+            "control": Trial(calls, journey.grants),
+            "again": Trial(calls, journey.grants, isolated=True),
+            "killed": Trial(calls, journey.grants, kills=kill),
+            "retried": Trial((*calls, calls[-1]), journey.grants, kills=kill),
+        }
+        yield Experiment(trials, f"killed before statement {point}", (*detail, ("point", str(point))))
+
+
+def _seen(target: Target) -> set[str]:
+    """Tables that some honest request reads, other than what it has just written: what nobody looks at is a log."""
+    habits = target.habits()
+    found: set[str] = set()
+    for journey in target.journeys():
+        trace, written = target.honest(journey.route), set[str]()
+        for _, each in own(trace.last, habits) if trace is not None else ():
+            if each.verb == "select":
+                found |= set(each.reads) - written
+            written |= set(each.writes)
+    return found
+
+
+def half(control: Trace, killed: Trace, seen: Iterable[str]) -> Half | None:
+    """What is there and what is missing; None where nothing is left, where nothing is missing, or where one row only got less far."""
+    known = {each.lower() for each in seen}
+    there = [each for each in killed.final_changes if each.table.lower() in known and _telling(each)]
+    touched = set(_names(killed.final_changes))
+    missing = [each for name, each in zip(_names(control.final_changes), control.final_changes, strict=True) if name not in touched and each.table.lower() in known and _telling(each)]
+    return Half(tuple(there), tuple(missing)) if there and missing else None
+
+
+def _telling(change: RowChange) -> bool:
+    """Whether more changed than what counts how often somebody looked, or notes when."""
+    return change.kind != "updated" or any(not (advisory(name) or clock(change.after.get(name)) or dated(change.after.get(name))) for name in change.columns)
+
+
+def _names(changes: Iterable[RowChange]) -> list[tuple[str, str, str]]:
+    """What tells the rows of one request apart, and is the same in every run: keys of old rows, numbers of new ones."""
+    found: list[tuple[str, str, str]] = []
+    made: dict[str, int] = {}
+    for each in changes:
+        if each.kind == "inserted":
+            made[each.table] = made.get(each.table, 0) + 1
+            found.append((each.table, each.kind, str(made[each.table])))
+        else:
+            found.append((each.table, "kept", str(next(iter(each.before.values()), ""))))
+    return found
+
+
+def healed(traces: Mapping[str, Trace]) -> bool:
+    """Whether the rows are those of the whole request once it was sent again, in a new process."""
+    masked = volatile(traces["control"], traces["again"])
+    return state(traces["retried"].changes, masked) == state(traces["control"].changes, masked)
+
+
+def repeated(traces: Mapping[str, Trace]) -> tuple[RowChange, ...]:
+    """What sending it again left otherwise than the whole request alone leaves."""
+    masked = volatile(traces["control"], traces["again"])
+    whole = state(traces["control"].changes, masked)
+    found = []
+    for each in traces["retried"].changes:
+        one = state([each], masked)
+        if whole & one:
+            whole -= one
+        else:
+            found.append(each)
+    return tuple(found)

@@ -1,0 +1,95 @@
+"""Owns the story of a proof in the order of time: who sent which statement when, who waited, how the rows ended, and how they should have.
+
+Pure functions from Traces to JSON, which is what proofs keep and reports draw.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from toughen.model.blueprint import Json
+    from toughen.model.trace import Exchange, RowChange, Statement, Trace
+
+_PLACE = re.compile(r"\?|%s|%\(\w+\)s|\$\d+|(?<![:\w]):[A-Za-z_]\w*")
+_COLUMNS = re.compile(r"^(SELECT\s+(?:DISTINCT\s+)?)(.{30,}?)(\s+FROM\s)", re.IGNORECASE)
+_LONGEST, _VALUE, _FOUND = 160, 24, 3
+WAITS = {"stops": "stands still", "waits": "waits for the other's lock", "fails": "never comes to an end"}
+
+
+def raced(race: Trace, habits: Iterable[str] = ()) -> list[Json]:
+    """Rows of a race of two: {"who": A or B, "kind": statement|stop|wait|answer, "text"}."""
+    both = dict(zip("AB", race.exchanges[-2:], strict=False))
+    columns = frozenset(name for each in race.changes if each.kind == "updated" for name in each.columns)
+    rows: list[Json] = []
+    done = dict.fromkeys(both, 0)
+    for turn in race.turns:
+        if turn.who not in both:
+            continue
+        exchange, left_out = both[turn.who], frozenset(habits)
+        upto = max(turn.upto, done[turn.who]) if turn.then != "fails" else len(exchange.statements)
+        new = [_row(turn.who, "statement", spoken(each, columns)) for each in exchange.statements[done[turn.who] : upto] if each.text not in left_out]
+        rows += new
+        done[turn.who] = upto
+        if turn.then == "answers":
+            rows.append(_row(turn.who, "answer", str(exchange.status)))
+        elif turn.then != "stops" or new:
+            rows.append(_row(turn.who, "stop" if turn.then == "stops" else "wait", WAITS[turn.then]))
+    return rows
+
+
+def cut(whole: Exchange, before: int, again: Exchange | None = None) -> list[Json]:
+    """Rows of a kill: what the request sent until then, the kill, and what a new process did when it was sent again (B)."""
+    rows: list[Json] = [_row("A", "statement", spoken(each)) for each in whole.statements[: before if before >= 0 else None]]
+    rows.append(_row("A", "kill", "its process is killed"))
+    if again is not None:
+        rows += [_row("B", "statement", spoken(each)) for each in again.statements]
+        rows.append(_row("B", "answer", str(again.status)))
+    return rows
+
+
+def told(columns: Sequence[str], rows: list[Json], here: Sequence[str], serial: Sequence[str] = ()) -> dict[str, Json]:
+    """The whole story: what each column is, the rows, how the rows of the database ended, and how they end one after the other."""
+    return {"columns": list(columns), "rows": rows, "ends": list(here), "in turn": list(serial)}
+
+
+def spoken(statement: Statement, columns: frozenset[str] = frozenset()) -> str:
+    """A statement as one says it: with its values in place, without a long list of columns, with what it found (in these columns first)."""
+    values = iter(statement.parameters)
+
+    def value(found: re.Match[str]) -> str:
+        given = next(values, None) if statement.parameters else found.group()
+        text = given if isinstance(given, str) and not statement.parameters else repr(given)
+        return text if len(text) <= _VALUE else text[: _VALUE - 1] + "…"
+
+    text = " ".join(statement.text.split())
+    text = _PLACE.sub(value, text) if statement.parameters else text
+    text = _COLUMNS.sub(r"\1…\3", text)
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    if statement.error:
+        return f"{text} -> {statement.error.rpartition('.')[2][:80]}"
+    if statement.verb == "select" and statement.sample:
+        found = [(name, value) for name, value in statement.sample[0].items() if any(name == each or name.endswith(f"_{each}") for each in columns)]
+        row = (found or list(statement.sample[0].items()))[:_FOUND]
+        return f"{text} -> {', '.join(f'{name} {shown!r}'[:40] for name, shown in row)}"
+    if statement.verb in {"update", "delete"} and statement.rows == 0:
+        return f"{text} -> no row"
+    return text
+
+
+def row_facts(changes: tuple[RowChange, ...]) -> list[str]:
+    """Row changes in words: `accounts 7: balance 100 -> 50`."""
+    told = []
+    for each in changes[:6]:
+        row = each.after or each.before
+        key = next(iter(row.values()), "?")
+        columns = ", ".join(f"{name} {each.before.get(name)!r} -> {each.after.get(name)!r}" for name in each.columns[:4]) if each.kind == "updated" else each.kind
+        told.append(f"{each.table} {key}: {columns}"[:200])
+    return told
+
+
+def _row(who: str, kind: str, text: str) -> dict[str, Json]:
+    return {"who": who, "kind": kind, "text": text}
