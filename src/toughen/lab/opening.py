@@ -18,6 +18,7 @@ from toughen.lab.boot import IMPORT_SECONDS, Lab
 from toughen.lab.child import Record
 from toughen.lab.copying import copy_project, roomy, sweep, texts
 from toughen.lab.elsewhere import missing, wanted
+from toughen.lab.lacks import Lacks
 from toughen.lab.postgres import serve
 from toughen.lab.sandbox import held
 from toughen.lab.snapshot import World
@@ -127,6 +128,8 @@ def _boot_with_what_is_missing(lab: Lab) -> None:
     Raises BootError where it cannot be imported; where only its start-up fails, that is remembered.
     """
     tabled = False
+    lacks = Lacks.of(lab.project, lab.environment)
+    lab.environment = lacks.supplied(lab.environment)
     filed = [folder for folder in dict.fromkeys([lab.project, lab.imports]) if wants_file(folder)]
     for _ in range(_MOST_MISSING):
         for folder in filed:
@@ -135,6 +138,7 @@ def _boot_with_what_is_missing(lab: Lab) -> None:
         try:
             lab.boot()
             imported = True
+            lacks.keep()
             return lab.begin()
         except BootError as error:
             said = f"{error.message} {error.hint}"
@@ -150,6 +154,8 @@ def _boot_with_what_is_missing(lab: Lab) -> None:
                     raise
                 lab.unstarted = error
                 return None
-            lab.environment = extended or lab.environment
+            if package is not None and extended is not None:
+                lacks.met.append(package)
+                lab.environment = extended
             lab.variables.update(wanted)
     return lab.boot()
