@@ -139,6 +139,25 @@ def test_a_query_parameter_is_bounded_in_the_signature(at: At) -> None:
     assert "rush: int = Query(0, le=9)" in text(edge, "main.py")
 
 
+@pytest.mark.parametrize("declared", ["form: OAuth2PasswordRequestForm = Depends()", "form: Annotated[OAuth2PasswordRequestForm, Depends()]"])
+def test_a_field_of_fastapi_s_own_form_is_tested_in_the_handler(at: At, declared: str) -> None:
+    """Its declaration is not the project's: the handler refuses what the field may not be."""
+    source = f"""from typing import Annotated
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import OAuth2PasswordRequestForm
+
+app = FastAPI()
+
+
+@app.post("/token")
+def token({declared}):
+    return {{"name": form.username}}
+"""
+    edge = at({"main.py": source}, "POST /token")
+    assert edge.attribute(("username",), Bounds(nul=False)) == ""
+    assert 'if "\\0" in form.username' in text(edge, "main.py").replace("'", '"').replace("\\x00", "\\0")
+
+
 def test_the_largest_integer_is_the_database_s(at: At) -> None:
     """SQLite takes 64 bits, PostgreSQL's INTEGER 32."""
     assert at(SHOP, "POST /orders").whole() == Bounds(ge=-(2**63), le=2**63 - 1)

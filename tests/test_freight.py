@@ -52,6 +52,9 @@ def test_an_archive_may_come_out_in_the_answer() -> None:
     """What it holds lies on the disk, or in one answer."""
     assert isinstance(grown(experiment("archive"), {"control": trace(9), "hostile": trace(0, 200, told=LARGE)}), Holds)
     assert isinstance(grown(experiment("archive"), {"control": trace(9), "hostile": trace(0, 200)}), Unclear)
+    # It was unpacked in pieces: memory is known, and did not grow.
+    streamed = Trace((Exchange("POST", "/files", "", Response(200), grown=MIB),))
+    assert isinstance(grown(experiment("archive"), {"control": trace(9), "hostile": streamed}), Fails)
 
 
 def kinds(plain: Trace, *, typed_as: Trace) -> dict[str, Trace]:
@@ -101,3 +104,42 @@ def test_the_application_speaks_for_all_routes() -> None:
     assert not unbounded(blueprint, {"app.py": 'app.config["MAX_CONTENT_LENGTH"] = 1024\n'})
     assert not unbounded(blueprint, {"app.py": "def look():\n    return request.content_length > 5\n"})
     assert unbounded(blueprint, {"app.py": 'told = {"content_length": 5}\n# MAX_CONTENT_LENGTH\n'})
+
+
+def grew(*sizes: float, status: int = 200) -> dict[str, Trace]:
+    """Requests that make the process grow by so many MiB: the honest one, a large one, a larger one."""
+    names = ("control", "hostile", "more")
+    return {name: Trace((Exchange("POST", "/files", "", Response(200 if name == "control" else status), grown=round(size * MIB)),)) for name, size in zip(names, sizes, strict=True)}
+
+
+def test_what_is_held_whole_is_shown() -> None:
+    """Memory that grows by what was sent, at two sizes, is a proof; what it grew by stands in the evidence."""
+    judged = grown(experiment("upload"), grew(3, 19, 55))
+    assert isinstance(judged, Holds)
+    assert judged.evidence.severity is Severity.MEDIUM
+    assert "a file of 51 MiB in file takes 55 MiB of memory" in judged.evidence.message
+    assert "3 MiB for the honest one, 19 MiB for 17 MiB, 55 MiB for 51 MiB" in str(dict(judged.evidence.facts)["memory"])
+    assert isinstance(grown(experiment("archive"), grew(1, 40, 90)), Holds)
+    assert isinstance(grown(experiment("raw"), grew(1, 17, 52)), Holds)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [(1, 1, 2), (20, 24, 60), (3, 60, 61), (3, 3, 55), (3, 19, 30), (3, 12, 46)],
+    ids=["it streams", "the honest one costs as much", "a constant", "only once", "half of it", "too little"],
+)
+def test_memory_that_does_not_follow_what_is_sent_is_no_proof(sizes: tuple[float, float, float]) -> None:
+    """What is large for small ones too, what stays the same, and what grows by less than what was sent."""
+    assert isinstance(grown(experiment("upload"), grew(*sizes)), Fails)
+
+
+def test_memory_is_no_proof_where_it_is_turned_away_or_unknown() -> None:
+    """A refusal of either size, a bound that the source speaks of, and a system that tells nothing."""
+    assert isinstance(grown(experiment("upload"), grew(3, 19, 55, status=413)), Fails)
+    held = grew(3, 19, 55)
+    refused = Trace((Exchange("POST", "/files", "", Response(413), grown=55 * MIB),))
+    assert isinstance(grown(experiment("upload"), {**held, "more": refused}), Fails)
+    assert isinstance(grown(experiment("upload", ("bound", "its handler")), held), Unclear)
+    unknown = Trace((Exchange("POST", "/files", "", Response(200)),))
+    assert isinstance(grown(experiment("upload"), {**held, "hostile": unknown}), Fails)
+    assert isinstance(grown(experiment("archive"), {**held, "hostile": unknown}), Unclear)

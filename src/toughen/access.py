@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 
 from toughen import sql
 from toughen.callers import Caller, callers
-from toughen.codemod import Draft, Module, UnmendableError, bind, dynamic, guard, owned, patch, sqltext
+from toughen.codemod import (
+    Draft,
+    Module,
+    UnmendableError,
+    bind,
+    bind_pieces,
+    claimed,
+    dynamic,
+    guard,
+    own_rows,
+    owned,
+    patch,
+    sqltext,
+)
 from toughen.codemod import scope as scope_statement
 from toughen.codemod.draft import word
 from toughen.codemod.mechanics import after, before, parameter
@@ -104,6 +117,8 @@ def bound(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str], br
     reasons: list[str] = []
     for module, line in _built(project, place, finding, blueprint):
         draft = bind(module, line, project=list(project.values()))
+        if isinstance(draft, Unmended) and isinstance(stepped := bind_pieces(module, line, project=list(project.values())), Draft):
+            draft = stepped
         made = patch(finding.id, f"Bind the values of the statement behind {finding.route}", draft)
         if isinstance(made, Patch):
             yield made
@@ -267,6 +282,11 @@ def _scoped(site: Site, caller: Caller, project: list[Module]) -> Iterator[Draft
     later = owned(home, line, site.column, caller.text) if not site.through else Unmended("the owner is two tables away from the row that was loaded")
     if isinstance(later, Draft) and isinstance(ready, Draft):
         yield _joined(home, ready, later)
+    if not isinstance(direct, Draft) and not site.through and isinstance(ready, Draft):
+        # The statement asks for one whom the client names, or gives a list.
+        for beside in (claimed(home, line, site.column, caller.text, project=project), own_rows(home, line, site.column, caller.text, project=project)):
+            if isinstance(beside, Draft):
+                yield _joined(home, ready, beside)
     for each in (direct, later, ready):
         if isinstance(each, Unmended):
             yield each

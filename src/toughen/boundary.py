@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint, Route
 
 Path = tuple[str | int, ...]
+_TEST = re.compile(r"(^|/)(tests?/|test_|conftest)")
 _READS = re.compile(r"(request|req)\.(args|form|values|json|get_json\(|query_params|path_params)|\.get\(|\[")
 
 
@@ -180,9 +181,9 @@ class Boundary:
 
     def finite(self) -> str:
         """Let FastAPI answer 422 to NaN; "" where it does so already."""
-        reason = "no file creates the FastAPI application at module level"
+        reason = "no file creates the FastAPI application"
         for file, text in self.sheet.sources.items():
-            if re.search(r"\bFastAPI\(", text):
+            if re.search(r"\bFastAPI\(", text) and not _TEST.search(file):
                 reason = self.sheet.put(finite(self.sheet.module(file)))
                 if not reason or "handled already" in reason:
                     return ""
@@ -222,7 +223,7 @@ class Boundary:
         found = self.home(path)
         declared = [ast.unparse(each.annotation) for each in ast.walk(self._class(*found[:2])[1]) if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == name] if found and self._class(*found[:2]) else []  # type: ignore[index]
         for item in [*self.node().args.args, *self.node().args.kwonlyargs] if name else ():
-            kind = ast.unparse(item.annotation).rpartition(".")[2] if item.annotation is not None else ""
+            kind = ast.unparse(_bare(item.annotation)).rpartition(".")[2] if item.annotation is not None else ""
             if kind and (kind == self.route.body_model or kind.endswith("RequestForm")):
                 nullable = any("Optional" in each or "None" in each for each in declared)
                 word = limit(self.module, self.node().body[0].lineno, item.arg, bounds, status=422, text=f"{name} is not valid", value=f"{item.arg}.{name}", nullable=nullable)
@@ -291,3 +292,11 @@ def boundary(route_id: str | None, blueprint: Blueprint, sources: Mapping[str, s
     except UnmendableError as error:
         return Unmended(error.message)
     return made
+
+
+def _bare(annotation: ast.expr) -> ast.expr:
+    """What `Annotated[X, ...]` annotates; anything else as it is."""
+    match annotation:
+        case ast.Subscript(value=ast.Name(id="Annotated") | ast.Attribute(attr="Annotated"), slice=ast.Tuple(elts=[first, *_])):
+            return first
+    return annotation

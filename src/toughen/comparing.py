@@ -12,7 +12,7 @@ from toughen.carried import handed
 from toughen.codemod.module import dotted, own, scope_of
 from toughen.codemod.orm import Load, loads
 from toughen.codemod.statements import Execution, executions, single_assignment
-from toughen.handling import Place, calls_of
+from toughen.handling import Place, called, calls_of
 from toughen.keeping import NAME, SENT, Made, is_call_of, made
 from toughen.touches import statement_text, values_of
 
@@ -56,6 +56,8 @@ class Asked:
     execution: Execution | None = None
     index: int = 0
     """Of SQL: which of the bound values goes."""
+    many: bool = False
+    """Whether the name takes all rows that are found, as a list."""
 
 
 def comparisons(project: tuple[Module, ...], table: Table, column: str) -> Iterator[Compared]:
@@ -272,10 +274,27 @@ def _bound(place: Place, statement: ast.stmt, found: Execution, wanted: tuple[st
         if (where or table) != table or name != column or how != "eq" or index >= len(values):
             continue
         password = made(place, values[index], project)
-        taker = fetched(place, statement)
+        rows = gathered(place, statement, found, project)
+        taker = rows or fetched(place, statement)
         if password is not None and taker is not None:
             former = place.module.segment(password.node) if password.digest else ""
-            yield Asked(place, *taker, place.module.segment(password.plain), former, execution=found, index=index)
+            yield Asked(place, *taker, place.module.segment(password.plain), former, execution=found, index=index, many=rows is not None)
+
+
+def gathered(place: Place, statement: ast.stmt, found: Execution, project: tuple[Module, ...]) -> tuple[ast.Assign, str] | None:
+    """The assignment that takes all rows of a statement: by `fetchall()`, here or in a function of the project's own."""
+    helper = called(place, found.call, project)
+    inside = helper.module.segment(helper.node) if helper is not None else ""
+    for each in sorted((each for each in scope_of(place.node) if isinstance(each, ast.Assign) and each.lineno >= statement.lineno), key=lambda each: each.lineno):
+        match each:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if each is statement and helper is not None:
+                bare = value.value if isinstance(value, ast.Await) else value
+                return (each, name) if bare is found.call and "fetchall" in inside and "fetchone" not in inside and "one=True" not in ast.unparse(value) else None
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Attribute(attr="fetchall")) | ast.Await(value=ast.Call(func=ast.Attribute(attr="fetchall")))):
+                return each, name
+            case ast.Assign(value=value) if "fetchone" in ast.unparse(value) or any(True for _ in executions(place.module, each, project) if each is not statement):
+                return None
+    return None
 
 
 def fetched(place: Place, statement: ast.stmt) -> tuple[ast.Assign, str] | None:

@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 
 LIMITED = re.compile(r"flask_limiter|slowapi|fastapi_limiter|rate_?limit|\blimiter\b|throttl|too[_ ]many|\b429\b|attempts|lockout|lock_?out|locked_until|failed_login|captcha", re.IGNORECASE)
 """Words of a source that counts tries."""
+_TOLD = re.compile(r"\b(\d{1,6})\s*(?:/|per)\s*(?:\d+\s*)?(?:second|minute|hour|day)", re.IGNORECASE)
+"""How limiters are told of a limit: `200 per day`, `5/minute`."""
 _COUNTED = re.compile(r"attempt|fail|lock|block|ban|tries", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"token|jwt|session|api_?key", re.IGNORECASE)
+"""Names under which an answer hands out what logs somebody in."""
 _STORES = frozenset({6379, 11211})
 """Ports of the servers that limits are kept on: Redis and memcached."""
 _FEW, _MANY, _FULL = 6, 30, 110
@@ -64,11 +68,27 @@ def secret_of(target: Target, journey: Journey) -> Secret | None:
     codes = tuple(each for each in journey.call.arguments if (carries_right(named(each)) or kind(named(each)) == "code") and not named(each).startswith("client_") and each.place not in {Place.COOKIE, Place.HEADER})
     for argument in codes[:1]:
         value = _sent(honest.last, argument)
-        if value and len(value) <= _SHORT:
+        if value and len(value) <= _SHORT and _proves(target, journey, argument):
             return Secret("code", (argument,), value)
     if passwords and not codes and not made and not any(each.route == journey.route for each in target.journeys() if each.identity is not None):
         return Secret("password", passwords, str(literal(passwords[0])))
     return None
+
+
+def _proves(target: Target, journey: Journey, argument: Argument) -> bool:
+    """Whether a code proves who somebody is. A short link's, a country's, a course's code is the address of a row, and meant to be known."""
+    honest, table = target.honest(journey.route), users(target.blueprint)
+    if honest is None or (table is not None and any(each.table == table.name and each.kind == "inserted" for each in honest.final_changes)):
+        return False
+    response = honest.last.response
+    given = response.json if response is not None and isinstance(response.json, dict) else {}
+    if response is not None and ((response.header("set-cookie") and honest.last.method != "GET") or any(_CREDENTIAL.search(name) and isinstance(value, str) for name, value in given.items())):
+        return True
+    if table is not None and any(each.table == table.name for each in honest.final_changes):
+        return True
+    if any(PASSWORD.search(named(each)) for each in journey.call.arguments if each is not argument):
+        return True
+    return argument.place in {Place.JSON, Place.FORM} and kind(named(argument)) == "code"
 
 
 def _basic(argument: Argument) -> tuple[str, str] | None:
@@ -126,9 +146,11 @@ def experiments(target: Target, journey: Journey) -> Iterator[Experiment]:
     wanted = _FULL if speaks else _MANY
     count = max(_FEW, min(wanted, int(_PATIENCE / each)))
     tries = tuple(wrong(journey.call, secret) for _ in range(count))
+    # A wider limit than can be tried is one, too.
+    wider = any(int(found) >= count for text in target.texts().values() for found in _TOLD.findall(text))
     # What nothing supplies is made up, and may have turned a limit off.
     made_up = any(each.required and re.search(r"LIMIT|THROTTL|LOCKOUT|ATTEMPT", each.name) for each in target.blueprint.environment)
-    enough = not made_up and (count >= wanted or (not speaks and count >= _FEW * 2))
+    enough = not made_up and not (speaks and wider) and (count >= wanted or (not speaks and count >= _FEW * 2))
     facts = (("secret", secret.kind), ("fields", ",".join(dict.fromkeys(named(one) for one in secret.arguments))), ("before", str(len(journey.calls) - 1)), ("enough", "yes" if enough else ""))
     yield Experiment({"control": control, "guesses": Trial((*journey.calls[:-1], *tries, journey.call), grants)}, f"{count} wrong tries, then the right one", facts)
 

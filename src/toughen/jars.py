@@ -27,6 +27,8 @@ _TEST = re.compile(r"(?:^|/)(?:tests?|fixtures|conftest|test_[^/]*|[^/]*_test)(?
 _SESSION = re.compile(r"sess|token|auth|jwt|(^|_)sid$|login|remember|refresh|user_?id|credential", re.IGNORECASE)
 _READABLE = re.compile(r"csrf|xsrf|theme|lang|locale|consent|pref|cart", re.IGNORECASE)
 """Cookies that a page's own script is meant to read."""
+_FLASKS = "session"
+"""Flask's own, as long as nobody gives it another name."""
 _BRIEF = "Set the cookie with HttpOnly and SameSite=Lax (Strict where nobody comes from another site), and with Secure wherever it is served over https."
 
 
@@ -107,6 +109,10 @@ def place_of(blueprint: Blueprint, sources: Mapping[str, str], name: str) -> tup
     sources = _own(blueprint, sources)
     found = [(each.module.file, each.call.lineno) for each in settings(sources) if each.name == name]
     found += [(module.file, value.lineno) for option in ("SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_SAMESITE") for module, value in configured(sources, option)]
+    if not found and name == _FLASKS:
+        # Flask sets it unasked: the application is where it would be told how.
+        made = [(module, node) for module in parsed(sources).values() for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
+        found = [(module.file, node.lineno) for module, node in made if (dotted(node.func) or "").rpartition(".")[2] == "Flask" and not _TEST.search(module.file)]
     return (("file", found[0][0]), ("line", str(found[0][1]))) if found else ()
 
 

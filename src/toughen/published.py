@@ -121,12 +121,22 @@ def replaced(text: Text, sources: Mapping[str, str]) -> bool:
             case ast.If(test=test) if _MODE.search(ast.unparse(test)) or "config" in ast.unparse(test).lower():
                 return True
             case ast.ClassDef(bases=bases, name=name):
-                if any(_SETTINGS.search(dotted(each).rpartition(".")[2]) for each in bases) or _MODE.search(name):
+                if any(_SETTINGS.search(dotted(each).rpartition(".")[2]) for each in bases) or _MODE.search(name) or _nested(name, sources):
                     return True
             case ast.Call(func=ast.Attribute(attr="from_mapping" | "setdefault")):
                 return True
         child = above
     return _layered(module) or _read_elsewhere(text, sources)
+
+
+def _nested(name: str, sources: Mapping[str, str]) -> bool:
+    """Whether a settings class has a field of that class: `SECURITY__SECRET_KEY` reaches into it (pydantic-settings)."""
+    for module in parsed(sources).values():
+        classes = [node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef) and node.name != name] if name in module.text and "Settings" in module.text else []
+        settings = [node for node in classes if any(_SETTINGS.search(dotted(each).rpartition(".")[2]) for each in node.bases)]
+        if any(isinstance(each, ast.AnnAssign) and dotted(each.annotation).rpartition(".")[2] == name for node in settings for each in node.body):
+            return True
+    return False
 
 
 def _layered(module: Module) -> bool:
@@ -197,8 +207,8 @@ def lying(blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Lying]:
         where = Location(text.module.file, text.node.lineno, None)
         if not any((each.file, each.line) == (where.file, where.line) for each in seen) and (_BORNE.match(text.value) or _PLACE.match(text.value)) and not replaced(text, sources):
             yield Lying(where, f"a credential stands in the source: {masked(text.value)}")
-    for line, name, value in tracked(blueprint):
-        yield Lying(Location(".env", line), f"{name} stands in an .env that git tracks: {masked(value)}")
+    for file, line, name, value in tracked(blueprint):
+        yield Lying(Location(file, line), f"{name} stands in an .env that git tracks: {masked(value)}")
     for secret in blueprint.history:
         yield Lying(secret.location, f"{secret.name}, and that its history still shows: {secret.shown}")
 
@@ -212,10 +222,10 @@ def _told(name: str) -> str:
     return "a key in the form of its provider" if name == "literal" else name
 
 
-def tracked(blueprint: Blueprint) -> Iterator[tuple[int, str, str]]:
-    """(line, name, value) of the keys in an `.env` that git tracks."""
-    for text in (text for file, text in blueprint.companions if file == ".env"):
+def tracked(blueprint: Blueprint) -> Iterator[tuple[str, int, str, str]]:
+    """(file, line, name, value) of the keys in an `.env` that git tracks."""
+    for file, text in ((file, text) for file, text in blueprint.companions if file.rpartition("/")[2] == ".env"):
         for match in _LINE.finditer(text):
             name, value = match.groups()
             if (SIGNS.search(name) or re.search(r"token|passw|key$", name, re.IGNORECASE)) and len(value) >= 6 and not _KEPT_SO.search(value):  # noqa: PLR2004 - shorter ones are labels
-                yield text.count("\n", 0, match.start(1)) + 1, name, value
+                yield file, text.count("\n", 0, match.start(1)) + 1, name, value

@@ -1,4 +1,4 @@
-"""Owns what is shown of a user who gives himself a role: his own request, the row that it changes, and the door that opens to him then."""
+"""Owns how somebody gives himself power: the value that would give it, the user's own request, the row that it changes, and the door that opens to him then."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from toughen.model.blueprint import Place
 from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.ownership import keys, whole
 from toughen.pairs import shifted
-from toughen.twists import POWER, changed, key_of, literal, named, succeeded
+from toughen.twists import POWER, changed, key_of, literal, named, powerful, succeeded, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from toughen.model.blueprint import Column, Json, Route, Table
     from toughen.model.identity import Identity
     from toughen.model.journey import Argument, Call, Journey
     from toughen.model.trace import RowChange, Trace
@@ -24,6 +26,9 @@ NEWCOMER = "user"
 """The kind of those whom sign-up lets in: what they may do says nothing of a role."""
 _RULING = re.compile(r"admin|super|staff|moderator|root|employee", re.IGNORECASE)
 """Roles that nobody gives himself; a teacher or a seller may say so."""
+_ROLE = re.compile(r"^(user|member|customer|client|guest|viewer|reader|student|basic|free|standard|pending|normal)s?$", re.IGNORECASE)
+"""What a role is called that has no power."""
+_POWER = 77013
 _MOST_DOORS = 2
 _BY_KEY, _BY_NAME = frozenset({"id", "user_id", "userid", "uid"}), frozenset({"username", "user_name", "email", "login"})
 
@@ -139,3 +144,36 @@ def _spelled(target: Target, role: str) -> str:
 
 def _plain(role: object) -> str:
     return str(role or "").rpartition(".")[2].lower()
+
+
+# -- what gives power --------------------------------------------------------------------------------------------------
+
+
+def power(column: Column, present: Json, target: Target) -> Json:
+    """A value of power that differs from the present one and that the column takes, a role that rules first; None where a flag is on for everybody: to switch it off is no gain."""
+    if isinstance(present, bool) or column.type == "boolean" or (column.type in {"integer", "any"} and column.name.lower().startswith("is_")):
+        return None if present else True
+    if isinstance(present, int | float) or column.type in {"integer", "number"}:
+        return _POWER
+    others = [each for each in (*column.enum, *(each.role for each in target.identities if each.role), *target.blueprint.roles) if str(each).lower() != str(present).lower()]
+    return next((each for each in others if _RULING.search(str(each))), next(iter(others), "admin"))
+
+
+def open_to_clients(target: Target, route: Route, table: Table, column: str, present: Json, value: Json) -> bool:
+    """Whether a route asks for a column of power by its name, for a value that clients may say, and no route of the powerful sets it.
+
+    The opening balance of one's own book and an employee's role are the client's to say; who may not say them must be told by
+    something. Of one's own account it is what one is here: a teacher, a seller, a pupil's guardian, not who rules.
+    """
+    honest, people = target.honest(route.id), users(target.blueprint)
+    asked = {each.name for each in route.parameters if each.place in {Place.JSON, Place.FORM}}
+    asked |= {str(each.key[-1]) for each in honest.last.demands if each.key} if honest else set()
+    own = {(people.name if people else "").lower(), *((each.table or "").lower() for each in target.identities)}
+    said = isinstance(present, str) and isinstance(value, str) and not _RULING.search(value)
+    if column not in asked or (not said and (table.name.lower() in own or (isinstance(present, str) and _ROLE.search(present)))):
+        return False
+    for each in target.journeys():
+        facing = target.honest(each.route) if each.route != route.id and powerful(target.identity(each.identity or "")) else None
+        if facing is not None and any(one.table == table.name and one.kind == "updated" and column in one.columns for one in changed(facing)):
+            return False
+    return True

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from toughen import syntax
+from toughen import phrasing, syntax
 from toughen.codemod.dependencies import declared, named
 from toughen.codemod.mechanics import after, before, replace
-from toughen.codemod.module import Module, Span, UnmendableError, halt
+from toughen.codemod.module import Module, Span, UnmendableError, dotted, halt
 from toughen.codemod.naming import imported
 from toughen.codemod.statements import style_of
 from toughen.comparing import Asked, Compared, Passed, comparisons, conditions, listed, origin, passed, unexplained
-from toughen.handling import handlers, parsed
+from toughen.handling import called, handlers, parsed
 from toughen.keeping import stored
 from toughen.model.patch import FileChange, Patch, Unmended
 from toughen.templates.passwords import ARGON2, BCRYPT, PASSLIB, SCRYPT, WERKZEUG
@@ -48,9 +48,11 @@ def rehashed(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str])
         yield Unmended("the table of the users is not known", _BRIEF)
         return
     reasons = []
+    column = evidence.fact("column").lower()
+    bound = phrasing.bound(sources, table.name, column)
     for hasher, upgrades in [*((each, True) for each in _hashers(sources)), (_hashers(sources)[0], False)]:
         try:
-            yield _Rehashing(finding, blueprint, sources, table, evidence.fact("column").lower(), hasher).patch(upgrades=upgrades)
+            yield _Rehashing(finding, blueprint, bound, table, column, hasher, sources).patch(upgrades=upgrades)
         except UnmendableError as error:
             reasons.append(error.message)
     if reasons:
@@ -72,9 +74,12 @@ class _Rehashing:
     finding: Finding
     blueprint: Blueprint
     sources: Mapping[str, str]
+    """The project's files, with the statements on the column bound."""
     table: Table
     column: str
     hasher: Hasher
+    former: Mapping[str, str]
+    """The project's files as they stand."""
     drafts: dict[str, Draft] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     home: str = ""
@@ -195,7 +200,8 @@ class _Rehashing:
 
     def _item(self, place: Place, row: str, name: str, names: list[str]) -> str:
         """A column of a row: as the function reads others of it, else by name where rows are known to have names, else by position."""
-        used = [each.slice for each in ast.walk(place.node) if isinstance(each, ast.Subscript) and isinstance(each.value, ast.Name) and each.value.id == row]
+        names_of = {row, *(dotted(target) for each in ast.walk(place.node) if isinstance(each, ast.Assign) and ast.unparse(each.value) == row for target in each.targets)}
+        used = [each.slice for each in ast.walk(place.node) if isinstance(each, ast.Subscript) and ast.unparse(each.value) in names_of]
         values = [each.value for each in used if isinstance(each, ast.Constant)]
         named_rows = any(_NAMED_ROWS.search(text) for text in self.sources.values())
         by_place = any(isinstance(each, int) for each in values) or (not values and not named_rows)
@@ -204,9 +210,15 @@ class _Rehashing:
     def _executed(self, place: Place, execution: Execution, values: str, key: str) -> list[str]:
         module, call = place.module, execution.call
         style = style_of(module, execution, tuple(parsed(self.sources).values()))
-        if not isinstance(call.func, ast.Attribute) or execution.wrapper is not None or style not in {"?", "%s"}:
+        if execution.wrapper is not None or style not in {"?", "%s"}:
             return []
         text = module.literal(f"UPDATE {self.table.name} SET {self.column} = {style} WHERE {key} = {style}")  # noqa: S608 - text for the user's code
+        project = tuple(parsed(self.sources).values())
+        if called(place, call, project) is not None:
+            worded = phrasing.alike(place, call, text, values, project)
+            return [worded] if worded else []
+        if not isinstance(call.func, ast.Attribute):
+            return []
         receiver = module.segment(call.func.value)
         waits = "await " if isinstance(module.parent(call), ast.Await) else ""
         if isinstance(call.func.value, ast.Call):
@@ -247,9 +259,17 @@ class _Rehashing:
             lines = [f"{kept} = {self._call(module, 'hashed', query.plain)}", commit] if commit else []
         else:
             kept, lines = self._unbound(query)
-        text = f"if {row} is not None and not {self._call(module, 'matches', query.plain, kept, query.former)}:\n    {row} = None"
+        indented = "\n".join(f"    {line}" for line in lines)
+        if query.many:
+            one = "row" if row != "row" else "each"
+            own = f"{one}{kept.removeprefix(f'{row}[0]')}"
+            text = f"{row} = [{one} for {one} in {row} if {self._call(module, 'matches', query.plain, own, query.former)}]"
+            opened = f"if {row} and"
+        else:
+            text = f"if {row} is not None and not {self._call(module, 'matches', query.plain, kept, query.former)}:\n    {row} = None"
+            opened = f"elif {row} is not None and"
         if upgrades and lines:
-            text += f"\nelif {row} is not None and {self._call(module, 'outdated', kept)}:\n" + "\n".join(f"    {line}" for line in lines)
+            text += f"\n{opened} {self._call(module, 'outdated', kept)}:\n{indented}"
         self._add(module, after(module, query.statement, text))
 
     def _unbound(self, query: Asked) -> tuple[str, list[str]]:
@@ -272,12 +292,14 @@ class _Rehashing:
         self._add(module, replace(module, execution.text, bare))
         values = values_of(execution.parameters)
         self._add(module, _unlisted(module, execution.parameters, values[query.index]))
-        return self._item(query.place, query.name, self.column, names), self._written(query.place, query.name, execution, query.plain, names)
+        row = f"{query.name}[0]" if query.many else query.name
+        return self._item(query.place, row, self.column, names), self._written(query.place, row, execution, query.plain, names)
 
     # -- the patch ---------------------------------------------------------------------------------------------------------
 
     def _whole(self, *, own: str) -> Patch:
-        changes = [FileChange(file, draft.module.text, draft.done()) for file, draft in sorted(self.drafts.items())]
+        now = {file: self.sources[file] for file in self.former if self.sources[file] != self.former[file]} | {file: draft.done() for file, draft in self.drafts.items()}
+        changes = [FileChange(file, self.former[file], text) for file, text in sorted(now.items())]
         notes = ["What was stored before still opens, and is hashed at the next log-in; whoever never logs in again keeps it as it was: reset those one day.", *self.notes]
         if not own:
             changes.append(FileChange(self.home, "", self.hasher.text))

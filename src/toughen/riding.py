@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from toughen.doors import carries_right, is_idle
 from toughen.model.blueprint import Place
@@ -31,6 +32,7 @@ ORIGIN = "https://attacker.example"
 _TOKEN = re.compile(r"csrf|xsrf|authenticity|^_token$|nonce|anti_?forgery", re.IGNORECASE)
 """What a page holds so that only it can make the request."""
 _DOOR = re.compile(r"log-?_?in\b|log-?_?out|sign-?_?(in|up|out)|regist", re.IGNORECASE)
+_OK, _ELSEWHERE, _TELLING = 200, 300, 3
 _SET = re.compile(r"^\s*([^=;\s]+)=")
 
 
@@ -157,6 +159,19 @@ def effects(trace: Trace) -> frozenset[tuple[str, str, str]]:
         (each.table, each.kind, column) for each in changed(trace)
         for column in (each.columns if each.kind == "updated" else ("*",)) if each.kind != "updated" or not is_idle(column)
     )  # fmt: skip
+
+
+def looked_at(trace: Trace) -> bool:
+    """Whether a GET shows a page, and all that changes is that it was seen: nothing goes for good, and nothing of its address is written down."""
+    last, rows = trace.last, changed(trace)
+    if last.method != "GET" or last.status is None or not _OK <= last.status < _ELSEWHERE:
+        return False
+    replaced = {each.table for each in rows if each.kind == "inserted"}
+    if any(each.kind == "deleted" and each.table not in replaced for each in rows):
+        return False
+    address = urlsplit(last.target)
+    said = {each for each in (*map(unquote, address.path.split("/")), *(value for _, value in parse_qsl(address.query))) if len(each) >= _TELLING}
+    return not any(str(value) in said for each in rows for name, value in each.after.items() if each.kind == "inserted" or name in each.columns)
 
 
 def left_out(experiment: Experiment, traces: Mapping[str, Trace]) -> bool:

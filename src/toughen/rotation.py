@@ -62,7 +62,7 @@ class Forged:
 def forged(target: Target, attacker: Identity, victim: Identity) -> Iterator[Forged]:
     """Credentials in the victim's name, made of the attacker's own and of keys that stand in the source and are replaced by nothing."""
     sources = target.texts()
-    known: list[tuple[str, Text | tuple[int, str]]] = [*((each.value, each) for each in texts(sources)), *((value, (line, name)) for line, name, value in tracked(target.blueprint))]
+    known: list[tuple[str, Text | tuple[str, int, str]]] = [*((each.value, each) for each in texts(sources)), *((value, (file, line, name)) for file, line, name, value in tracked(target.blueprint))]
     keys = tuple(dict.fromkeys(value for value, _ in known))
     salts = tuple(dict.fromkeys(each.value for each in texts(sources) if "salt" in each.name.lower()))
     parts = [*((Place.HEADER, name, value) for name, value in attacker.credential.headers), *((Place.COOKIE, name, value) for name, value in attacker.credential.cookies)]
@@ -86,14 +86,14 @@ def _opened(token: str, keys: tuple[str, ...], salts: tuple[str, ...]) -> Opened
     return opened(token, keys, salts)
 
 
-def _key(value: str, known: list[tuple[str, Text | tuple[int, str]]], sources: Mapping[str, str], kind: str = "") -> Key | None:
+def _key(value: str, known: list[tuple[str, Text | tuple[str, int, str]]], sources: Mapping[str, str], kind: str = "") -> Key | None:
     """Where a key stands that nothing outside of the source replaces: under a name that fits what it signs, under any name, as it is."""
     found: list[Key] = []
     for text, place in known:
         if text != value:
             continue
         if not isinstance(place, Text):
-            found.append(Key(place[1], ".env", place[0], masked(value)))
+            found.append(Key(place[2], place[0], place[1], masked(value)))
         elif not replaced(place, sources):
             found.append(Key(place.name, place.module.file, place.node.lineno, masked(value)))
     if any(isinstance(place, Text) and text == value and replaced(place, sources) for text, place in known):
@@ -111,8 +111,8 @@ def rotated(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) 
     evidence = finding.evidence
     if evidence is None:
         return
-    if evidence.fact("file") == ".env":
-        yield Unmended("the key stands in an .env that git tracks", f"{_BRIEF} Take .env out of git (`git rm --cached .env`, a line in .gitignore) and keep a sample without values.")
+    if (file := evidence.fact("file")).rpartition("/")[2] == ".env":
+        yield Unmended(f"the key stands in {file}, which git tracks", f"{_BRIEF} Take it out of git (`git rm --cached {file}`, a line in .gitignore) and keep a sample without values.")
         return
     if evidence.fact("kind") == ITSELF:
         yield Unmended("clients hold this very key: whoever changes it must hand out the new one", _BRIEF)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from toughen.model.finding import (
@@ -18,6 +18,7 @@ from toughen.model.finding import (
     Severity,
     Suspicion,
 )
+from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
-    from toughen.model.trial import Experiment, Trial
+    from toughen.model.trial import Experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,7 @@ class Rule(ABC):
                 return Inconclusive(reason)
             case Holds(evidence) if evidence.key in skip:
                 return Refuted()
-        again = self.judge(experiment, Traces(target.anew, {name: alone(trial) for name, trial in experiment.trials.items()}))
+        again = self.judge(experiment, Traces(_afresh(target, route_id), {name: alone(trial) for name, trial in experiment.trials.items()}))
         match again:
             case Holds(evidence):
                 return Proven(Proof(self.id, route_id, experiment, evidence, target.snapshot))
@@ -254,10 +255,20 @@ class Rule(ABC):
                 return Inconclusive(f"shown once, then: {reason}")
 
 
+def _afresh(target: Target, route_id: str) -> Callable[[Trial], Trace]:
+    """Runs a trial whatever is remembered of it; the Journey itself was run so, each call in a process of its own, once for all."""
+    journey = target.journey(route_id)
+    honest = Trial(journey.calls, journey.grants, isolated=True) if journey is not None else None
+
+    def run(trial: Trial) -> Trace:
+        known = target.honest(route_id) if trial == honest else None
+        return known or target.anew(trial)
+
+    return run
+
+
 def alone(trial: Trial) -> Trial:
     """The same trial with a process for each call."""
-    from dataclasses import replace
-
     return replace(trial, isolated=True)
 
 

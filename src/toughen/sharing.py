@@ -46,7 +46,8 @@ def staged(target: Target, own: Journey, owner: Identity, attacker: Identity, pl
     tables = _objects(target, control, planted)
     lists = listings(target, own, planted.canary)
     attack = Trial(by((*calls[:-1], hostile), attacker.name, owner.name), grants)
-    mixed = linked(target, control.last) or shared(target.run(attack).last, tables, target.habits(), attacker)
+    work = _office(target, own, owner)
+    mixed = work or linked(target, control.last) or shared(target.run(attack).last, tables, target.habits(), attacker)
     private = planted.secret or bool(POWER.search(planted.column)) or any(PRIVATE_TABLE.search(each) for each in tables)
     trials = {
         "control": Trial(calls, grants),
@@ -61,9 +62,21 @@ def staged(target: Target, own: Journey, owner: Identity, attacker: Identity, pl
         trials["own"] = likewise
     detail = (
         ("kind", kind), ("owner", owner.name), ("attacker", attacker.name), ("canary", planted.canary), ("field", planted.column),
-        ("before", str(len(calls) - 1)), ("lists", str(len(lists))), ("private", "yes" if private else ""), ("mixed", "yes" if mixed else ""), ("objects", ",".join(sorted(tables))),
+        ("before", str(len(calls) - 1)), ("lists", str(len(lists))), ("private", "yes" if private else ""), ("mixed", "yes" if mixed else ""), ("office", "yes" if work else ""), ("objects", ",".join(sorted(tables))),
     )
     return Experiment(trials, f"another's object, {kind}", (*detail, *belonging(target, owner, attacker, control)))
+
+
+def _office(target: Target, own: Journey, owner: Identity) -> bool:
+    """Whether a role's work on users is asked for: whoever has signed up may not do it even to himself."""
+    newcomer, call = next(iter(target.identities), None), own.call
+    if newcomer is None or newcomer.role == owner.role or newcomer.table != owner.table:
+        return False
+    for argument in own.call.arguments:
+        column = next((name for name, value in owner.row.items() if str(value) == str(literal(argument)) and str(value) in keys(owner)), None)
+        if column is not None and newcomer.row.get(column) is not None:
+            call = call.with_argument(argument.place, argument.path, Literal(newcomer.row[column]))
+    return call != own.call and target.run(Trial((*own.calls[:-1], call.by(newcomer.name)), own.grants)).last.status in _REFUSED
 
 
 def _objects(target: Target, control: Trace, planted: Planted) -> frozenset[str]:

@@ -374,6 +374,11 @@ def _reached(module: Module, use: ast.AST, node: ast.expr, path: list[str]) -> a
                 if wanted is None:
                     return None
                 node, path = wanted, path[1:] if path and any(each.arg == path[0] for each in keywords) else path
+            case ast.Call(func=func, args=[ast.Call(func=inner, args=[first, *_]), *_]) if dotted(func).endswith("Response") and dotted(inner).rpartition(".")[2] == "dumps":
+                node = first
+            case ast.Call(func=func) if dotted(func).endswith("Response"):
+                # A text that is answered as it stands has no keys.
+                return None
             case ast.Dict(keys=keys, values=values) if path and not path[0].isdigit():
                 found = next((value for key, value in zip(keys, values, strict=True) if isinstance(key, ast.Constant) and key.value == path[0]), None)
                 if found is None:

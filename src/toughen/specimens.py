@@ -168,3 +168,63 @@ def login():
 """
 """Flask-SQLAlchemy with a session cookie; what follows ends with `db.create_all()` in an application context."""
 MODELS_NEEDS = ("flask", "flask-sqlalchemy")
+
+QUERIES = """import sqlite3
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+
+def run_query(query, params=None, fetch=True):
+    conn = sqlite3.connect("bank.db")
+    try:
+        cursor = conn.cursor()
+        cursor.execute(query, params or ())
+        result = cursor.fetchall() if fetch else None
+        if query.strip().upper().startswith(("INSERT", "UPDATE", "DELETE")):
+            conn.commit()
+        return result
+    finally:
+        conn.close()
+
+run_query("CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, username TEXT UNIQUE, password TEXT, city TEXT, token TEXT)", fetch=False)
+
+@app.post("/register")
+def register():
+    data = request.get_json()
+    if run_query("SELECT id FROM users WHERE username = ?", (data["username"],)):
+        return jsonify({"error": "Taken"}), 400
+    fields = ["username", "password"]
+    values = [data["username"], data["password"]]
+    for key in ("city",):
+        if key in data:
+            fields.append(key)
+            values.append(data[key])
+    run_query(f"INSERT INTO users ({', '.join(fields)}) VALUES ({', '.join(['?'] * len(fields))})", values, fetch=False)
+    return jsonify({"message": "welcome"}), 201
+
+@app.post("/login")
+def login():
+    data = request.get_json()
+    username, password = data.get("username"), data.get("password")
+    user = run_query("SELECT * FROM users WHERE username = ? AND password = ?", (username, password))
+    if not user or len(user) == 0:
+        return jsonify({"error": "Wrong name or password"}), 401
+    user = user[0]
+    token = f"{user[1]}-{user[0] * 7919}"
+    run_query("UPDATE users SET token = ? WHERE id = ?", (token, user[0]), fetch=False)
+    return jsonify({"token": token, "city": user[3]})
+
+@app.post("/staff/login")
+def staff_login():
+    data = request.get_json()
+    query = f"SELECT id, username FROM users WHERE username = '{data.get('username')}' AND password = '{data.get('password')}'"
+    rows = run_query(query)
+    if not rows:
+        return jsonify({"error": "Wrong name or password"}), 401
+    return jsonify({"id": rows[0][0], "name": rows[0][1]})
+
+@app.get("/me")
+def me():
+    rows = run_query("SELECT username, city FROM users WHERE token = ?", (request.headers.get("Authorization", "").removeprefix("Bearer "),))
+    return jsonify({"name": rows[0][0], "city": rows[0][1]}) if rows else (jsonify({"error": "Log in first"}), 401)
+"""
+"""A bank whose statements go through a helper that gives all rows, and whose log-in leaves the password to the statement."""

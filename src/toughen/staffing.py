@@ -65,3 +65,18 @@ def add_product():
     return jsonify({"id": made.lastrowid}), 201
 """
 """Flask: products that an administrator adds, suggestions of users."""
+CLUB = FLASK.replace("password TEXT NOT NULL)", "password TEXT NOT NULL, role TEXT NOT NULL DEFAULT 'player')").replace("with db() as start:", """@app.put("/players/<int:player_id>/role")
+@login_required
+def appoint(player_id):
+    me = db().execute("SELECT role FROM users WHERE id = ?", (session["user_id"],)).fetchone()
+    if me is None or me["role"] != "trainer":
+        return jsonify({"error": "Trainers only"}), 403
+    role = request.get_json().get("role")
+    if role not in ("player", "trainer"):
+        return jsonify({"error": "No such role"}), 400
+    with db() as conn:
+        hit = conn.execute("UPDATE users SET role = ? WHERE id = ?", (role, player_id)).rowcount
+    return (jsonify({"role": role}), 200) if hit else (jsonify({"error": "No such player"}), 404)
+
+with db() as start:""")
+"""Trainers say who is a trainer."""

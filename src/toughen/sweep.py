@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 from toughen.model.blueprint import Place
 from toughen.model.journey import Argument, Literal, Marker
 from toughen.model.trial import Trial
-from toughen.twists import answer, body_of, changed, named, negative, parameter_of, powerful, raw_json, succeeded, users
+from toughen.twists import answer, body_of, changed, named, negative, parameter_of, raw_json, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from toughen.model.blueprint import Column, Json, Route, Table
+    from toughen.model.blueprint import Json, Route, Table
     from toughen.model.journey import Call, Journey, Value
     from toughen.model.trace import Exchange, Failure
     from toughen.rule import Target
 
 _HUGE = 10**30
-_POWER = 77013
 _LONG = 5000
 _LENGTHS = (4096, 1024, 255, 72)
 _MOST = 120
@@ -31,8 +30,6 @@ _SLOW = 1500.0
 _TICK = 1.1
 _FAILED, _INVALID = 500, 422
 _LARGEST_CALL = 200_000
-_ROLE = re.compile(r"^(user|member|customer|client|guest|viewer|reader|student|basic|free|standard|pending|normal)s?$", re.IGNORECASE)
-"""What a role is called that has no power."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,34 +345,6 @@ def written_rows(target: Target, route: Route) -> list[tuple[Table, dict[str, Js
         rows = [(name, dict(sample)) for each in own for name in each.reads[:1] for sample in each.sample[:1]]
     found = {name: (table, row) for name, row in rows if (table := target.blueprint.table(name)) is not None}
     return list(found.values())
-
-
-def power(column: Column, present: Json, target: Target) -> Json:
-    """A value of power that differs from the present one and that the column takes; None where a flag is on for everybody: to switch it off is no gain."""
-    if isinstance(present, bool) or column.type == "boolean" or (column.type in {"integer", "any"} and column.name.lower().startswith("is_")):
-        return None if present else True
-    if isinstance(present, int | float) or column.type in {"integer", "number"}:
-        return _POWER
-    roles = [*column.enum, *(each.role for each in target.identities if each.role), *target.blueprint.roles]
-    return next((each for each in roles if str(each).lower() != str(present).lower()), "admin")
-
-
-def open_to_clients(target: Target, route: Route, table: Table, column: str, present: Json) -> bool:
-    """Whether a route asks for a column of power by its name, in rows that nobody logs in with, and no route of the powerful sets it.
-
-    The opening balance of one's own book and an employee's role are the client's to say; who may not say them must be told by something.
-    """
-    honest, people = target.honest(route.id), users(target.blueprint)
-    asked = {each.name for each in route.parameters if each.place in {Place.JSON, Place.FORM}}
-    asked |= {str(each.key[-1]) for each in honest.last.demands if each.key} if honest else set()
-    own = {(people.name if people else "").lower(), *((each.table or "").lower() for each in target.identities)}
-    if column not in asked or table.name.lower() in own or (isinstance(present, str) and _ROLE.search(present)):
-        return False
-    for each in target.journeys():
-        facing = target.honest(each.route) if each.route != route.id and powerful(target.identity(each.identity or "")) else None
-        if facing is not None and any(one.table == table.name and one.kind == "updated" and column in one.columns for one in changed(facing)):
-            return False
-    return True
 
 
 def signed(target: Target, route: Route, field: str) -> bool:

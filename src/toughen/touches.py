@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ from toughen import sql
 from toughen.codemod.module import UnmendableError, dotted, names_in, own, scope_of
 from toughen.codemod.orm import Load, loads
 from toughen.codemod.sqltext import builds_text, read
-from toughen.codemod.statements import EXECUTING, executions
+from toughen.codemod.statements import EXECUTING, executions, single_assignment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from toughen.codemod.module import FunctionNode
+    from toughen.codemod.module import FunctionNode, Module
+    from toughen.codemod.statements import Execution
     from toughen.handling import Handler, Place
     from toughen.model.blueprint import Blueprint, Table
 
@@ -86,7 +88,10 @@ class Rows:
         module = self.place.module
         for found in executions(module, node, self.project):
             text = statement_text(self.place, found.text)
-            if text:
+            joined = _joined(self.place, found) if text and isinstance(found.parameters, ast.Name) else None
+            if joined is not None:
+                self._raw(joined[0], found.call.lineno, joined[1])
+            elif text:
                 self._raw(text, found.call.lineno, tuple(values_of(found.parameters)))
         for load in loads(module, node):
             table = self.models.get(load.model.rpartition(".")[2])
@@ -196,6 +201,28 @@ def statement_text(place: Place, node: ast.expr) -> str:
     except (UnmendableError, RecursionError):
         return ""
     return text.plain(0, len(text.atoms)).replace("\0", "?")
+
+
+def _joined(place: Place, found: Execution) -> tuple[str, tuple[ast.expr, ...]] | None:
+    """An INSERT whose columns are joined from a list, with the columns and values that both lists begin with; None for any other."""
+    module, text = place.module, statement_text(place, found.text)
+    into = re.match(r"\s*INSERT\s+INTO\s+([\w.\"`]+)\s*\(\s*\?\s*\)\s*VALUES\b", text, re.IGNORECASE)
+    lists = [_begun(module, found.call, each) for each in ast.walk(found.text) if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr == "join"]
+    columns = [each.value for each in next(iter(lists), []) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    values = _list_of(module, found.call, found.parameters)
+    if into is None or not columns or len(columns) != len(values):
+        return None
+    return f"INSERT INTO {into.group(1)} ({', '.join(columns)}) VALUES ({', '.join('?' for _ in values)})", tuple(values)  # noqa: S608 - read, never executed
+
+
+def _begun(module: Module, use: ast.Call, join: ast.Call) -> list[ast.expr]:
+    return _list_of(module, use, join.args[0]) if len(join.args) == 1 else []
+
+
+def _list_of(module: Module, use: ast.Call, node: ast.expr | None) -> list[ast.expr]:
+    """What a local list holds where it is made."""
+    made = single_assignment(module, use, node.id) if isinstance(node, ast.Name) else None
+    return list(made[1].elts) if made is not None and isinstance(made[1], ast.List) else []
 
 
 def built(place: Place) -> Iterator[tuple[ast.Call, ast.expr]]:

@@ -372,3 +372,61 @@ def test_a_guard_that_writes_sessions_refuses_and_a_sign_up_that_writes_a_file_d
     for route in ("GET /notes", "POST /notes"):
         assert (found[route].status, found[route].anonymous) == (200, False)
         assert found[route].identity in {each.name for each in verdict.identities}
+
+
+NAMED = """
+import sqlite3
+from flask import Flask, abort, jsonify, request, session
+app = Flask(__name__)
+app.secret_key = "a-key-of-this-example"
+
+
+def db():
+    conn = sqlite3.connect("club.db")
+    conn.row_factory = sqlite3.Row
+    return conn
+
+
+with db() as start:
+    start.execute("CREATE TABLE IF NOT EXISTS members (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, password TEXT NOT NULL)")
+
+
+def text(field):
+    data = request.get_json(silent=True)
+    value = data.get(field) if isinstance(data, dict) else None
+    if not isinstance(value, str) or not value:
+        abort(400)
+    return value
+
+
+@app.post("/members")
+def join():
+    name, password = text("name"), text("password")
+    with db() as conn:
+        conn.execute("INSERT INTO members (name, password) VALUES (?, ?)", (name, password))
+    return jsonify({"name": name}), 201
+
+
+@app.post("/login")
+def login():
+    name, password = text("name"), text("password")
+    member = db().execute("SELECT * FROM members WHERE name = ? AND password = ?", (name, password)).fetchone()
+    if member is None:
+        return jsonify({"error": "Wrong"}), 401
+    session["member"] = member["id"]
+    return jsonify({"name": name})
+
+
+@app.get("/members")
+def members():
+    if "member" not in session:
+        return jsonify({"error": "Log in first"}), 401
+    return jsonify([row["name"] for row in db().execute("SELECT name FROM members")])
+"""
+
+
+def test_a_log_in_that_asks_for_a_name(prototype: Write) -> None:
+    """A log-in that calls the user's name no more than `name`, and says of no field that it is missing, opens."""
+    verdict = explored(prototype({"app.py": NAMED}))
+    assert [(each.name, each.how) for each in verdict.identities] == [("user1", "signup"), ("user2", "signup")]
+    assert set(reached(verdict)) == {"POST /members", "POST /login", "GET /members"}

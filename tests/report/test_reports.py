@@ -101,6 +101,15 @@ def test_one_cause_is_told_once() -> None:
     assert SAME in text_report.render(verdict, "0.1.0")
 
 
+def test_what_is_said_alike_of_several_routes_is_told_once() -> None:
+    """Three forms that another site's page can send are one want of one cookie: the first is told, the others by route and place."""
+    said = "a page of another site (a form, no token) changes rows of post in the name of user1"
+    found = tuple(Finding("security/csrf", f"POST /{name}", Location("blog.py", line), Status.PROVEN, Severity.HIGH, said, Evidence(said, {"request": f"POST /{name}"})) for line, name in enumerate("abc", 1))
+    text = text_report.render(Verdict(BLUEPRINT, "harden", "3 breaks proven", found), "0.1.0")
+    assert text.count(said) == 1
+    assert "   The same in 2 more:\n   2. POST /b, at blog.py:2\n   3. POST /c, at blog.py:3\n" in text
+
+
 def test_the_text_report() -> None:
     """A reader sees the worst first, with what happened and where, and what was not reached and why."""
     assert text_report.render(VERDICT, "0.1.0", {"race/lost-update": "Two requests at once, and one change is lost"}) == TEXT
@@ -111,6 +120,26 @@ def test_every_repair_is_told() -> None:
     text = text_report.render(FIXED, "0.1.0")
     for line in ("mended       a: let the database add", "mended too   b:", "rolled back  c: at the step 'tests': 1 test fails", "by hand      d: no repair is known", "do it by hand"):
         assert line in text
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [RolledBack(PATCH, "tests", "1 test fails", "Read the test."), Unmended("no repair is known", "Read the test.")],
+)
+def test_what_is_left_to_be_done_by_hand_names_its_place_and_its_proof(outcome: RolledBack | Unmended) -> None:
+    """Whoever mends it knows where to start, what must hold, and what says that it is done."""
+    told = text_report.render(Verdict(BLUEPRINT, "harden", "1 break proven", (PROVEN,), mends=((PROVEN.id, outcome),)), "0.1.0")
+    assert "Read the test." in told
+    assert "At main.py:12 in transfer; it is done when `toughen replay .toughen/proofs/race-lost-update-POST-transfer.json` no longer shows it" in told
+
+
+def test_a_patch_that_was_taken_back_is_in_the_json_report() -> None:
+    """As a diff to begin with, with its brief."""
+    outcome = RolledBack(PATCH, "tests", "1 test fails", "Read the test.")
+    document = json.loads(json_report.render(Verdict(BLUEPRINT, "harden", "1 break proven", (PROVEN,), mends=((PROVEN.id, outcome),)), "0.1.0"))
+    jsonschema.validate(document, SCHEMA)
+    assert document["mends"][0]["brief"] == "Read the test."
+    assert "-a\n+b\n" in document["mends"][0]["diff"]
 
 
 def test_a_prototype_that_does_not_boot_is_told() -> None:

@@ -266,6 +266,24 @@ API_KEY = "{{key}}"
     assert all("secretkey" not in each.shown and key not in each.shown for each in found)
 
 
+def test_secrets_whose_names_say_what_they_sign(project: Write) -> None:
+    """`SECRET_KEY_HMAC`, `SECRET_COOKIE_KEY` and keys in camel case are keys; the name of a file or variable that holds one is none."""
+    sources = project(
+        {
+            "main.py": MAIN
+            + """
+app.config["SECRET_KEY_HMAC"] = "secret"
+app.config["SECRET_KEY_HMAC_2"] = "am0r3C0mpl3xK3y"
+SECRET_COOKIE_KEY = "COOKIES"
+META = {"SecretAccessKey": "wJalrXUtnFEMIK7MDENGbPxRfiCY"}
+SECRET_KEY_FILE = "secret.txt"
+SECRET_KEY_LENGTH = "32"
+"""
+        }
+    )
+    assert [each.name for each in survey(sources).secrets] == ["SECRET_KEY_HMAC", "SECRET_KEY_HMAC_2", "SECRET_COOKIE_KEY", "SecretAccessKey"]
+
+
 def test_secrets_are_not_in_the_cached_facts(project: Write) -> None:
     """The cache must not become a list of secrets."""
     sources = project({"main.py": MAIN + 'SECRET_KEY = "correct-horse-battery"\n'})

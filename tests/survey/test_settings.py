@@ -152,3 +152,14 @@ def test_roles_in_other_languages(project: Write, test: str, role: str) -> None:
     """What is compared with a role by its Portuguese, Spanish or German name is a role; a word that begins alike is none."""
     app = FLASK + f"\n\n@app.get('/')\ndef index():\n    user = load()\n    if {test}:\n        return 'no', 403\n    return 'yes'\n"
     assert list(survey(project({"main.py": app})).roles) == role.split()
+
+
+@pytest.mark.parametrize(("asked", "required"), [('if "WEBSITE_HOSTNAME" in os.environ:', False), ('if os.environ["STAGE"] == "live":', True)], ids=["looked for", "relied on"])
+def test_a_variable_that_is_looked_for_is_not_made_up(project: Write, asked: str, required: bool) -> None:  # noqa: FBT001 - a parameter
+    """Where the source asks whether a variable is there, another file's reading of it behind that question makes it no need."""
+    files = {
+        "app.py": f"import os\nfrom flask import Flask\napp = Flask(__name__)\n{asked}\n    app.config.from_object('production')\n",
+        "production.py": 'import os\nHOSTS = [os.environ["WEBSITE_HOSTNAME"]]\n',
+    }
+    found = {each.name: each.required for each in survey(project(files)).environment}
+    assert found["WEBSITE_HOSTNAME"] is required

@@ -27,6 +27,8 @@ from toughen.codemod.mechanics import after, argument, before, decorate, extend,
 from toughen.codemod.module import Module, Span, UnmendableError, halt
 from toughen.codemod.orm import owned, scope_orm
 from toughen.codemod.orm import scope_query as scope
+from toughen.codemod.owners import claimed, own_rows
+from toughen.codemod.pieces import bind_pieces
 from toughen.codemod.races import claim, hold, lock, step
 from toughen.codemod.refusals import Refusal, refuse
 from toughen.codemod.sql import bind, scope_sql
@@ -50,6 +52,7 @@ __all__ = [
     "argument",
     "before",
     "bind",
+    "bind_pieces",
     "body_model",
     "bound",
     "bound_parameter",
@@ -58,6 +61,7 @@ __all__ = [
     "check_handed",
     "claim",
     "claim_sql",
+    "claimed",
     "closed",
     "converter",
     "decorate",
@@ -74,6 +78,7 @@ __all__ = [
     "lock_sql",
     "once",
     "overflow",
+    "own_rows",
     "owned",
     "parameter",
     "patch",

@@ -383,12 +383,12 @@ _HANDLER_IMPORTS = (
 def finite(module: Module) -> Draft:
     """Let FastAPI answer 422 to NaN and infinity: its own answer repeats the input and dies as JSON.
 
-    Shapes: the file that assigns `app = FastAPI(...)` at module level; the handler follows it. Other 422s stay as
-    they are. Refuses: factories, files with a handler for RequestValidationError already.
+    Shapes: the file that assigns `app = FastAPI(...)`, at module level or in a factory; the handler follows it. Other
+    422s stay as they are. Refuses: files with a handler for RequestValidationError already.
     """
     if "RequestValidationError" in module.text:
         halt("RequestValidationError is handled already")
-    for item in module.tree.body:
+    for item in ast.walk(module.tree):
         match item:
             case ast.Assign(targets=[ast.Name(id=app)], value=ast.Call() as call) if (
                 module.resolve(call.func) == "fastapi.FastAPI"
@@ -397,4 +397,4 @@ def finite(module: Module) -> Draft:
                 for statement in _HANDLER_IMPORTS:
                     draft += use(module, statement)
                 return draft
-    return halt(f"{module.file} does not create a FastAPI application at module level")
+    return halt(f"{module.file} assigns no FastAPI application")

@@ -208,6 +208,8 @@ def owned(module: Module, line: int, column: str, caller: str, *, status: int = 
         case _:
             return halt(f"the load at {module.file}:{line} is not assigned to one name")
     function = module.enclosing(statement) or halt("the load stands outside of a function")
+    if _iterated(function, name):
+        halt(f"`{name}` holds several rows")
     owner = f"{name}.{column}" if not _keyed(function, name) else f"{name}[{module.literal(column)}]"
     wanted = ast.dump(syntax.expression(owner))
     if any(isinstance(item, ast.Compare) and wanted in ast.dump(item) for item in scope_of(function)):
@@ -227,6 +229,12 @@ def owned(module: Module, line: int, column: str, caller: str, *, status: int = 
         "    " + text for text in refusal.text.split("\n")
     )
     return after(module, statement, lines) + refusal.needs(module)
+
+
+def _iterated(function: FunctionNode, name: str) -> bool:
+    """Whether a function goes through what a name holds row by row, and takes no key of it."""
+    loops = [item for item in scope_of(function) if isinstance(item, ast.For | ast.comprehension)]
+    return any(isinstance(item.iter, ast.Name) and item.iter.id == name for item in loops)
 
 
 def _or(module: Module, test: ast.expr) -> str:

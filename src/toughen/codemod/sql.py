@@ -48,7 +48,7 @@ def bind(module: Module, line: int, *, style: str = "", project: Sequence[Module
         halt(f"the statement at {module.file}:{line} is not bindable: {left[0].reason}")
     _settled(module, found, [hole.expression for spot in taken for hole in _holes(text, spot)])
     how = style_of(module, found, project, style)
-    binder = _Binder(module, text, found, how)
+    binder = Binder(module, text, found, how)
     draft = Draft(module, tuple(binder.edits(taken))) + binder.parameters()
     reasons = dict.fromkeys(f"{_shown(text, spot)} was left in the text: {spot.reason}." for spot in left)
     return draft.note(*reasons)
@@ -80,10 +80,11 @@ def _settled(module: Module, found: Execution, values: list[ast.expr]) -> None:
             halt(f"`{item.id}` is bound again between the statement's text and its execution")  # type: ignore[attr-defined]
 
 
-class _Binder:
+class Binder:
     """Turns chosen regions of one statement into places, and their expressions into parameters."""
 
     def __init__(self, module: Module, text: SqlText, found: Execution, style: str) -> None:
+        """Begin with no value bound."""
         self.module, self.text, self.found, self.style = module, text, found, style
         self.values: list[tuple[int, str, str]] = []
         """(places of the text in front of it, name, expression) of each bound value."""
@@ -91,7 +92,8 @@ class _Binder:
     def edits(self, spots: list[Region]) -> list[Edit]:
         """Edits of the text's literals."""
         result: list[Edit] = []
-        kept = {id(hole.token) for item in regions(self.text) if item not in spots for hole in _holes(self.text, item)}
+        taken = {(item.start, item.end) for item in spots}
+        kept = {id(hole.token) for item in regions(self.text) if (item.start, item.end) not in taken for hole in _holes(self.text, item)}
         covered: set[int] = set()
         for spot in spots:
             covered |= set(range(spot.start, spot.end))

@@ -161,7 +161,7 @@ class Doors:
         base = first_plan(self.session, state)
         for key, parameter in state.parameters.items():
             if base.get(key) is None and (
-                password_parameter(parameter.name) or normal(parameter.name) in {"username", "email", "login"} or FORGERY.search(parameter.name)
+                password_parameter(parameter.name) or normal(parameter.name) in {"username", "email", "login", "name"} or FORGERY.search(parameter.name)
             ):
                 base = base.put({key: Candidate("", "name")}, "log in")
             elif base.get(key) is None and parameter.place is Place.FORM and not grants_power(parameter.name):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from toughen.errors import EnvironmentFailedError, LabError
 from toughen.events import Stage, Step, silent
-from toughen.harden.sameness import Behaviour, behaviour, differences, entered
+from toughen.harden.briefing import briefed, further
+from toughen.harden.sameness import Behaviour, behaviour, differences, entered, led
 from toughen.harden.suite import Running, SuiteResult, baseline, running
 from toughen.harden.tree import commit as commit_patch
 from toughen.harden.tree import put, undo
@@ -119,22 +120,23 @@ class Hardening:
         sources = read(tree)
         blueprint = join(survey(sources, app=self.verdict.blueprint.entry.target if self.verdict.blueprint.entry else None), self._facts or self.target.lab.facts, sources)
         last: MendOutcome = Unmended("no repair is known for this shape of code")
+        brief = ""
         partial: list[Patch] = []
         for offer in islice(rule.mend(finding, blueprint, sources.texts), MOST_VARIANTS):
             if isinstance(offer, Unmended):
-                last = offer if not isinstance(last, RolledBack) else last
+                last, brief = offer if not isinstance(last, RolledBack) else last, offer.brief or brief
                 continue
             fault = self._tried(rule, finding, offer, tree)
             if fault is None:
                 return Kept(offer)
-            last = RolledBack(offer, *fault)
+            last = further(last, RolledBack(offer, *fault))
             partial += [offer] if self._left is not None else []
         for offer in partial:
             fault = self._tried(rule, finding, offer, tree, partly=True)
             if fault is None:
                 return Kept(offer)
-            last = RolledBack(offer, *fault)
-        return last
+            last = further(last, RolledBack(offer, *fault))
+        return briefed(last, rule, brief, sources.texts)
 
     def _tried(self, rule: Rule, finding: Finding, offer: Patch, tree: Path, *, partly: bool = False) -> tuple[str, str] | None:
         """Put one variant into the tree; where it does not hold, take it out again and say which step failed and why."""
@@ -189,7 +191,7 @@ class Hardening:
             return again
         assert finding.proof is not None
         try:
-            with self._tests(tree) as tests, self._booted(tree) as target:
+            with self._booted(tree) as target, self._tests(tree, target) as tests:
                 experiment = self._experiment(finding.proof)
                 if partly:
                     experiment, self._left = self._parted(rule, finding, target, experiment)
@@ -228,6 +230,7 @@ class Hardening:
 
     def _experiment(self, proof: Proof) -> Experiment:
         """The proof's experiment; where a mend has closed that route since to the sender of its control, a stranger or somebody without the role, as somebody else."""
+        proof = replace(proof, experiment=led(proof.experiment, self.target.learned))
         calls = proof.experiment.trials["control"].calls
         known = self.target.journey(proof.route)
         if not calls or known is None or known.identity is None:
@@ -368,16 +371,19 @@ class Hardening:
         who = control[-1].identity if control else None
         return {own.route: who} if own is not None and own.anonymous and who is not None else {}
 
-    def _tests(self, tree: Path) -> AbstractContextManager[Running]:
-        """The prototype's own tests, started beside everything else that a mend is tried by."""
+    def _tests(self, tree: Path, target: LabTarget) -> AbstractContextManager[Running]:
+        """The prototype's own tests, started beside everything else that a mend is tried by, with what its boot found missing."""
+        self.target.lab.environment = target.lab.environment
         some = self._suite is not None and self._suite.passed
         return running(self.target.lab, tree, self.verdict.blueprint.suite if some else Suite())
 
     def _lost(self, tests: Running) -> tuple[str, str] | None:
         """Every test that passed still passes."""
-        lost = sorted(self._suite.passed - tests.result().passed) if self._suite is not None and self._suite.passed else []
-        if lost:
-            return "tests", f"{len(lost)} of the prototype's own tests no longer pass: {', '.join(lost[:_SHOWN])}"
+        if self._suite is None or not self._suite.passed:
+            return None
+        now = tests.result()
+        if lost := sorted(self._suite.passed - now.passed):
+            return "tests", f"{len(lost)} of the prototype's own tests no longer pass: {now.problem or ', '.join(lost[:_SHOWN])}"
         return None
 
 

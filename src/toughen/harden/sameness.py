@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from toughen.lab.target import LabTarget
     from toughen.model.blueprint import Json
     from toughen.model.journey import Call, Journey
+    from toughen.model.trial import Experiment
 
 _DEEP = 4
 
@@ -42,6 +43,14 @@ def behaviour(target: LabTarget, journey: Journey) -> Behaviour:
 def entered(calls: tuple[Call, ...], guarded: Mapping[str, str]) -> tuple[Call, ...]:
     """The calls with an identity where a mend has closed a route to strangers: `guarded` names one for each such route."""
     return tuple(call.by(guarded[call.route]) if call.identity is None and call.route in guarded else call for call in calls)
+
+
+def led(experiment: Experiment, learned: Mapping[str, Journey]) -> Experiment:
+    """The experiment whose steps in front of the last call are somebody's where their routes' own Journeys are by now: mends have closed those to strangers."""
+    known = {route: each.calls[-1].identity for route, each in learned.items() if each.calls}
+    guarded = {route: who for route, who in known.items() if who is not None}
+    trials = {name: replace(trial, calls=(*entered(trial.calls[:-1], guarded), *trial.calls[-1:])) for name, trial in experiment.trials.items()}
+    return replace(experiment, trials=trials)
 
 
 def shape(value: Json, depth: int = 0) -> str:

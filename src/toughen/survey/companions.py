@@ -27,7 +27,8 @@ def companions(root: Path, home: str = ".") -> tuple[tuple[str, str], ...]:
     found = []
     nearer = [folder for folder in (PurePosixPath(home), *PurePosixPath(home).parents) if folder.parts and ".." not in folder.parts]
     inner = [(folder / name).as_posix() for folder in nearer for name in _DEPENDENCIES]
-    for name in (*inner, *_NAMES, *((".env",) if tracked(root, ".env") else ())):
+    settings = [name for name in dict.fromkeys([".env", *((folder / ".env").as_posix() for folder in nearer)]) if (root / name).is_file() and tracked(root, name)]
+    for name in (*inner, *_NAMES, *settings):
         place = root / name
         with suppress(OSError, ValueError):
             if place.is_file() and place.resolve().is_relative_to(root.resolve()) and place.stat().st_size <= _LARGEST:

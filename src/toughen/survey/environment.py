@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from toughen import syntax
@@ -30,7 +31,28 @@ def variables(project: Project) -> tuple[EnvironmentVariable, ...]:
             required = known.required or each.required
             default = known.default if known.default is not None else each.default
             found[each.name] = EnvironmentVariable(each.name, required, default, known.location, known.relied or each.relied)
+    for name in _looked_for(project) & found.keys():
+        found[name] = replace(found[name], required=False)
     return tuple(sorted(found.values(), key=lambda each: (each.location, each.name)))
+
+
+def _looked_for(project: Project) -> frozenset[str]:
+    """Variables that the source does without: `if "PORT" in os.environ`. Their being there says where it runs, and is not to be made up."""
+    found = set()
+    for text in project.sources.texts.values():
+        tree = syntax.tree(text) if "environ" in text else None
+        for node in ast.walk(tree) if tree is not None else ():
+            match node:
+                case ast.If(orelse=orelse) if any(isinstance(each, ast.Raise) for one in orelse for each in ast.walk(one)):
+                    continue
+                case ast.If(test=test) | ast.IfExp(test=test) | ast.Assign(value=test):
+                    pass
+                case _:
+                    continue
+            match test:
+                case ast.Compare(left=ast.Constant(value=str() as name), ops=[ast.In()], comparators=[where]) if dotted(where).rpartition(".")[2] == "environ":
+                    found.add(name)
+    return frozenset(found)
 
 
 def _place(project: Project, file: str, line: int) -> Location:

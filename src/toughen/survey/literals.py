@@ -22,13 +22,24 @@ SECRET_NAME: Final = re.compile(
     r"|(?:^|_)(?:api|access|private|secret|encryption|encrypt|signing|sign|auth|jwt|fernet|aes|hmac|service|admin"
     r"|merchant|server)_?key(?:_?id)?$"
     r"|(?:^|_)(?:access|auth|api|bot|bearer|admin|service|master|webhook|slack|github)_?token$"
-    r"|(?:^|_)(?:password|passwd|pwd|passphrase)$",
+    r"|(?:^|_)(?:password|passwd|pwd|passphrase)$"
+    r"|(?:^|_)secret_(?:access|api|app|cookie|hmac|jwt|session|signing|token)_?key$"
+    r"|(?:^|_)secret_?key_(?:api|app|dev|hmac|jwt|new|old|prod|production|session|v?\d+)(?:_?\d+)?$",
     re.IGNORECASE,
 )
-STRONG_NAME: Final = re.compile(r"secret(?:_?key)?$|jwt_?key$|(?:private|encryption|signing)_?key$", re.IGNORECASE)
+STRONG_NAME: Final = re.compile(
+    r"secret(?:_?key)?$|jwt_?key$|(?:private|encryption|signing)_?key$|secret_(?:access|api|app|cookie|hmac|jwt|session|signing|token)_?key$"
+    r"|secret_?key_(?:api|app|dev|hmac|jwt|new|old|prod|production|session|v?\d+)(?:_?\d+)?$",
+    re.IGNORECASE,
+)
 DATABASE: Final = re.compile(
     r"^(sqlite|postgres(?:ql)?|mysql|mariadb|oracle|mssql|mongodb)(?:\+\w+)?(?::|\+)//|^(sqlite)\+?\w*:"
 )
+
+
+def snake(name: str) -> str:
+    """A name in words that underscores part: `SecretAccessKey` as `Secret_Access_Key`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
 
 
 def is_ddl(text: str) -> bool:

@@ -18,7 +18,7 @@ from toughen.survey.facts import (
     dotted,
     target_name,
 )
-from toughen.survey.literals import DATABASE, PROVIDER, PROVIDERS, SECRET_NAME, STRONG_NAME, is_ddl, looks_secret
+from toughen.survey.literals import DATABASE, PROVIDER, PROVIDERS, SECRET_NAME, STRONG_NAME, is_ddl, looks_secret, snake
 from toughen.survey.scopes import Defined, is_main, nested, runs_what
 
 _HTTP_VERBS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "request", "stream"})
@@ -236,7 +236,7 @@ class _Visitor:
                 self.secret(target_name(target), value.value, node)
 
     def secret(self, name: str, value: str, node: ast.AST) -> None:
-        if name and SECRET_NAME.search(name) and looks_secret(name, value):
+        if name and SECRET_NAME.search(snake(name)) and looks_secret(name, value):
             self.see("secret", node, name, masked(value))
 
     def mapping(self, node: ast.Dict) -> None:
@@ -246,7 +246,7 @@ class _Visitor:
                 and isinstance(key.value, str)
                 and isinstance(value, ast.Constant)
                 and isinstance(value.value, str)
-                and STRONG_NAME.search(key.value)
+                and STRONG_NAME.search(snake(key.value))
             ):
                 self.secret(key.value, value.value, value)
 
