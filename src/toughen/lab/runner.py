@@ -52,6 +52,11 @@ class Runner:
         self.waiting = None
         self.child.connection.send({"go": until})
 
+    def fail(self, state: str, times: int) -> None:
+        """Have its statement fail with that SQLSTATE, and so many after it (`times` in all, 0 for every one); it goes on to its end."""
+        self.waiting = None
+        self.child.connection.send({"go": TO_THE_END, "fail": state, "times": times})
+
     def retry(self, *, again: bool) -> None:
         """Have the statement that waits for a lock tried again, or fail with the driver's own error."""
         self.waiting = None

@@ -45,7 +45,7 @@ class Fault:
 
     kind: str
     """Outside: refused, unknown-host, hang, reset, error (500), busy (429 with Retry-After), malformed (a page where JSON was
-    meant), truncated, slow. Database: locked (SQLite, for whoever writes). Files: disk-full, unwritable."""
+    meant), truncated, slow. Database: locked (SQLite, for whoever writes); lost (every connection), serialization, deadlock, full (PostgreSQL). Files: disk-full, unwritable."""
     at: int = 0
     """Number of the connection (of this host) that is hit first, or of the statement at which the database fails."""
     times: int = 0
@@ -90,6 +90,8 @@ class Trial:
     kills: tuple[Kill, ...] = ()
     loads: bool = False
     """True tells which packages the process of the last call has loaded."""
+    workers: str = ""
+    """one: all calls are served by one process; each: every call by another, though the prototype keeps its state in memory; "" is as `isolated` says."""
 
 
 @dataclass(frozen=True, slots=True)

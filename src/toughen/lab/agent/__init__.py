@@ -43,6 +43,7 @@ Gated child (fork with "gate": true), before each SQL statement while it serves:
     lab -> child   {"go": null}            run this one, stop again at the next
                    {"go": k}               run until statement number k (0-based, counted within the request), stop there
                    {"go": -1}              run to the end of the request without stopping
+                   with any of them "fail" (an SQLSTATE) and "times": PostgreSQL answers this statement so, and so many more (0: all)
     child -> lab   {"blocked": n, "error": str}                 the statement waits for another's lock; then waits
     lab -> child   {"retry": true}         try it again, {"retry": false}  raise the driver's own error to the app
 

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from .wire import Message, Wire
 
 
+_ALL = 1 << 30
+
+
 class Gate:
     """Stops a request at the statements that the lab named."""
 
@@ -18,23 +21,36 @@ class Gate:
         self._wire = wire
         self._lock = threading.RLock()
         self._stop: int | None = 0
+        self._fails, self._left = "", 0
 
     def begin(self) -> None:
         """Stop at the first statement of the request that begins."""
         self._stop = 0
+        self._fails, self._left = "", 0
 
-    def wait(self, index: int, statement: dict[str, Any]) -> None:
-        """Ask the lab and wait, where this statement is one to stop at."""
+    def wait(self, index: int, statement: dict[str, Any]) -> str:
+        """Ask the lab and wait, where this statement is one to stop at. What it then must fail with (an SQLSTATE), "" where it may run."""
         with self._lock:
             if self._stop is None or index < self._stop:
-                return
-            go = self._ask({"at": index, "statement": statement}).get("go")
+                return self._failing(statement)
+            answer = self._ask({"at": index, "statement": statement})
+            go = answer.get("go")
             if go is None:
                 self._stop = index + 1
             elif go < 0:
                 self._stop = None
             else:
                 self._stop = max(int(go), index + 1)
+            if "fail" in answer:
+                self._fails, self._left = str(answer["fail"]), int(answer.get("times") or 0) or _ALL
+            return self._failing(statement)
+
+    def _failing(self, statement: dict[str, Any]) -> str:
+        """What this statement must fail with; a transaction that failed can always be rolled back."""
+        if not self._left or str(statement.get("text", "")).lstrip()[:8].upper() == "ROLLBACK":
+            return ""
+        self._left -= 1
+        return self._fails
 
     def blocked(self, index: int, error: str) -> bool:
         """Say that a statement waits for another's lock; True means: try it again."""

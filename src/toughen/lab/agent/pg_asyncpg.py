@@ -40,6 +40,8 @@ _NEUTRAL = {
 _asked: set[str] = set()
 """What the driver asks about types."""
 _opened: set[weakref.ref[Any]] = set()
+_ask: Any = None
+"""The driver's own way of sending a simple query."""
 
 
 def hook(module: Any) -> None:
@@ -98,7 +100,9 @@ def _noted(connection: Any) -> Any:
 
 
 def _trace(protocol: Any) -> None:
+    global _ask
     theirs = protocol.Protocol
+    _ask = theirs.query
 
     class Protocol(theirs):  # type: ignore[misc, valid-type]
         """Records what it sends."""
@@ -192,6 +196,9 @@ async def _noted_call(
         raise
     if many is not None:
         running.note["many"] = many
+    if running.fails:
+        call.close()
+        call = _query(protocol, running.fails)
     try:
         result = await call
     except BaseException as error:
@@ -205,6 +212,10 @@ async def _noted_call(
         running.note["rows"] = len(rows) if rows is not None else 0
     _sample(running, rows)
     return result
+
+
+def _query(protocol: Any, text: str) -> Any:
+    return _ask(protocol, text, None) if _ask is not None else None
 
 
 async def _more(running: Running, call: Any) -> Any:

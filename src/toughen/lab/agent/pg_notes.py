@@ -27,7 +27,7 @@ _names: dict[str, list[str]] = {}
 class Running:
     """A statement between its start and its end."""
 
-    __slots__ = ("_watched", "note")
+    __slots__ = ("_watched", "fails", "note")
 
     def __init__(self, text: str, bound: list[Any], names: list[str] | None, pid: int) -> None:
         """Note it, and pass the gate. `pid` is the server's process that will run it."""
@@ -36,10 +36,12 @@ class Running:
             note["names"] = names
         self.note = note
         gate = RECORDER.gate
+        self.fails = ""
+        """What the lab wants sent instead, so that the server fails it; empty where the statement may run."""
         if gate is None:
             self._watched = None
         else:
-            gate.wait(index, note)
+            self.fails = failing(gate.wait(index, note))
             self._watched = WATCH.enter(index, pid)
 
     def end(self, rows: int | None = None) -> None:
@@ -62,6 +64,21 @@ class Running:
         """Keep the first rows by column."""
         names = [str(each) for each in columns]
         self.note["sample"] = [dict(zip(names, [value_of(value) for value in row])) for row in rows]
+
+
+_WORDS = {
+    "40001": "could not serialize access due to concurrent update",
+    "40P01": "deadlock detected",
+    "53100": "could not extend file: No space left on device",
+}
+"""What the server says of these itself (postgresql.org/docs/current/errcodes-appendix.html)."""
+
+
+def failing(state: str) -> str:
+    """A statement that the server answers with this SQLSTATE, and that leaves the transaction as failed as the real thing does."""
+    if not state:
+        return ""
+    return "DO $$BEGIN RAISE EXCEPTION USING ERRCODE = '" + state + "', MESSAGE = '" + _WORDS.get(state, "failed") + "'; END$$"
 
 
 def failed(text: str, error: BaseException) -> None:

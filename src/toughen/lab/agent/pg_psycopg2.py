@@ -202,6 +202,8 @@ def _statement(cursor: Any, running: Running, call: Callable[..., Any], *args: A
     """Run a statement that is noted; note its rows."""
     cursor._toughen_fetched = None
     try:
+        if running.fails:
+            _provoke(cursor.connection, running.fails)
         result = call(*args, **keywords)
     except BaseException as error:
         running.fail(error)
@@ -252,12 +254,20 @@ def _ended(connection: Any, text: str, call: Callable[[], Any]) -> Any:
         return call()
     running = _begin(connection, text, [], None)
     try:
+        if running.fails:
+            _provoke(connection, running.fails)
         result = call()
     except BaseException as error:
         running.fail(error)
         raise
     running.end()
     return result
+
+
+def _provoke(connection: Any, text: str) -> None:
+    """Have the server fail, within the connection's own transaction."""
+    with _connection.cursor(connection, cursor_factory=_base) as cursor:
+        _base.execute(cursor, text)
 
 
 def pid_of(connection: Any) -> int:

@@ -104,6 +104,8 @@ def _statement(original: Any) -> Any:
         text, given = text_of(query, self, params)
         running = _begin(self._conn, text, *bound_of(text, given))
         try:
+            if running.fails:
+                query, params = running.fails, None
             result = yield from original(self, query, params, *args, **keywords)
         except BaseException as error:
             running.fail(error)
@@ -230,7 +232,7 @@ def _command(original: Any) -> Any:
     def noted(self: Any, text: str, command: Any, args: Any, keywords: Any) -> Generator[Any, Any, Any]:
         running = _begin(self, text, [])
         try:
-            result = yield from original(self, command, *args, **keywords)
+            result = yield from original(self, running.fails.encode() or command, *args, **keywords)
         except BaseException as error:
             running.fail(error)
             raise

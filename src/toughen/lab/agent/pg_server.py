@@ -55,7 +55,7 @@ class Server:
 
     def session(self, database: str = MAINTENANCE, settings: dict[str, str] | None = None) -> Session:
         """A session of the agent's own. Raises OSError, ServerError."""
-        return Session(self.path, self.user, database, settings)
+        return Session(self.path, self.user, database, {"application_name": "toughen", **(settings or {})})
 
     def admit(self, database: str, user: str) -> None:
         """Note a database, and make it and the prototype's user where they do not exist: outside somebody has done so."""
