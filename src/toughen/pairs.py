@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from toughen import timeline
 from toughen.model.journey import Call, Grant, Literal, stepped
 from toughen.model.trial import Experiment, Schedule, Trial
-from toughen.oracle import clock, read_before, stops, touched, updated
+from toughen.oracle import clock, read_before, same_rows, stops, succeeded, touched, updated
 from toughen.timeline import row_facts
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from toughen.model.blueprint import Json, Place, Route
     from toughen.model.journey import Journey
+    from toughen.model.source import Location
     from toughen.model.trace import Exchange, RowChange, Statement, Trace
     from toughen.rule import Target
 
@@ -195,6 +196,18 @@ def apart(traces: Mapping[str, Trace]) -> bool:
     """Whether the rows live in one process's memory, so that no race is seen: two processes leave other kinds of rows, or none at all."""
     one, own = (Counter((each.table, each.kind) for each in traces[name].changes) for name in ("control", "again"))
     return one != own or (not traces["race"].changes and bool(traces["first"].changes and traces["second"].changes))
+
+
+def stumbles(traces: Mapping[str, Trace]) -> tuple[str, Location] | None:
+    """What is said of a race that leaves sound rows, and in which one request ended in an error that nobody handled; None where none did."""
+    race, serially = traces["race"], orders(traces)
+    both = race.exchanges[-2:]
+    for one, other, alone in ((both[0], both[1], "b"), (both[1], both[0], "a")):
+        failure = one.failure
+        if failure is not None and failure.location is not None and succeeded(other) and same_rows(race, serially, among=(alone,)):
+            said = " ".join(failure.message.split())[:100]
+            return f"of two requests at once one ends in {failure.type}: {said}; the rows stay sound, but it wants a clean answer or another attempt", failure.location
+    return None
 
 
 def told(race: Trace, control: Trace) -> dict[str, Json]:

@@ -141,7 +141,11 @@ class Run:
                 matrix = Auditor(proving).counted(explored, crew, lab.variables) if self._counting else None
         if proving.first_proof is not None:
             timings["first_proof_s"] = proving.first_proof
-        supposed = tuple(each for each in (*suspicions(), *proving.suspected) if (each.break_id, each.route) not in proving.settled)
+        shown = {(each.break_id, each.route) for each in proving.findings}
+        supposed = (
+            *(each for each in suspicions() if (each.break_id, each.route) not in proving.settled),
+            *(each for each in proving.suspected if (each.break_id, each.route) not in shown),
+        )
         findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
         timings |= {"total_s": time.monotonic() - began} | ({"audit_s": matrix.seconds} if matrix else {})
         verdict = verdict_of(blueprint, explored, findings, supposed, proving.unclear, timings, notes_of(lab, self.config, blueprint.stand_in))

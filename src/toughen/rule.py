@@ -16,6 +16,7 @@ from toughen.model.finding import (
     Proven,
     Refuted,
     Severity,
+    Suspected,
     Suspicion,
 )
 from toughen.model.trial import Trial
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from toughen.model.identity import Identity
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
+    from toughen.model.source import Location
     from toughen.model.trace import Trace
     from toughen.model.trial import Experiment
 
@@ -42,6 +44,14 @@ class Holds:
 @dataclass(frozen=True, slots=True)
 class Fails:
     """The control passed and the hostile request was turned away, or did no harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aside(Fails):
+    """The Break does not show, and something else does that a reader should know: told as a suspicion."""
+
+    message: str = ""
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +221,7 @@ class Rule(ABC):
             return
         proven: set[str] = set()
         unclear: list[str] = []
+        asides: list[Suspected] = []
         refuted = False
         for experiment in self.experiments(target, route, journey):
             outcome = self.confirm(target, route.id, experiment, skip=proven)
@@ -222,12 +233,15 @@ class Rule(ABC):
                         return
                 case Refuted():
                     refuted = True
+                case Suspected():
+                    asides.append(outcome)
                 case Inconclusive(reason):
                     unclear.append(reason)
         if not proven and unclear:
             yield Inconclusive(unclear[0])
-        elif not proven and refuted:
+        elif not proven and (refuted or asides):
             yield Refuted()
+            yield from asides[:1]
 
     def shows(self, target: Target, experiment: Experiment) -> bool:
         """Whether the Break shows itself when the experiment is executed once."""
@@ -239,6 +253,8 @@ class Rule(ABC):
         """Execute one experiment; where the Break shows, execute it again, each call in a process of its own."""
         first = self.judge(experiment, Traces(target.run, experiment.trials))
         match first:
+            case Aside(message, location) if location is not None:
+                return Suspected(Suspicion(self.id, route_id, location, message))
             case Fails():
                 return Refuted()
             case Unclear(reason):

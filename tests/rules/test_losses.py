@@ -306,3 +306,35 @@ def test_a_sign_that_something_asks_for_is_meant(tmp_path: Path, meant: bool) ->
     )
     rule = "input/nonsense"
     assert proven(tmp_path, (rule,), source) == (set() if meant else {(rule, "POST /stock/{stock_id}/move"), (rule, "POST /entries")})
+
+
+UNANSWERED = PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS seats (id INTEGER PRIMARY KEY, number INTEGER UNIQUE, guest TEXT)")
+
+@app.route("/seats", methods=["POST"])
+def take():
+    data = request.get_json()
+    conn = get_db()
+    try:
+        if conn.execute("SELECT id FROM seats WHERE number = ?", (int(data["number"]),)).fetchone():
+            return jsonify({"error": "taken"}), 409
+        conn.execute("INSERT INTO seats (number, guest) VALUES (?, ?)", (int(data["number"]), str(data["guest"])))
+        conn.commit()
+        return jsonify({"ok": True}), 201
+    finally:
+        conn.close()
+"""
+
+
+def test_who_stumbles_under_contention_is_told_apart(tmp_path: Path) -> None:
+    """A unique key keeps the rows sound and its violation ends in a 500: no race, and a suspicion that says what it wants; with an answer nothing is said."""
+    (tmp_path / "main.py").write_text(UNANSWERED)
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    verdict = Run(tmp_path, config.read(tmp_path, only=(CHECKED,))).check()
+    told = [(each.status, each.route, each.message) for each in verdict.findings if "of two requests at once" in each.message]
+    assert [(status, route) for status, route, _ in told] == [(Status.SUSPECTED, "POST /seats")]
+    assert "UNIQUE constraint failed" in told[0][2]
+    answered = changed(UNANSWERED, ("    finally:", '    except sqlite3.IntegrityError:\n        return jsonify({"error": "taken"}), 409\n    finally:'))
+    (tmp_path / "main.py").write_text(answered)
+    verdict = Run(tmp_path, config.read(tmp_path, only=(CHECKED,))).check()
+    assert not [each.message for each in verdict.findings if "of two requests at once one ends" in each.message]

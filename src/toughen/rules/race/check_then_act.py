@@ -10,8 +10,8 @@ from toughen.backends import TICKETS
 from toughen.doors import is_idle
 from toughen.model.finding import Evidence, Severity
 from toughen.oracle import same_rows, serial, succeeded, telling_write
-from toughen.pairs import apart, orders, pairs, steer, switches, told
-from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.pairs import apart, orders, pairs, steer, stumbles, switches, told
+from toughen.rule import Aside, Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import UNSEEN, answer
 
@@ -83,7 +83,8 @@ class CheckThenAct(Rule):
         race = traces["race"]
         one, two = race.exchanges[-2:]
         if not (succeeded(one) and succeeded(two)):
-            return Fails()
+            stumble = stumbles(traces)
+            return Aside(*stumble) if stumble else Fails()
         if not all(any(each.writes and each.rows != 0 for each in exchange.statements) for exchange in (one, two)):
             return Fails()
         reverse = traces["reverse"]

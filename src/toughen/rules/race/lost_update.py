@@ -8,8 +8,8 @@ from toughen import contention
 from toughen.atomicity import mends
 from toughen.model.finding import Evidence, Severity
 from toughen.oracle import differing_number, serial, succeeded, updated
-from toughen.pairs import AMPLE, apart, orders, pairs, steer, told
-from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.pairs import AMPLE, apart, orders, pairs, steer, stumbles, told
+from toughen.rule import Aside, Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import UNSEEN
 
@@ -65,7 +65,8 @@ class LostUpdate(Rule):
         race = traces["race"]
         one, two = race.exchanges[-2:]
         if not (succeeded(one) and succeeded(two)):
-            return Fails()
+            stumble = stumbles(traces)
+            return Aside(*stumble) if stumble else Fails()
         if differing_number(race, control) is None:
             return Fails()
         reverse = traces["reverse"]
