@@ -153,13 +153,13 @@ def test_nothing_is_laid_over_what_the_machine_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "found"),
     [
-        ("import os\nDATA = '/tgdata'\n\ndef look(name):\n    return os.path.join(DATA, name)\n", ()),
+        ("import os\nDATA = '/tgdata'\n\ndef look(name):\n    return os.path.join(DATA, name)\n", ("/tgdata",)),
         ("import os\n\ndef look(name):\n    base = '/tgdata'\n    for x in os.walk(os.path.join(base, name)):\n        print(x)\n", ("/tgdata",)),
         ("from pathlib import Path\nSONGS = Path('/var/tgsongs')\n", ("/var/tgsongs",)),
         ("def save(name, text):\n    with open(f'/tgdata/logs/{name}.txt', 'w') as f:\n        f.write(text)\n", ("/tgdata/logs",)),
         ("import os\nUPLOADS = os.environ.get('UPLOADS', '/tgapp/uploads')\nos.makedirs(UPLOADS, exist_ok=True)\n", ("/tgapp/uploads",)),
         ("import logging\nh = logging.FileHandler('/var/log/tgapp/app.log')\n", ("/var/log/tgapp",)),
-        ("from sqlalchemy import create_engine\ne = create_engine('sqlite:////tgdata/shop.db')\n", ("/tgdata",)),
+        ("from sqlalchemy import create_engine\ne = create_engine('sqlite:////tgdata/shop.db')\n", ()),
         ("app.config.from_mapping(UPLOAD_FOLDER='/tgapp/up')\n\ndef x(f):\n    f.save(join(app.config['UPLOAD_FOLDER'], 'x'))\n\ndef join(a, b): ...\n", ("/tgapp/up",)),
         # What is an address of a page, or goes through names that no call for files takes.
         ("@app.get('/tgdata')\ndef page():\n    return redirect('/tglogin')\n", ()),
