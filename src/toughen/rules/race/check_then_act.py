@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import contention
+from toughen import contention, quotas
 from toughen.atomicity import mends
 from toughen.backends import TICKETS
 from toughen.doors import is_idle
@@ -38,6 +38,34 @@ def _twice(rows: Sequence[RowChange]) -> bool:
     linking = len({each.table for each in told_of}) == 1 and all(each.kind == "inserted" for each in told_of) and all(name.lower().endswith("_id") for each in said for name in each)
     return len(said) > 1 and linking and all(each == said[0] for each in said)
 
+_COUNTED = """    held = conn.execute("SELECT COUNT(*) FROM bookings WHERE guest = ?", (guest,)).fetchone()[0]
+    if held >= 3:
+        conn.close()
+        return jsonify({"error": "three are enough"}), 409
+    conn.execute("INSERT INTO bookings (guest, day) VALUES (?, ?)", (guest, str(data["day"])))
+    conn.commit()
+    conn.close()
+"""
+_AT_ONCE = """    made = conn.execute("INSERT INTO bookings (guest, day) SELECT ?, ? WHERE (SELECT COUNT(*) FROM bookings WHERE guest = ?) < 3", (guest, str(data["day"]), guest)).rowcount
+    conn.commit()
+    conn.close()
+    if not made:
+        return jsonify({"error": "three are enough"}), 409
+"""
+_THREE = PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS bookings (id INTEGER PRIMARY KEY, guest TEXT, day TEXT)")
+
+@app.route("/bookings", methods=["POST"])
+def book():
+    data = request.get_json()
+    guest = str(data["guest"])
+    if not guest:
+        return jsonify({"error": "who are you"}), 400
+    conn = get_db()
+""" + _COUNTED + """    return jsonify({"ok": True}), 201
+"""
+"""Three bookings for each guest, counted before one is added."""
+
 
 class CheckThenAct(Rule):
     """A condition is checked, then acted upon: of two requests at once, both pass the check.
@@ -63,10 +91,13 @@ class CheckThenAct(Rule):
         yield from contention.raced(self.id, blueprint, sources)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
-        """The resource suffices for exactly one of the two."""
+        """The resource suffices for exactly one of the two; then for one more than they have already."""
         detail = (("switches", "yes"),) if switches(target, route, journey) else ()
         for pair in pairs(target, route, journey, room=1):
             yield from pair.experiments(detail)
+        competing = quotas.last_place(target, route, journey)
+        if competing is not None:
+            yield from competing.experiments(detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """One after the other, the second is refused; at once, both succeed."""
@@ -119,6 +150,7 @@ class CheckThenAct(Rule):
         yield from mends(finding, blueprint, sources)
 
     BROKEN: ClassVar[list[Broken]] = [
+        Broken(_THREE, "POST /bookings"),
         Broken(TICKETS + """
 @app.post("/tickets/{ticket_id}/buy")
 def buy(ticket_id: int, db: Session = Depends(get_db)):
@@ -168,6 +200,8 @@ def book(booking: NewBooking, db: Session = Depends(get_db)):
 """, "POST /bookings", SESSION_NEEDS),
     ]
     SOUND: ClassVar[list[Sound]] = [
+        Sound(_THREE.replace("    conn = get_db()\n    held", '    conn = get_db()\n    conn.execute("BEGIN IMMEDIATE")\n    held'), "the count is taken under SQLite's write lock"),
+        Sound(_THREE.replace(_COUNTED, _AT_ONCE), "the count stands in the INSERT, and the rows that it made are counted"),
         Sound(PLAIN + """
     start.execute("CREATE TABLE IF NOT EXISTS bookings (id INTEGER PRIMARY KEY, room TEXT, day TEXT, UNIQUE (room, day))")
 
