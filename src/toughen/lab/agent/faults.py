@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import selectors
 import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,8 @@ class Waits:
         self._watching = False
         self._ahead = 0.0
         """Seconds by which the loop's clock was put forward."""
+        self._spent = 0.0
+        """Seconds that connections which are closed by now were waited for."""
         self._since = 0.0
         """When it began to wait, on the monotonic clock; 0 where it never did."""
         self._loop: Any = None
@@ -45,20 +49,22 @@ class Waits:
         """Talk to the lab over the child's own connection, which is idle while a request runs."""
         self._wire = wire
         self._held.clear()
-        self._ahead = self._since = 0.0
+        self._ahead = self._since = self._spent = 0.0
 
     def end(self) -> float:
         """Seconds that the request waited in vain, by its own clock."""
         with self._lock:
             self._wire = None
         since = time.monotonic() - self._since if self._ahead else 0.0
-        waited = self._ahead + since + sum(each for each in self._held.values() if each)
+        waited = self._ahead + since + self._spent + sum(each for each in self._held.values() if each)
         self._held.clear()
         return waited
 
     def hold(self, sock: socket.socket) -> None:
         """Somebody begins to wait on this connection."""
         self._since = self._since or time.monotonic()
+        # The number of one that was closed is another one's next.
+        self._spent += self._held.get(sock.fileno()) or 0.0
         self._held[sock.fileno()] = self._limit(sock, sock.gettimeout())
         if self._wire is not None and not self._watching:
             self._watching = True
@@ -94,7 +100,7 @@ class Waits:
             if any(seconds is None or seconds > LONGEST for seconds in open_ones):
                 still += 1
             elif any(seconds == 0 for seconds in open_ones):
-                still = 0 if self._forward() else still + 1
+                still = still + 1 if not self._forward() and _waits(self._loop) else 0
             else:
                 still = 0
             if still >= _STUCK:
@@ -126,7 +132,9 @@ class Waits:
             wire, self._wire = self._wire, None
             if wire is not None:
                 try:
-                    seen = {"statements": list(RECORDER.statements), "outgoing": list(RECORDER.outgoing)}
+                    seen: dict[str, Any] = {"statements": list(RECORDER.statements), "outgoing": list(RECORDER.outgoing)}
+                    if RECORDER.answer is not None:
+                        RECORDER.answer.tell(seen)
                     wire.send({"stuck": round(self._ahead, 1), **seen})
                 except OSError:
                     os._exit(70)
@@ -191,6 +199,12 @@ def _is_open(number: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _waits(loop: Any) -> bool:
+    """Whether a loop has nothing left to do but to wait for its connections."""
+    frame = sys._current_frames().get(getattr(loop, "_thread_id", None) or 0)
+    return frame is not None and frame.f_code.co_filename == selectors.__file__
 
 
 def _running() -> Any:
