@@ -63,8 +63,7 @@ class Waits:
     def hold(self, sock: socket.socket) -> None:
         """Somebody begins to wait on this connection."""
         self._since = self._since or time.monotonic()
-        # The number of one that was closed is another one's next.
-        self._spent += self._held.get(sock.fileno()) or 0.0
+        self._spent += self._held.pop(sock.fileno(), None) or 0.0
         self._held[sock.fileno()] = self._limit(sock, sock.gettimeout())
         if self._wire is not None and not self._watching:
             self._watching = True
@@ -81,6 +80,9 @@ class Waits:
 
     def limit(self, sock: socket.socket, seconds: float | None) -> None:
         """What `settimeout` does to a connection that is waited on: short waits come to their end sooner."""
+        if self._held and sock.fileno() in self._held and not _connected(sock):
+            # The number of one that was closed is another one's now.
+            self._spent += self._held.pop(sock.fileno()) or 0.0
         if self._held and seconds != 0 and sock.fileno() in self._held:
             self._held[sock.fileno()] = self._limit(sock, seconds)
         else:
@@ -196,6 +198,14 @@ def fail_mail(kind: str, timeout: Any) -> None:
 def _is_open(number: int) -> bool:
     try:
         os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _connected(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
     except OSError:
         return False
     return True
