@@ -200,7 +200,7 @@ def test_another_database_is_no_witness_of_a_race(prototype: Write) -> None:
     assert done.returncode == 0, (done.stdout, done.stderr)
     report = json.loads(done.stdout)
     assert report["coverage"]["reached"] == 1, report["coverage"]
-    assert {each["break"] for each in report["inconclusive"] if "stands in" in each["reason"]} == {"race/lost-update", "race/check-then-act"}
+    assert {each["break"] for each in report["inconclusive"] if "stands in" in each["reason"]} >= {"race/lost-update", "race/check-then-act"}
     alone = prototype({"main.py": SERVER, ".env": "DATABASE_URL=sqlite:///./shop.db\n"})
     done = alone.toughen("check", alone.root.name, "--only", "race", "--format", "json")
     assert not [each for each in json.loads(done.stdout)["inconclusive"] if "stands in" in each["reason"]], done.stdout

@@ -126,8 +126,7 @@ def replay(proof: Annotated[Path, typer.Argument(help="A file below .toughen/pro
     match outcome:
         case Proven(again):
             sys.stdout.write(f"{finding.id}: it still breaks.\n{again.evidence.message}\n")
-            for name, value in again.evidence.facts.items():
-                sys.stdout.write(f"  {name}: {value}\n")
+            sys.stdout.writelines(f"{line}\n" for line in text_report.told(again.evidence.facts))
             raise typer.Exit(PROVEN)
         case Refuted():
             sys.stdout.write(f"{finding.id}: gone. The honest request passes and the hostile one is turned away.\n")

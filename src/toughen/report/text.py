@@ -12,6 +12,7 @@ from toughen.report.json import slug
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from toughen.model.blueprint import Json
     from toughen.model.finding import Finding
     from toughen.model.source import Location
     from toughen.model.verdict import Verdict
@@ -69,7 +70,11 @@ def _finding(number: int, finding: Finding, titles: Mapping[str, str]) -> Iterat
     yield f"   {finding.break_id} on {finding.route}"
     yield f"   {finding.message}"
     yield f"   at {finding.location}"
-    facts = finding.evidence.facts if finding.evidence else {}
+    yield from told(finding.evidence.facts if finding.evidence else {})
+
+
+def told(facts: Mapping[str, Json]) -> Iterator[str]:
+    """What was sent, answered and changed, with the picture of it where there is one; indented."""
     picture = facts.get("timeline")
     for name in ("request", "requests", "answer", "answers", *(() if picture else ("schedule",)), "rows", "exception"):
         value = facts.get(name)
