@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toughen.codemod.module import scope_of
+from toughen.handling import called, sought
 from toughen.model.trial import Experiment, Kill, Trial
 from toughen.oracle import advisory, clock, dated, own, state, volatile
+from toughen.touches import Rows, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from toughen.model.blueprint import Route
+    from toughen.handling import Handler, Place
+    from toughen.model.blueprint import Blueprint, Route
+    from toughen.model.finding import Suspicion
     from toughen.model.journey import Journey
     from toughen.model.trace import Exchange, RowChange, Trace
     from toughen.rule import Target
+    from toughen.touches import Touch
 
 _MOST = 3
 
@@ -50,7 +57,7 @@ def experiments(target: Target, route: Route, journey: Journey) -> Iterator[Expe
     if honest is None or not honest.final_changes:
         return
     calls, last = journey.calls, len(journey.calls) - 1
-    detail = (("seen", ",".join(sorted(_seen(target)))),)
+    detail = (("seen", ",".join(sorted(seen(target)))),)
     for point in points(honest.last, target.habits()):
         kill = (Kill(last, point),)
         trials = {
@@ -62,7 +69,7 @@ def experiments(target: Target, route: Route, journey: Journey) -> Iterator[Expe
         yield Experiment(trials, f"killed before statement {point}", (*detail, ("point", str(point))))
 
 
-def _seen(target: Target) -> set[str]:
+def seen(target: Target) -> set[str]:
     """Tables that some honest request reads, other than what it has just written: what nobody looks at is a log."""
     habits = target.habits()
     found: set[str] = set()
@@ -78,13 +85,13 @@ def _seen(target: Target) -> set[str]:
 def half(control: Trace, killed: Trace, seen: Iterable[str]) -> Half | None:
     """What is there and what is missing; None where nothing is left, where nothing is missing, or where one row only got less far."""
     known = {each.lower() for each in seen}
-    there = [each for each in killed.final_changes if each.table.lower() in known and _telling(each)]
+    there = [each for each in killed.final_changes if each.table.lower() in known and telling(each)]
     touched = set(_names(killed.final_changes))
-    missing = [each for name, each in zip(_names(control.final_changes), control.final_changes, strict=True) if name not in touched and each.table.lower() in known and _telling(each)]
+    missing = [each for name, each in zip(_names(control.final_changes), control.final_changes, strict=True) if name not in touched and each.table.lower() in known and telling(each)]
     return Half(tuple(there), tuple(missing)) if there and missing else None
 
 
-def _telling(change: RowChange) -> bool:
+def telling(change: RowChange) -> bool:
     """Whether more changed than what counts how often somebody looked, or notes when."""
     return change.kind != "updated" or any(not (advisory(name) or clock(change.after.get(name)) or dated(change.after.get(name))) for name in change.columns)
 
@@ -120,3 +127,63 @@ def repeated(traces: Mapping[str, Trace]) -> tuple[RowChange, ...]:
         else:
             found.append(each)
     return tuple(found)
+
+
+# -- in the source -----------------------------------------------------------------------------------------------------
+
+
+def suspected(break_id: str, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+    """Handlers that commit a change and go on to write more; the first of each route."""
+
+    def look(handler: Handler) -> Iterator[Suspicion]:
+        for found in rows(handler):
+            line = _cut(handler, found.place, found)
+            if line:
+                yield handler.suspicion(break_id, line, "part of the change is committed before the rest is written: cut off in between, half of it is left", found.place)
+                return
+
+    return sought(blueprint, sources, look)
+
+
+def _cut(handler: Handler, place: Place, found: Rows) -> int:
+    """Line of a commit between two writes of one function, 0 where there is none; what a called function does happens where it is called."""
+    writes = [each.line for each in found.touches if _keeps(handler, each) and not (each.columns and all(map(advisory, each.columns)))]
+    commits: list[ast.Call] = []
+    for node in scope_of(place.node):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "commit":
+            commits.append(node)
+            continue
+        inner = called(place, node, handler.project)
+        if inner is not None and inner.node is not place.node and any(_keeps(handler, each) for each in Rows(handler, inner).touches):
+            writes.append(node.lineno)
+            commits += [node] if any(isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr == "commit" for each in scope_of(inner.node)) else []
+    for commit in sorted(commits, key=lambda each: each.lineno):
+        later = [line for line in writes if line > commit.lineno and _goes_on(place, commit, line)]
+        if later and any(line <= commit.lineno for line in writes):
+            return commit.lineno
+    return 0
+
+
+def _keeps(handler: Handler, touch: Touch) -> bool:
+    """Whether it writes what the table has: an attribute that is no column goes nowhere."""
+    table = handler.blueprint.table(touch.table)
+    known = {each.name.lower() for each in table.columns} if table else set[str]()
+    return touch.verb != "select" and (touch.verb != "update" or not known or any(each == "*" or each.lower() in known for each in touch.columns))
+
+
+def _goes_on(place: Place, commit: ast.AST, line: int) -> bool:
+    """Whether the function comes from that statement to that line: not out of a branch that leaves, nor from one branch into another."""
+    module = place.module
+    for above in module.ancestors(commit):
+        if above is place.node:
+            return True
+        blocks = [block for name in ("body", "orelse", "finalbody") if isinstance(block := getattr(above, name, None), list) and block]
+        own = next((block for block in blocks if block[0].lineno <= getattr(commit, "lineno", 0) <= (block[-1].end_lineno or 0)), None)
+        if own is None or own[0].lineno <= line <= (own[-1].end_lineno or 0):
+            continue
+        inside = above.lineno <= line <= (getattr(above, "end_lineno", 0) or 0) if isinstance(above, ast.stmt) else False
+        if isinstance(own[-1], ast.Return | ast.Raise | ast.Continue) or (inside and isinstance(above, ast.If)):
+            return False
+    return True

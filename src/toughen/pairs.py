@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from toughen import timeline
 from toughen.model.journey import Call, Grant, Literal, stepped
 from toughen.model.trial import Experiment, Schedule, Trial
-from toughen.oracle import clock, read_before, same_rows, stops, succeeded, touched, updated
+from toughen.oracle import clock, read_before, same_rows, state, stops, succeeded, touched, updated, volatile
 from toughen.timeline import row_facts
 
 if TYPE_CHECKING:
@@ -195,7 +195,10 @@ def orders(traces: Mapping[str, Trace]) -> dict[str, Trace]:
 def apart(traces: Mapping[str, Trace]) -> bool:
     """Whether the rows live in one process's memory, so that no race is seen: two processes leave other kinds of rows, or none at all."""
     one, own = (Counter((each.table, each.kind) for each in traces[name].changes) for name in ("control", "again"))
-    return one != own or (not traces["race"].changes and bool(traces["first"].changes and traces["second"].changes))
+    race = traces["race"]
+    # Two that undo each other's change leave nothing one after the other, either.
+    lost = bool(one) and not race.changes and any(map(succeeded, race.exchanges[-2:]))
+    return one != own or (lost and bool(traces["first"].changes and traces["second"].changes))
 
 
 def stumbles(traces: Mapping[str, Trace]) -> tuple[str, Location] | None:
@@ -208,6 +211,15 @@ def stumbles(traces: Mapping[str, Trace]) -> tuple[str, Location] | None:
             said = " ".join(failure.message.split())[:100]
             return f"of two requests at once one ends in {failure.type}: {said}; the rows stay sound, but it wants a clean answer or another attempt", failure.location
     return None
+
+
+def known_again(traces: Mapping[str, Trace]) -> bool:
+    """Whether both requests are the same one, which in turn does nothing the second time: none is lost where it is done twice."""
+    one, two = traces["control"].exchanges[-2:]
+    if (one.method, one.target, one.request_body) != (two.method, two.target, two.request_body):
+        return False
+    masked = volatile(traces["control"], traces["again"])
+    return state(traces["control"].changes, masked) == state(traces["first"].changes, masked)
 
 
 def told(race: Trace, control: Trace) -> dict[str, Json]:

@@ -241,6 +241,7 @@ class Rule(ABC):
             yield Inconclusive(unclear[0])
         elif not proven and (refuted or asides):
             yield Refuted()
+        if not proven:
             yield from asides[:1]
 
     def shows(self, target: Target, experiment: Experiment) -> bool:

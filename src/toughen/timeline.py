@@ -43,11 +43,27 @@ def raced(race: Trace, habits: Iterable[str] = ()) -> list[Json]:
 
 def cut(whole: Exchange, before: int, again: Exchange | None = None) -> list[Json]:
     """Rows of a kill: what the request sent until then, the kill, and what a new process did when it was sent again (B)."""
-    rows: list[Json] = [_row("A", "statement", spoken(each)) for each in whole.statements[: before if before >= 0 else None]]
+    rows: list[Json] = _said("A", whole, before if before >= 0 else len(whole.statements))
     rows.append(_row("A", "kill", "its process is killed"))
     if again is not None:
-        rows += [_row("B", "statement", spoken(each)) for each in again.statements]
+        rows += _said("B", again, len(again.statements))
         rows.append(_row("B", "answer", str(again.status)))
+    return rows
+
+
+def unfinished(whole: Exchange) -> list[Json]:
+    """Rows of a process that ends as soon as the client has its answer."""
+    rows = _said("A", whole, max(0, whole.answered_after))
+    return [*rows, _row("A", "answer", str(whole.status)), _row("A", "kill", "its process is killed")]
+
+
+def _said(who: str, exchange: Exchange, upto: int) -> list[Json]:
+    """Rows of the statements before that number, and of what was sent outside between them."""
+    rows: list[Json] = []
+    for number in range(upto + 1):
+        rows += [_row(who, "statement", f"{each.request or 'connects'} to {each.host}"[:_LONGEST]) for each in exchange.outgoing if each.after == number]
+        if number < upto:
+            rows.append(_row(who, "statement", spoken(exchange.statements[number])))
     return rows
 
 
@@ -75,7 +91,7 @@ def spoken(statement: Statement, columns: frozenset[str] = frozenset()) -> str:
         found = [(name, value) for name, value in statement.sample[0].items() if any(name == each or name.endswith(f"_{each}") for each in columns)]
         row = (found or list(statement.sample[0].items()))[:_FOUND]
         return f"{text} -> {', '.join(f'{name} {shown!r}'[:40] for name, shown in row)}"
-    if statement.verb in {"update", "delete"} and statement.rows == 0:
+    if statement.verb in {"select", "update", "delete"} and statement.rows == 0:
         return f"{text} -> no row"
     return text
 

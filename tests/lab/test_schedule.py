@@ -103,6 +103,21 @@ def test_a_lock_is_seen_and_waited_for(booted: Boot) -> None:
     assert "B waits for a lock" in log
 
 
+def test_a_commit_outlasts_the_reader_who_wants_to_write(booted: Boot) -> None:
+    """Of two that wait for each other SQLite turns away the reader who wants to write, not the writer who waits for readers at its COMMIT."""
+    source = LOST.replace("Flask, jsonify", "Flask, g, jsonify").replace("db = connect()", 'db = g.db = connect(); db.execute("BEGIN")')
+    source += "\n    @app.teardown_appcontext\n    def shut(error):\n        g.db.close()\n"
+    with booted({"main.py": source}) as (lab, blueprint):
+        lab.world.take()
+        target = LabTarget(lab, blueprint, Wallet(), "snapshot")
+        alone = target.run(Trial((earn(5),), isolated=True)).last
+        stop = next(index for index, each in enumerate(alone.statements) if each.verb == "commit")
+        race = target.run(Trial((), schedule=Schedule(earn(5), earn(7), stop)))
+        assert [each.status for each in race.exchanges] == [200, 500], race.schedule
+        assert "A and B wait for each other: B gets the driver's error" in race.schedule
+        assert lab.world.rows("accounts")[0]["balance"] == 105
+
+
 def test_every_trial_starts_from_the_snapshot(booted: Boot) -> None:
     """What one trial wrote is gone in the next; what it wrote is in its trace."""
     with booted({"main.py": LOST}) as (lab, blueprint):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
 from toughen.explore.configured import introduce
+from toughen.explore.fuller import done, fuller, makes, remake
 from toughen.explore.identify import Registrar
 from toughen.explore.literals import records
 from toughen.explore.live import completed
@@ -147,6 +148,7 @@ class Explorer:
                 self.lab.world.load(bare)
                 snapshot = bare
             target.snapshot = snapshot.digest
+        self._fuller(session, states)
         session.reset()
         for identity in minted:
             # Credentials that were renewed on the way have their rows in the session's database, not in the snapshot.
@@ -198,7 +200,7 @@ class Explorer:
         people, forgotten = users_table(session), dict[str, Entry]()
         for state in states.values():
             old = state.reached
-            if old is None or state.route.method not in {"POST", "PUT"} or not _makes(old, people):
+            if old is None or state.route.method not in {"POST", "PUT"} or not makes(old, people):
                 continue
             exchange = session.send(old.call)
             if depth(exchange) is not Depth.SUCCESS:
@@ -243,6 +245,18 @@ class Explorer:
             self._everybody = True
             for name in self._names(session):
                 self._round(session, states, [name], keep=True)
+
+    def _fuller(self, session: Session, states: dict[str, RouteState]) -> None:
+        """Ask what was reached for more, once everything that could be made is there; first what did nothing at all."""
+        remake(session, states.values(), users_table(session))
+        for state in sorted(states.values(), key=lambda each: each.reached is not None and bool(done(each.reached.exchange))):
+            if time.monotonic() > self._deadline:
+                return
+            try:
+                state.fuller = fuller(session, state)
+            except AgentLostError as error:
+                self.notes.append(f"{state.route.id}: {error}")
+                session.reset()
 
     def _names(self, session: Session) -> list[str]:
         """Identities, the least powerful first; the first of each role, then the second."""
@@ -342,7 +356,8 @@ class Explorer:
 
         def check(worker: LabTarget, state: RouteState) -> None:
             self.tell(f"verifying {state.route.id}")
-            verified[state.route.id] = verify(session, worker, state)
+            whole = (verify(session, worker, replace(state, reached=each, shallow=False)) for each in state.fuller)
+            verified[state.route.id] = next((each for each in whole if isinstance(each, Journey)), None) or verify(session, worker, state)
 
         reached = [state for state in states.values() if state.reached is not None]
         if self.crew is not None:
@@ -366,14 +381,6 @@ class Explorer:
         if state.deepest is None:
             return Unreached(state.route.id, "not tried: the time budget was used up")
         return Unreached(state.route.id, f"{explain(state.deepest)} (as {state.deepest_by or 'anonymous'})", state.deepest.status)
-
-
-def _makes(entry: Entry, people: str | None) -> bool:
-    """Whether a request added rows, others than users, or wrote files."""
-    statements = entry.exchange.statements
-    if any(each.verb in {"delete", "ddl"} or (each.verb == "insert" and people in each.writes) for each in statements):
-        return False
-    return any(each.verb in {"insert", "update"} and each.rows != 0 for each in statements) or bool(entry.exchange.written_files)
 
 
 def _probe(reached: list[RouteState]) -> Probe | None:

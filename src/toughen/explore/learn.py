@@ -28,6 +28,7 @@ _PLACES = {
     "cookie": Place.COOKIE, "file": Place.FILE, "files": Place.FILE,
 }
 _CREDENTIAL = {"authorization", "x_api_key", "x_auth_token", "x_access_token", "cookie", "host", "user_agent"}
+_REFUSED = 400
 _NEXT = {str: "integer", int: "number", float: "boolean", bool: "array", list: "object"}
 _EXISTS = re.compile(r"already|exist|taken|duplicate|in use|unique", re.IGNORECASE)
 
@@ -36,6 +37,7 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
     """Add every key that the handler asked the request for and did not find."""
     missing: dict[Key, Candidate] = {}
     absent = _missing_key(exchange)
+    refusal = normal(exchange.response.body) if exchange.response is not None and exchange.response.status == _REFUSED else ""
     carried = {str(each.key[-1]) for each in exchange.demands if each.present and each.key and each.place in {"header", "cookie"}}
     for demand in exchange.demands:
         place = _PLACES.get(demand.place)
@@ -48,7 +50,7 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
         name = str(demand.key[-1])
         csrf = "csrf" in normal(name) or "xsrf" in normal(name)
         if place in {Place.HEADER, Place.COOKIE} and not csrf and (
-            normal(name) in _CREDENTIAL or not demand.required or carries_credential(Parameter(Place.HEADER, (name,)))
+            normal(name) in _CREDENTIAL or not (demand.required or normal(name) in refusal) or carries_credential(Parameter(Place.HEADER, (name,)))
         ):
             continue
         if place is Place.COOKIE or (csrf and not tokens_of_own(session)):
@@ -62,6 +64,10 @@ def demanded(state: RouteState, plan: Plan, exchange: Exchange, session: Session
         if state.body is None and place in {Place.JSON, Place.FORM}:
             state.body = "json" if place is Place.JSON else "form"
         missing[key] = first(session, state, parameter)
+    for key, parameter in state.parameters.items():
+        # A header that the handler declares as optional, and whose absence it refuses by name.
+        if parameter.place is Place.HEADER and plan.get(key) is None and key not in missing and normal(parameter.name) in refusal and normal(parameter.name) not in _CREDENTIAL and not carries_credential(parameter):
+            missing[key] = first(session, state, parameter)
     if not missing and not any(key[0] in {Place.JSON, Place.FORM} for key, _ in plan.values):
         missing = _any_fields(state, exchange, session)
     if not missing and state.route.method == "POST":
@@ -262,6 +268,8 @@ def wanted_rows(session: Session, state: RouteState, plan: Plan, exchange: Excha
     for table, columns in empty.items():
         taken = {(state.bound.get(key), repr(candidate.value)) for key, candidate in plan.values if key not in {each for keys in columns.values() for each in keys}}
         rows = [row for row in session.rows(table) if not any(((table, column), repr(row.get(column))) in taken for column in columns)] or session.rows(table)
+        # Of a code that few rows have, only those tell one.
+        rows = [row for row in rows if any(row.get(column) is not None for column in columns)] or rows
         own = [row for row in rows if owner is not None and any(value == owner for name, value in row.items() if name.lower() != "id")]
         seen: set[str] = set()
         for row in [*reversed(own[-3:]), *reversed(rows[-3:]), *rows[:1]]:

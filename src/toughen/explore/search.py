@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from toughen.explore import handshake, learn, offers
+from toughen.explore import handshake, learn, offers, outside
 from toughen.explore.branching import branch_plans
 from toughen.explore.inside import from_inside
 from toughen.explore.outcomes import Depth, depth, message, wants_identity
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from toughen.explore.session import Key
     from toughen.model.blueprint import Json, Route
+    from toughen.model.journey import Call
     from toughen.model.trace import Exchange
 
 BUDGET = 28
@@ -50,17 +51,17 @@ def new_state(route: Route) -> RouteState:
     return RouteState(route, parameters, body)
 
 
-def attempt(session: Session, state: RouteState, identity: str | None, *, keep: bool = False, budget: int = BUDGET) -> bool:
+def attempt(session: Session, state: RouteState, identity: str | None, *, keep: bool = False, budget: int = BUDGET, start: Plan | None = None) -> bool:
     """Try to reach the route's success as one identity; True when it was reached.
 
     A success that deletes or that changes who may log in is undone in the database, so that it does not spoil what comes
-    after; with `keep` nothing is undone.
+    after; with `keep` nothing is undone. The first request is that of `start`, else one with what is required.
     """
     if state.route.id in session.hung:
         return False
     session.current = identity
     session.forget()
-    queue: deque[Plan] = deque([first_plan(session, state)])
+    queue: deque[Plan] = deque([start or first_plan(session, state)])
     seen: set[str] = set()
     answers: Counter[tuple[int | None, str]] = Counter()
     spent = varied = 0
@@ -73,7 +74,7 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
         seen.add(f"{state.body} {plan.signature}")
         checkpoint = session.lab.world.checkpoint() if state.route.method in _MUTATING or plan.grants else {}
         granted = sum(session.lab.world.write(grant) for grant in plan.grants) == len(plan.grants)
-        exchange = session.send(plan.call(state.route, identity, state.body))
+        exchange = _heard(session, plan, plan.call(state.route, identity, state.body), checkpoint)
         spent += 1
         deep = depth(exchange, identified=session.known(identity, exchange))
         if deep is Depth.SUCCESS and granted:
@@ -115,6 +116,20 @@ def attempt(session: Session, state: RouteState, identity: str | None, *, keep: 
             varied += 1
             queue.extend(_coordinates(session, state, plan))
     return shallow is not None and _reached_after_all(session, state, shallow, identity, keep=keep)
+
+
+def _heard(session: Session, plan: Plan, call: Call, checkpoint: dict[str, Any]) -> Exchange:
+    """Send a call; again, as long as the world outside answers with more of what the prototype asks of it."""
+    exchange = session.send(call)
+    for _ in range(outside.ROUNDS):
+        if not exchange.outgoing or not session.outside.learn(exchange, succeeded=depth(exchange) is Depth.SUCCESS):
+            break
+        if checkpoint:
+            session.lab.world.rollback(checkpoint)
+            for grant in plan.grants:
+                session.lab.world.write(grant)
+        exchange = session.send(call)
+    return exchange
 
 
 def _in_own_name(session: Session, plan: Plan, identity: str | None) -> Plan | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
+from toughen.explore.outside import Outside
 from toughen.explore.values import Candidate, Maker, Pool
 from toughen.lab.child import Record
 from toughen.lab.credentials import Jar, Wallet
@@ -94,6 +95,8 @@ class RouteState:
     parameters: dict[Key, Parameter]
     body: str | None
     reached: Entry | None = None
+    fuller: tuple[Entry, ...] = ()
+    """Successes that did more than the one that reached it, the fullest first."""
     shallow: bool = False
     deepest: Exchange | None = None
     deepest_by: str | None = None
@@ -150,6 +153,8 @@ class Session:
     jar: Jar = field(default_factory=Jar)
     spoiled: bool = False
     """Whether something may have logged people out since the processes began: it took a cookie away, or changed what lies in memory."""
+    outside: Outside = field(init=False)
+    """How the world outside answers, as far as it was learned."""
     _child: Child | None = None
     _lines: Child | None = None
     _since: int = 0
@@ -157,6 +162,10 @@ class Session:
     _waits: int = 0
     _served: str | None = None
     """The route that the session's process served last."""
+
+    def __post_init__(self) -> None:
+        """Nothing is known of the world outside."""
+        self.outside = Outside(self.lab)
 
     def send(self, call: Call, *, lines: bool = False) -> Exchange:
         """Send one call in the session's process (or, to see the lines that it runs, in one that traces)."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from toughen.lab.postgres import Server
     from toughen.lab.snapshot import World
     from toughen.lab.wire import Connection, Listener
-    from toughen.model.blueprint import Entry
+    from toughen.model.blueprint import Entry, Json
 
 IMPORT_SECONDS = 60.0
 """Longest time that importing the prototype may take."""
@@ -32,6 +32,7 @@ BODY_LIMIT = 1 << 20
 """Bytes of an answer that are kept."""
 _MOST_MISSING = 6
 _ATTEMPTS = 4
+_ANSWERED = "answers:"
 _STREWN, _CONTENT = "file:", "This file was put here so that there is one."
 _AGENT = Path(__file__).with_name("agent")
 
@@ -146,6 +147,10 @@ class Lab:
             if step.startswith(_STREWN):
                 self.strew(step.removeprefix(_STREWN))
                 continue
+            if step.startswith(_ANSWERED):
+                with contextlib.suppress(ValueError):
+                    self.answer(json.loads(step.removeprefix(_ANSWERED)))
+                continue
             with contextlib.suppress(AgentLostError, TimeoutError):
                 self.prepare(step)
         self.world.rollback(before)
@@ -174,7 +179,7 @@ class Lab:
         environment = sandbox.scrubbed(self.work, {"PATH": tools.lay(self.work), **self.variables, "PYTHONPATH": str(agent)})
         box = sandbox.start(
             [
-                [python, "-I", str(agent / "toughen_agent" / "fault_server.py"), str(self._port), str(agent / "toughen_agent" / "fault_server.pem"), str(self.outbox.path)],
+                [python, "-I", str(agent / "toughen_agent" / "fault_server.py"), str(self._port), str(agent / "toughen_agent" / "fault_server.pem"), str(self.outbox.path), str(self.work / "answers")],
                 [python, "-m", "toughen_agent", str(config)],
             ],
             work=self.work, cwd=root, python=self.environment.python, environment=environment, name=name, readable=self._sockets,
@@ -221,6 +226,12 @@ class Lab:
                 return False
         self.steps = (*self.steps, _STREWN + name)
         return place.is_file()
+
+    def answer(self, bodies: dict[str, Json]) -> None:
+        """Have the world outside answer so: bodies of JSON by host and path (`api.example.com /v1/rates`). It counts from the next request on."""
+        (self.work / "answers").write_text(json.dumps(bodies), encoding="utf-8")
+        kept = tuple(step for step in self.steps if not step.startswith(_ANSWERED))
+        self.steps = (*kept, _ANSWERED + json.dumps(bodies)) if bodies else kept
 
     def refresh(self) -> None:
         """Ask the server for its facts again, after it was prepared."""

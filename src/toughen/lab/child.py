@@ -33,9 +33,14 @@ class Record:
     memory: bool = False
     """Whether the body comes in pieces and never lies in the process as a whole, so that what it grows by is the prototype's."""
 
+    patience: float = 0.0
+    """Seconds that what the request leaves running has to come to its end."""
+    dies: bool = False
+    """Whether the process ends as soon as the client has its answer."""
+
     def frame(self) -> dict[str, Any]:
         """The RECORD frame."""
-        told: dict[str, Any] = {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers), **({"memory": True} if self.memory else {})}
+        told: dict[str, Any] = {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers), **({"memory": True} if self.memory else {}), **({"patience": self.patience} if self.patience else {}), **({"dies": True} if self.dies else {})}
         return told if self.fault is None else {**told, "fault": asdict(self.fault)}
 
 
@@ -65,7 +70,8 @@ class Child:
         self.note(frame)
         if "stuck" in frame:
             self.kill()
-            return observe.exchange(frame, request, ended="hung")
+            # What only hangs behind its answer keeps no client waiting.
+            return observe.exchange(frame, request, ended="answered" if isinstance(frame.get("status"), int) else "hung")
         return observe.exchange(frame, request)
 
     def call(self, function: str, arguments: Sequence[Any], timeout: float = REQUEST_SECONDS) -> Any:  # noqa: ANN401

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from toughen.lab.child import REQUEST_SECONDS
+from toughen.lab import observe
+from toughen.lab.child import REQUEST_SECONDS, Record
 from toughen.lab.runner import TO_THE_END, Runner
+from toughen.model.trial import ANSWERED
 
 if TYPE_CHECKING:
     from toughen.lab.child import Child
@@ -23,7 +25,11 @@ _MOST = 20
 
 
 def killed(child: Child, request: dict[str, Any], before: int) -> Exchange:
-    """Serve a request and end its process before that statement, or (-1) when all is done and nobody was told."""
+    """Serve a request and end its process before that statement, or (-1) when all is done and nobody was told, or (-2) when the client has its answer."""
+    if before == ANSWERED:
+        exchange = child.serve(request, Record(dies=True))
+        child.kill()
+        return replace(exchange, ended="killed") if exchange.ended == "answered" else exchange
     runner = Runner("", child, request)
     if before == TO_THE_END:
         runner.reach(0, REQUEST_SECONDS)
@@ -31,8 +37,10 @@ def killed(child: Child, request: dict[str, Any], before: int) -> Exchange:
         child.kill()
         return replace(runner.exchange(), response=None, ended="killed")
     if runner.reach(before, REQUEST_SECONDS):
+        seen = {"outgoing": list((runner.waiting or {}).get("outgoing") or ())}
+        child.note(seen)
         child.kill()
-        return replace(runner.exchange(), ended="killed")
+        return observe.exchange(seen, request, ended="killed")
     _finish(runner)
     return replace(runner.exchange(), ended="missed")
 

@@ -29,10 +29,12 @@ def exchange(frame: dict[str, Any], request: dict[str, Any], *, ended: str = "an
         request_body=body.decode("utf-8", "replace")[:_SHOWN],
         response=_response(frame) if isinstance(status, int) else None,
         ended=ended,
+        answered_after=_number(frame, "answered_after") if "answered_after" in frame else -1,
         statements=tuple(statement(each) for each in _items(frame, "statements")),
         failure=_failure(frame.get("failure")),
         handled=tuple(each for each in map(_failure, _items(frame, "handled")) if each),
-        demands=tuple(_demand(each) for each in _items(frame, "demands")),
+        demands=tuple(_demand(each) for each in _items(frame, "demands") if not _outside(each)),
+        asked=tuple(_demand(each) for each in _items(frame, "demands") if _outside(each)),
         sightings=tuple(
             Sighting(_text(each, "event"), _text(each, "text"), place(each.get("place"))) for each in _items(frame, "sightings")
         ),
@@ -44,7 +46,7 @@ def exchange(frame: dict[str, Any], request: dict[str, Any], *, ended: str = "an
         outgoing=tuple(
             Outgoing(
                 _text(each, "host"), _number(each, "port"), _text(each, "request") + _mail(each), place(each.get("place")), _number(each, "after"),
-                _text(each, "sent") or _text(each, "mail"), _text(each, "key"),
+                _text(each, "sent") or _text(each, "mail"), _text(each, "key"), bool(each.get("behind")),
             )
             for each in _items(frame, "outgoing")
         ),
@@ -107,6 +109,10 @@ def _demand(each: dict[str, Any]) -> Demand:
     kind = _text(each, "type")
     named = _JSON_TYPES.get(kind, kind if kind in _JSON_TYPES.values() else "any")
     return Demand(_text(each, "place"), keys, bool(each.get("present")), bool(each.get("required")), each.get("default"), named)
+
+
+def _outside(each: dict[str, Any]) -> bool:
+    return _text(each, "place").startswith("outside")
 
 
 def _mail(each: dict[str, Any]) -> str:

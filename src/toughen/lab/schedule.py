@@ -34,7 +34,8 @@ def force(lab: Lab, first: dict[str, Any], second: dict[str, Any], stop_before: 
     """Run `first` up to its statement number `stop_before`, `second` whole, then `first` to its end.
 
     A statement that waits for the other's lock lets the other go on; when both wait, the one that was stopped fails
-    with the driver's own error, as SQLite does where waiting would be a deadlock (sqlite.org/c3ref/busy_handler.html).
+    with the driver's own error, as SQLite does where waiting would be a deadlock (sqlite.org/c3ref/busy_handler.html);
+    but not at its COMMIT, which waits for readers only: it is the reader who wants to write that SQLite turns away.
     Raises AgentLostError.
     """
     log: list[str] = []
@@ -67,8 +68,11 @@ def _finish(one: Runner, two: Runner, deadline: float, log: list[str]) -> None:
         one.go(TO_THE_END)
     while not (one.done and two.done) and time.monotonic() < deadline:
         if one.blocked and two.blocked:
-            log.append("A and B wait for each other: A gets the driver's error")
-            one.retry(again=False)
+            loser = two if (one.waiting or {}).get("commits") else one
+            # A server finds the deadlock itself, and chooses.
+            who = loser.name if "is locked" in str((loser.waiting or {}).get("error")) else "one of them"
+            log.append(f"A and B wait for each other: {who} gets the driver's error")
+            loser.retry(again=False)
         else:
             for each, other in ((one, two), (two, one)):
                 if each.blocked and other.done:

@@ -20,7 +20,7 @@ from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.lab.rows import changes, keyed
 from toughen.model.journey import Tampered
 from toughen.model.trace import Exchange, Trace, Turn
-from toughen.model.trial import Trial
+from toughen.model.trial import ANSWERED, Trial
 from toughen.oracle import succeeded
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from toughen.model.journey import Call, Journey
 
 _REMEMBERED = 256
+_PATIENCE = 6.0
+"""Seconds that a patient trial gives what goes on behind an answer: less than one request may take."""
 _SAMPLE = 60
 _FEWEST, _MOSTLY = 4, 0.6
 """A statement is a habit when at least this many, and this share, of the routes that need a log-in run it."""
@@ -289,7 +291,7 @@ class LabTarget:
         jar = Jar()
         exchanges: list[Exchange] = []
         # A prototype that keeps its state in memory is one process wherever it runs.
-        isolated = trial.isolated and not self.memory.together and bool(self.lab.world.databases)
+        isolated = trial.workers == "each" if trial.workers else trial.isolated and not self.memory.together and bool(self.lab.world.databases)
         before_last, sown, weight = base, 0, 0
         kept = kept and not isolated and self._shareable(trial)
         child: Child | None = self._kept if kept and self._kept is not None and self._kept.open else None
@@ -339,7 +341,7 @@ class LabTarget:
 
     def _shareable(self, trial: Trial) -> bool:
         """Whether a trial may run in a process that others have used: its state lies in databases, and nothing is asked of the process itself."""
-        of_its_own = bool(trial.schedule or trial.started or trial.traced or trial.loads or trial.fault or trial.kills or trial.measured)
+        of_its_own = bool(trial.schedule or trial.started or trial.traced or trial.loads or trial.fault or trial.kills or trial.measured or trial.workers or trial.patient)
         return not of_its_own and not self.memory.together and bool(self.lab.world.databases)
 
     def _inside(self, child: Child) -> dict[str, Rows]:
@@ -370,7 +372,7 @@ class LabTarget:
             method, _, path = call.route.partition(" ")
             return Exchange(method, path, "", None, ended=f"not sent: {error}")
         index = len(exchanges)
-        fault = trial.fault if index == len(trial.calls) - 1 else None
+        fault = trial.fault if trial.fault is not None and trial.fault.meets(index, len(trial.calls)) else None
         kill = next((each for each in trial.kills if each.call == index), None)
         if kill is not None:
             exchange = faults.killed(child, request, kill.before)
@@ -378,7 +380,7 @@ class LabTarget:
             exchange = faults.failing(child, request, fault, self.lab.world)
         else:
             measured = trial.measured and index == len(trial.calls) - 1
-            exchange = child.serve(request, Record(sql=2, lines=trial.traced, markers=tuple(resolver.markers.values()), fault=fault, memory=measured))
+            exchange = child.serve(request, Record(sql=2, lines=trial.traced, markers=tuple(resolver.markers.values()), fault=fault, memory=measured, patience=_PATIENCE if trial.patient else 0.0))
         jar.take(call.identity, exchange.response)
         sender = self.wallet.identities.get(call.identity or "")
         if sender is not None and sender.login is not None and sender.login.route == call.route:
@@ -388,8 +390,8 @@ class LabTarget:
 
 def _gated(trial: Trial, index: int) -> bool:
     """Whether a call is stopped at its statements: something befalls it there."""
-    database = trial.fault is not None and trial.fault.kind in faults.DATABASE and index == len(trial.calls) - 1
-    return database or any(each.call == index for each in trial.kills)
+    database = trial.fault is not None and trial.fault.kind in faults.DATABASE and trial.fault.meets(index, len(trial.calls))
+    return database or any(each.call == index and each.before != ANSWERED for each in trial.kills)
 
 
 def _outline(trace: Trace) -> tuple[list[int | None], Counter[tuple[str, str]]]:

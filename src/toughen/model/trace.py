@@ -58,7 +58,7 @@ class Demand:
     """A key that the handler asked the request for."""
 
     place: str
-    """json, form, query, header, cookie, file."""
+    """json, form, query, header, cookie, file; outside: an answer of the world outside (`outside:number`: what its value should be)."""
     key: tuple[str | int, ...]
     present: bool
     required: bool
@@ -102,6 +102,8 @@ class Outgoing:
     """The body that it sent, cut; of a mail its text."""
     key: str = ""
     """The idempotency key that it sent, "" where it sent none."""
+    behind: bool = False
+    """Whether it was opened behind the answer, or in a thread that the request does not wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +119,15 @@ class Exchange:
     """None when the request never ended or the process died."""
     ended: str = "answered"
     """answered, timeout, died; hung (it waits for ever, or longer than a worker may), killed (by the lab), missed (its fault never came about)."""
+    answered_after: int = -1
+    """How many of its statements the client waited for; the others came when it had its answer. -1: all."""
     statements: tuple[Statement, ...] = ()
     failure: Failure | None = None
     handled: tuple[Failure, ...] = ()
     """Exceptions raised inside the project's code and handled there; only while lines are recorded."""
     demands: tuple[Demand, ...] = ()
+    asked: tuple[Demand, ...] = ()
+    """What the prototype asked of the answers of the world outside; the key begins with the number of the answer."""
     sightings: tuple[Sighting, ...] = ()
     lines: tuple[tuple[str, tuple[int, ...]], ...] = ()
     """(file, executed lines in order of first execution); only while lines are recorded."""

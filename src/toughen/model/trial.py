@@ -41,7 +41,7 @@ class Sown:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong around the last call: with the world outside, with the database, or with files."""
+    """What goes wrong around one call: with the world outside, with the database, or with files."""
 
     kind: str
     """Outside: refused, unknown-host, hang, reset, error (500), busy (429 with Retry-After), malformed (a page where JSON was
@@ -52,6 +52,15 @@ class Fault:
     """How many are hit one after the other; 0 is all from there on."""
     host: str = ""
     """Only this host; "" is any."""
+    call: int = -1
+    """Index of the trial's call that meets it; -1 is the last."""
+
+    def meets(self, index: int, calls: int) -> bool:
+        """Whether it is the call of that index, of so many, that meets it."""
+        return index == (self.call if self.call >= 0 else calls - 1)
+
+
+ANSWERED = -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class Kill:
     call: int
     """Index of the trial's call."""
     before: int = -1
-    """Number of its statement before which it dies; -1 once all is done and before the client hears of it."""
+    """Number of its statement before which it dies; -1 once all is done and before the client hears of it; -2 (ANSWERED) as soon as the client has its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,8 @@ class Trial:
     kills: tuple[Kill, ...] = ()
     loads: bool = False
     """True tells which packages the process of the last call has loaded."""
+    patient: bool = False
+    """True gives what a request leaves running behind its answer some seconds to come to its end."""
     workers: str = ""
     """one: all calls are served by one process; each: every call by another, though the prototype keeps its state in memory; "" is as `isolated` says."""
 

@@ -39,12 +39,12 @@ lab -> child       {"do": "serve", "requests": [REQUEST...], "record": RECORD}  
                    {"do": "quit"}   runs the lifespan's shutdown and exits
 
 Gated child (fork with "gate": true), before each SQL statement while it serves:
-    child -> lab   {"at": n, "statement": STATEMENT}            then waits
+    child -> lab   {"at": n, "statement": STATEMENT, "outgoing": [...] so far}   then waits
     lab -> child   {"go": null}            run this one, stop again at the next
                    {"go": k}               run until statement number k (0-based, counted within the request), stop there
                    {"go": -1}              run to the end of the request without stopping
                    with any of them "fail" (an SQLSTATE) and "times": PostgreSQL answers this statement so, and so many more (0: all)
-    child -> lab   {"blocked": n, "error": str}                 the statement waits for another's lock; then waits
+    child -> lab   {"blocked": n, "error": str}                 the statement waits for another's lock ("commits": true where it is a COMMIT); then waits
     lab -> child   {"retry": true}         try it again, {"retry": false}  raise the driver's own error to the app
 
 REQUEST    {"method", "target" (path?query, percent-encoded), "headers": [[name, value]...], "body_b64"}
@@ -61,6 +61,8 @@ STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "p
              come in order of appearance), "many" (sets of an executemany; "parameters" then holds the first sets).
              REQUEST: "packed_b64" (instead of "body_b64": zlib, unpacked in pieces while it is read), "inside".
              RECORD: "memory" (EXCHANGE then has "grown": bytes by which the process was larger at its largest than before).
+             RECORD: "patience" (seconds that what goes on behind the answer has to come to its end), "dies" (the process ends as soon
+             as the client has its answer). EXCHANGE: "answered_after" (how many statements there were when it had it, if more came).
              RECORD: "fault" {"kind", "at", "times", "host"}: what goes wrong outside (KINDS of fault_server, "refused",
              "unknown-host"; "disk-full", "unwritable" for files) at the connection of that number, and so many times (0: from
              there on). EXCHANGE: "waited" (seconds that it waited in vain, by its own clock). Before an EXCHANGE that never

@@ -112,6 +112,11 @@ class Answer:
             self._kept.append(bytes(piece) if len(piece) <= self._room else bytes(piece[: self._room]))
             self._room -= len(piece)
 
+    def whole(self) -> bool:
+        """Whether as many bytes are there as its header says: the client waits for no more."""
+        length = next((value for name, value in self.headers if name.lower() == "content-length"), "")
+        return length.isdigit() and self.size >= int(length)
+
     def tell(self, exchange: dict[str, Any]) -> None:
         """Put the answer's part into an EXCHANGE."""
         exchange["status"] = self.status

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import selectors
+import time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from . import threads
 from .answers import SERVER, Answer, Request, pieces
 from .recorder import RECORDER
 
@@ -136,7 +138,10 @@ class AsgiCaller:
                     self._others = asyncio.all_tasks() - {asyncio.current_task()}
                     self._counted = self._born
                 begin()
-                end(call.answer, await call.run(scope))
+                error = await call.run(scope)
+                if RECORDER.patience:
+                    await self._patient()
+                end(call.answer, error)
                 following()
             except BaseException as error:
                 done.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
@@ -147,6 +152,16 @@ class AsgiCaller:
     def _tasks(self) -> list[Any]:
         """Tasks of the running request."""
         return [task for task in asyncio.all_tasks(self._loop) if task not in self._others]
+
+    async def _patient(self) -> None:
+        """Let what the request left behind come to its end: its tasks, and threads that are at work for it."""
+        until = time.monotonic() + RECORDER.patience
+        quiet = 0
+        while time.monotonic() < until and quiet < threads.QUIET:
+            count = len(RECORDER.statements)
+            await asyncio.sleep(threads.LOOK)
+            mine = [task for task in self._tasks() if task is not asyncio.current_task()]
+            quiet = 0 if mine or threads.busy() or len(RECORDER.statements) != count else quiet + 1
 
     async def stop(self) -> None:
         """Run the lifespan's shut-down."""
@@ -229,7 +244,10 @@ class _Call:
                 raise RuntimeError(message)
             if self.request.method != "HEAD":
                 self.answer.add(event.get("body") or b"")
+            if not event.get("more_body") or self.answer.whole():
+                RECORDER.answered(self.answer)
             if not event.get("more_body"):
+                RECORDER.answer = self.answer
                 self._finish()
 
     def _finish(self) -> None:

@@ -74,7 +74,7 @@ class Child:
             self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
             return
         if self._order.get("gate"):
-            RECORDER.gate = Gate(self._wire)
+            RECORDER.gate = Gate(self._wire, lambda: list(RECORDER.outgoing))
             sqlite.never_wait()
         self.begun = True
         if first is None:
@@ -109,6 +109,8 @@ class Child:
 
     def _begin(self) -> None:
         RECORDER.begin(self._record)
+        RECORDER.patience = float(self._record.get("patience") or 0)
+        RECORDER.dies = self._die if self._record.get("dies") else None
         if RECORDER.fault:
             faults.WAITS.begin(self._wire)
         if RECORDER.lines:
@@ -118,6 +120,8 @@ class Child:
 
     def _end(self, answer: Answer, error: BaseException | None) -> None:
         spent = time.perf_counter() - self._started
+        if error is None and answer.status is not None:
+            RECORDER.answer = answer
         threads.join()
         cause = error or RECORDER.failure or RECORDER.passing
         told = lines.end(cause) if RECORDER.lines else None
@@ -137,6 +141,8 @@ class Child:
             cause = None
         if cause is not None:
             exchange["failure"] = frames.failure(cause)
+        for each in (error, RECORDER.failure, RECORDER.passing):
+            frames.forget(each)
         RECORDER.failure = RECORDER.passing = cause = None
         exchange["milliseconds"] = round(spent * 1000, 3)
         if self._size:
@@ -148,6 +154,14 @@ class Child:
         if leaves:
             # SystemExit or KeyboardInterrupt out of a handler ends a worker.
             os._exit(1)
+
+    def _die(self, answer: Answer) -> None:
+        """Tell what happened until the client had its answer, and end there."""
+        exchange = RECORDER.end()
+        answer.tell(exchange)
+        exchange["milliseconds"] = round((time.perf_counter() - self._started) * 1000, 3)
+        self._wire.send(exchange)
+        os._exit(0)
 
     def _imported(self) -> list[str]:
         """Modules of others that came in since the last time; the server can import them before it forks again."""

@@ -23,6 +23,8 @@ FILES = {"disk-full": errno.ENOSPC, "unwritable": errno.EACCES}
 """What opening a file for writing fails with."""
 LONGEST = 30.0
 """Seconds that a worker is given by the servers in front of it (gunicorn's default): who waits longer is killed."""
+MANY = 20
+"""Connections that fail after which a request is taken for one that never gives up."""
 _SHORT, _LOOK, _STUCK = 0.15, 0.1, 4
 _real_settimeout = socket.socket.settimeout
 
@@ -129,6 +131,10 @@ class Waits:
         loop.call_soon_threadsafe(int)
         return True
 
+    def never_ends(self) -> None:
+        """A request tries again and again: that is told now, since it may never come to an end."""
+        self._tell()
+
     def _tell(self) -> None:
         with self._lock:
             wire, self._wire = self._wire, None
@@ -165,6 +171,8 @@ def met(host: str) -> str:
     number = RECORDER.met
     RECORDER.met += 1
     first, times = fault["at"], fault["times"]
+    if not times and number - first == MANY:
+        WAITS.never_ends()
     return fault["kind"] if number >= first and (not times or number < first + times) else ""
 
 

@@ -156,3 +156,12 @@ def failure(error: BaseException, place: Place | None = None) -> dict[str, Any]:
         "place": place or place_in(error.__traceback__),
         "traceback": told,
     }
+
+
+def forget(error: BaseException | None) -> None:
+    """Let go of what the frames of an exception hold (connections, and their locks), as a server does that has answered."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -7,6 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .wire import Message, Wire
 
 
@@ -16,9 +18,10 @@ _ALL = 1 << 30
 class Gate:
     """Stops a request at the statements that the lab named."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, outgoing: Callable[[], list[Any]]) -> None:
         """Talk to the lab over the child's own connection, which is idle while a request runs."""
         self._wire = wire
+        self._outgoing = outgoing
         self._lock = threading.RLock()
         self._stop: int | None = 0
         self._fails, self._left = "", 0
@@ -33,7 +36,7 @@ class Gate:
         with self._lock:
             if self._stop is None or index < self._stop:
                 return self._failing(statement)
-            answer = self._ask({"at": index, "statement": statement})
+            answer = self._ask({"at": index, "statement": statement, "outgoing": self._outgoing()})
             go = answer.get("go")
             if go is None:
                 self._stop = index + 1
@@ -52,10 +55,10 @@ class Gate:
         self._left -= 1
         return self._fails
 
-    def blocked(self, index: int, error: str) -> bool:
-        """Say that a statement waits for another's lock; True means: try it again."""
+    def blocked(self, index: int, error: str, *, commits: bool = False) -> bool:
+        """Say that a statement (or a COMMIT) waits for another's lock; True means: try it again."""
         with self._lock:
-            return bool(self._ask({"blocked": index, "error": error}).get("retry"))
+            return bool(self._ask({"blocked": index, "error": error, **({"commits": True} if commits else {})}).get("retry"))
 
     def _ask(self, message: Message) -> Message:
         try:

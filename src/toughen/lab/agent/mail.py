@@ -27,7 +27,7 @@ def hook_smtplib(module: Any) -> None:
             )
             place = RECORDER.place(4)
             after = len(RECORDER.statements)
-            RECORDER.outgoing.append({"host": host, "port": port, "request": request, "place": place, "mail": text, "after": after})
+            RECORDER.outgoing.append({"host": host, "port": port, "request": request, "place": place, "mail": text, "after": after, "behind": RECORDER.behind()})
 
     def connect(self: Any, host: str = "localhost", port: int = 0, source_address: Any = None) -> Any:
         del source_address

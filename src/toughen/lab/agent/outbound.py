@@ -155,7 +155,7 @@ def _note(sock: socket.socket, host: str, port: int) -> None:
 def _told(host: str, port: int) -> dict[str, Any] | None:
     if not RECORDER.active or len(RECORDER.outgoing) >= OUTGOING:
         return None
-    told = {"host": host, "port": port, "request": "", "place": RECORDER.place(5), "after": len(RECORDER.statements)}
+    told = {"host": host, "port": port, "request": "", "place": RECORDER.place(5), "after": len(RECORDER.statements), "behind": RECORDER.behind()}
     RECORDER.outgoing.append(told)
     return told
 

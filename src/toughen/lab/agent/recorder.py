@@ -88,6 +88,13 @@ class Recorder:
         """(driver, path) of every database that was opened, in order."""
         self.tasks: Callable[[], list[Any]] | None = None
         """Tasks of the running request, for ASGI."""
+        self.dies: Callable[[Any], None] | None = None
+        """Ends the process as soon as the client has its answer; what goes on behind it is lost."""
+        self.whole = threading.Event()
+        """Set once the client has its answer whole."""
+        self.answered_after = -1
+        self.patience = 0.0
+        """Seconds that what a request leaves running has to come to its end."""
         self._told_databases = 0
         self._record: dict[str, Any] | None = None
         self._wanted = _IDLE
@@ -106,6 +113,11 @@ class Recorder:
         self.written: dict[str, None] = {}
         self.folders: dict[str, None] = {}
         self.met = 0
+        self.answered_after = -1
+        self.rested = 0.0
+        """Seconds of sleep that were left out behind the answer."""
+        self.answer: Any = None
+        """The answer, once the client has it whole while something still runs behind it."""
 
     def begin(self, record: dict[str, Any]) -> None:
         """Start to record a request as the RECORD says."""
@@ -117,13 +129,17 @@ class Recorder:
         if self.gate is not None:
             self.sql = self.sql or 1
             self.gate.begin()
+        self.whole.clear()
         self.active = True
 
     def end(self) -> dict[str, Any]:
         """Stop to record; return the recorded part of the EXCHANGE, without failure, lines and answer."""
         self.active = False
+        self.dies, self.patience = None, 0.0
         self.sql, self.demand, self.lines, self.markers, self.fault = _IDLE
         found: dict[str, Any] = {}
+        if 0 <= self.answered_after < len(self.statements):
+            found["answered_after"] = self.answered_after
         if self.statements:
             found["statements"] = self.statements
         if self.demands:
@@ -143,6 +159,14 @@ class Recorder:
             self._told_databases = len(self.databases)
         return found
 
+    def answered(self, answer: Any) -> None:
+        """Note that the client has its answer whole: what is done from now on, it does not wait for."""
+        if self.active and self.answered_after < 0:
+            self.answered_after = len(self.statements) + self.dropped
+            if self.dies is not None:
+                self.dies(answer)
+            self.whole.set()
+
     def opened(self, since: int = 0) -> list[dict[str, str]]:
         """Return databases that were opened, as FACTS tells them; all of them, or the newest."""
         return [{"driver": driver, "path": path} for driver, path in list(self.databases)[since:]]
@@ -151,6 +175,11 @@ class Recorder:
         """All databases so far; the next EXCHANGE tells only newer ones."""
         self._told_databases = len(self.databases)
         return self.opened()
+
+    def behind(self) -> bool:
+        """Whether nobody waits for what happens now: the client has its answer, or a thread of the prototype's own is at work."""
+        here = threading.current_thread()
+        return self.answer is not None or (type(here) is threading.Thread and not here.name.startswith(("ThreadPoolExecutor", "asyncio")))
 
     def place(self, depth: int) -> frames.Place | None:
         """Place of the project's own code that causes what happens now.

@@ -14,7 +14,23 @@ import time
 from functools import partial
 from typing import Any, Callable
 
-from . import boot, demand, facts, frames, frameworks, late, outbound, postgres, prepare, readers, schemas, sqlite, warm
+from . import (
+    boot,
+    demand,
+    facts,
+    frames,
+    frameworks,
+    heard,
+    late,
+    outbound,
+    postgres,
+    prepare,
+    readers,
+    rest,
+    schemas,
+    sqlite,
+    warm,
+)
 from .asgi import AsgiCaller
 from .child import BODY_LIMIT, Child
 from .hooks import Finder
@@ -46,7 +62,9 @@ class Server:
         finder = Finder()
         frameworks.register(finder)
         demand.register(finder)
+        heard.register(finder)
         schemas.register(finder)
+        rest.install()
         outbound.install(finder, config.get("outbound"), config.get("allow") or ())
         postgres.install(finder, config.get("postgres"))
         readers.register(finder)

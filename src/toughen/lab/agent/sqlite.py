@@ -76,7 +76,7 @@ def _run(
         try:
             return call(*arguments), note
         except sqlite3.OperationalError as error:
-            if gate is not None and "is locked" in str(error) and gate.blocked(index, str(error)):
+            if gate is not None and "is locked" in str(error) and gate.blocked(index, str(error), commits=str(text).lstrip().upper().startswith(("COMMIT", "END"))):
                 continue
             note["error"] = "sqlite3.OperationalError: " + str(error)
             raise

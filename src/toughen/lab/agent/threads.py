@@ -12,6 +12,12 @@ from .recorder import RECORDER
 
 PATIENCE = 1.0
 """Seconds that a request waits for the threads which it started."""
+HOLD = 2.0
+"""Seconds that a thread waits for the answer at most: its handler may wait for the thread."""
+LOOK, QUIET = 0.05, 8
+"""Seconds between looks at what goes on, and looks without anything after which it is over."""
+_IDLE = ("threading.py", "queue.py", "selectors.py")
+"""Where a thread stands that waits for work."""
 _SPAWNED: list[threading.Thread] = []
 
 
@@ -22,9 +28,45 @@ def install() -> None:
     def start(self: threading.Thread) -> Any:
         if RECORDER.active and frames.relative(sys._getframe(1).f_code.co_filename) is not None:
             _SPAWNED.append(self)
+            if RECORDER.patience or RECORDER.dies is not None:
+                _hold(self)
         return original(self)
 
     threading.Thread.start = start  # type: ignore[method-assign]
+
+
+def _hold(thread: threading.Thread) -> None:
+    """Let a thread run once the client has its answer, as it may anyway; where the handler waits for it, a little later."""
+    run: Any = thread.run
+
+    def held() -> None:
+        RECORDER.whole.wait(HOLD)
+        run()
+
+    thread.run = held  # type: ignore[method-assign]
+
+
+def busy() -> bool:
+    """Whether a thread beside this one is at work in the project's own code, rather than waiting for some."""
+    own = (threading.get_ident(), threading.main_thread().ident)
+    for ident, innermost in list(sys._current_frames().items()):
+        if ident in own or innermost.f_code.co_filename.endswith(_IDLE):
+            continue
+        frame: Any = innermost
+        while frame is not None:
+            if frames.relative(frame.f_code.co_filename) is not None:
+                return True
+            frame = frame.f_back
+    return False
+
+
+def patient(seconds: float) -> None:
+    """Wait until no thread is at work any more."""
+    until, quiet = time.monotonic() + seconds, 0
+    while time.monotonic() < until and quiet < QUIET:
+        count = len(RECORDER.statements)
+        time.sleep(LOOK)
+        quiet = 0 if busy() or len(RECORDER.statements) != count else quiet + 1
 
 
 def join() -> None:

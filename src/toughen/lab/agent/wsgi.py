@@ -6,7 +6,9 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from . import threads
 from .answers import PIECE, SERVER, Answer, Request, Stream
+from .recorder import RECORDER
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -43,7 +45,10 @@ class WsgiCaller:
         for environ in [_environ(Request(message)) for message in requests]:
             answer = Answer(self._limit)
             begin()
-            end(answer, self._call(environ, answer, keep=environ["REQUEST_METHOD"] != "HEAD"))
+            error = self._call(environ, answer, keep=environ["REQUEST_METHOD"] != "HEAD")
+            if RECORDER.patience:
+                threads.patient(RECORDER.patience)
+            end(answer, error)
 
     def _call(self, environ: dict[str, Any], answer: Answer, *, keep: bool) -> BaseException | None:
         def start_response(
@@ -60,6 +65,7 @@ class WsgiCaller:
                 for piece in pieces:
                     if keep:
                         answer.add(piece)
+                RECORDER.answered(answer)
             finally:
                 close = getattr(pieces, "close", None)
                 if close is not None:

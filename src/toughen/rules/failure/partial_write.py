@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.model.blueprint import Blueprint, Route
-    from toughen.model.finding import Finding
+    from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
@@ -204,6 +204,10 @@ class PartialWrite(Rule):
     order = 58
     single = True
 
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+        """Handlers that commit a change and go on to write more."""
+        yield from halves.suspected(self.id, blueprint, sources)
+
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Killed before each later write, and sent again afterwards."""
         yield from halves.experiments(target, route, journey)
@@ -242,8 +246,8 @@ class PartialWrite(Rule):
         yield from atomicity.joined(finding, blueprint, sources)
 
     BROKEN: ClassVar[list[Broken]] = [
-        Broken(_WALLETS, "POST /wallets/{wallet_id}/send", unseen="rows tell it, not shapes"),
-        Broken(_SHOP, "POST /items/{item_id}/order", SESSION_NEEDS, unseen="rows tell it, not shapes"),
+        Broken(_WALLETS, "POST /wallets/{wallet_id}/send"),
+        Broken(_SHOP, "POST /items/{item_id}/order", SESSION_NEEDS),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_WALLETS.replace('        return jsonify({"error": "not enough"}), 400\n    conn.commit()\n', '        return jsonify({"error": "not enough"}), 400\n'), "one transaction, committed at its end"),
@@ -254,8 +258,8 @@ class PartialWrite(Rule):
     id = Column(Integer, primary_key=True)
     item_id = Column(Integer)
 
-class Order(Base):"""), "what may be missing is a line of a log that nobody reads", SESSION_NEEDS),
-        Sound(SESSION + _STATES, "one row that gets less far says itself how far it got", SESSION_NEEDS),
-        Sound(SESSION + _PUT, "sent again it leads to what it leads to alone", SESSION_NEEDS),
+class Order(Base):"""), "what may be missing is a line of a log that nobody reads", SESSION_NEEDS, alike="who reads a table is seen by use"),
+        Sound(SESSION + _STATES, "one row that gets less far says itself how far it got", SESSION_NEEDS, alike="what a state means"),
+        Sound(SESSION + _PUT, "sent again it leads to what it leads to alone", SESSION_NEEDS, alike="whether it may be repeated"),
         Sound(SESSION + _VIEWS, "what is there already only counts who looked", SESSION_NEEDS),
     ]

@@ -8,7 +8,7 @@ from toughen import contention
 from toughen.atomicity import mends
 from toughen.model.finding import Evidence, Severity
 from toughen.oracle import differing_number, serial, succeeded, updated
-from toughen.pairs import AMPLE, apart, orders, pairs, steer, stumbles, told
+from toughen.pairs import AMPLE, apart, known_again, orders, pairs, steer, stumbles, told
 from toughen.rule import Aside, Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import UNSEEN
@@ -74,6 +74,8 @@ class LostUpdate(Rule):
             return Unclear("the two honest requests do not both succeed one after the other")
         lost = differing_number(race, control, reverse)
         if lost is None or serial(race, orders(traces)):
+            return Fails()
+        if known_again(traces):
             return Fails()
         table, column, expected, found = lost
         write = next((each for each in reversed(one.statements) if table.lower() in each.writes), None)

@@ -1,0 +1,384 @@
+"""Owns race/duplicate-request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from toughen import repeats, timeline
+from toughen.atomicity import mends
+from toughen.model.finding import Evidence, Severity
+from toughen.model.patch import Unmended
+from toughen.oracle import state, succeeded, telling_write
+from toughen.pairs import steer, told
+from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
+from toughen.timeline import row_facts
+from toughen.twists import UNSEEN, answer, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from toughen.model.blueprint import Blueprint, Json, Route
+    from toughen.model.finding import Finding, Suspicion
+    from toughen.model.journey import Journey
+    from toughen.model.patch import Patch
+    from toughen.model.trace import RowChange, Trace
+    from toughen.model.trial import Experiment
+    from toughen.rule import Judgement, Target
+
+_PAYMENTS = SESSION + """
+from fastapi import Header
+
+class Payment(Base):
+    __tablename__ = "payments"
+    id = Column(Integer, primary_key=True)
+    amount = Column(Integer)
+    idempotency_key = Column(String)
+
+class NewPayment(BaseModel):
+    amount: int
+
+Base.metadata.create_all(engine)
+
+@app.get("/payments")
+def payments(db: Session = Depends(get_db)):
+    return [{"id": each.id, "amount": each.amount} for each in db.query(Payment)]
+
+@app.post("/payments", status_code=201)
+def pay(data: NewPayment, idempotency_key: str = Header(...), db: Session = Depends(get_db)):
+    earlier = db.query(Payment).filter(Payment.idempotency_key == idempotency_key).first()
+    if earlier:
+        return {"id": earlier.id, "amount": earlier.amount}
+    payment = Payment(amount=data.amount, idempotency_key=idempotency_key)
+    db.add(payment)
+    db.commit()
+    return {"id": payment.id, "amount": payment.amount}
+"""
+_REFUNDS = PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS refunds (id INTEGER PRIMARY KEY, amount INTEGER, idempotency_key TEXT)")
+
+@app.route("/refunds")
+def refunds():
+    conn = get_db()
+    rows = conn.execute("SELECT id, amount FROM refunds").fetchall()
+    conn.close()
+    return jsonify([dict(row) for row in rows])
+
+@app.route("/refunds", methods=["POST"])
+def refund():
+    data = request.get_json()
+    key = data["idempotency_key"]
+    conn = get_db()
+    made = conn.execute("INSERT INTO refunds (amount, idempotency_key) VALUES (?, ?)", (int(data["amount"]), key)).lastrowid
+    conn.commit()
+    conn.close()
+    return jsonify({"id": made}), 201
+"""
+_REMEMBERED = SESSION + """
+from fastapi import Header
+
+class Order(Base):
+    __tablename__ = "orders"
+    id = Column(Integer, primary_key=True)
+    item = Column(String)
+
+class NewOrder(BaseModel):
+    item: str
+
+Base.metadata.create_all(engine)
+answered = {}
+
+@app.get("/orders")
+def orders(db: Session = Depends(get_db)):
+    return [{"id": each.id, "item": each.item} for each in db.query(Order)]
+
+@app.post("/orders", status_code=201)
+def order(data: NewOrder, idempotency_key: str | None = Header(default=None), db: Session = Depends(get_db)):
+    if idempotency_key and idempotency_key in answered:
+        return answered[idempotency_key]
+    made = Order(item=data.item)
+    db.add(made)
+    db.commit()
+    answer = {"id": made.id, "item": made.item}
+    if idempotency_key:
+        answered[idempotency_key] = answer
+    return answer
+"""
+_CHARGED = PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, amount INTEGER, charge TEXT)")
+
+import requests
+
+@app.route("/orders")
+def orders():
+    conn = get_db()
+    rows = conn.execute("SELECT id, amount, charge FROM orders").fetchall()
+    conn.close()
+    return jsonify([dict(row) for row in rows])
+
+@app.route("/orders", methods=["POST"])
+def order():
+    amount = int(request.get_json()["amount"])
+    charge = requests.post("https://api.cards.example/v1/charges", json={"amount": amount}, timeout=5).json()
+    conn = get_db()
+    made = conn.execute("INSERT INTO orders (amount, charge) VALUES (?, ?)", (amount, charge["id"])).lastrowid
+    conn.commit()
+    conn.close()
+    return jsonify({"id": made}), 201
+"""
+_TAGS = PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS tags (id INTEGER PRIMARY KEY, name TEXT)")
+
+@app.route("/tags")
+def tags():
+    conn = get_db()
+    rows = conn.execute("SELECT id, name FROM tags").fetchall()
+    conn.close()
+    return jsonify([dict(row) for row in rows])
+
+@app.route("/tags", methods=["POST"])
+def tag():
+    name = request.get_json()["name"]
+    conn = get_db()
+    row = conn.execute("SELECT id FROM tags WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        made = conn.execute("INSERT INTO tags (name) VALUES (?)", (name,)).lastrowid
+        conn.commit()
+    else:
+        made = row["id"]
+    conn.close()
+    return jsonify({"id": made})
+"""
+_NOTES = PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, body TEXT)")
+
+@app.route("/notes")
+def notes():
+    conn = get_db()
+    rows = conn.execute("SELECT id, body FROM notes").fetchall()
+    conn.close()
+    return jsonify([dict(row) for row in rows])
+
+@app.route("/notes", methods=["POST"])
+def note():
+    conn = get_db()
+    made = conn.execute("INSERT INTO notes (body) VALUES (?)", (request.get_json()["body"],)).lastrowid
+    conn.commit()
+    conn.close()
+    return jsonify({"id": made}), 201
+"""
+_ONLY_MEMORY = """from uuid import uuid4
+from fastapi import FastAPI, HTTPException, Request
+from pydantic import BaseModel
+app = FastAPI()
+seen = {}
+
+class NewPayment(BaseModel):
+    amount: int
+
+@app.get("/health")
+def health():
+    return {"ok": True}
+
+@app.post("/payments", status_code=201)
+def pay(data: NewPayment, request: Request):
+    key = request.headers.get("Idempotency-Key")
+    if not key:
+        raise HTTPException(400, "Idempotency-Key header is missing")
+    if key not in seen:
+        seen[key] = {"id": str(uuid4()), "amount": data.amount}
+    return seen[key]
+"""
+_KNOWN = (
+    "What must hold afterwards: a request with a key that was seen before is answered as the first one was, and does nothing. Keep the key in a unique column, written in the "
+    "transaction of the effect, and answer its violation with what the first request made."
+)
+_ALL = (
+    "What must hold afterwards: every worker knows the keys of all, also after a restart. Keep them in a table with a unique column, written in the transaction of the effect, "
+    "with the answer beside them."
+)
+_TELLS = (
+    "What must hold afterwards: sent again, he can tell that it is the same. Write and commit the row first (as pending), tell him with an idempotency key that is made of its "
+    "number, and note the outcome then."
+)
+_UNIQUE = (
+    _PAYMENTS.replace("idempotency_key = Column(String)", "idempotency_key = Column(String, unique=True)")
+    .replace("from fastapi import Header", "from fastapi import Header\nfrom sqlalchemy.exc import IntegrityError")
+    .replace('    db.commit()\n    return {"id": payment.id', """    try:
+        db.commit()
+    except IntegrityError:
+        db.rollback()
+        payment = db.query(Payment).filter(Payment.idempotency_key == idempotency_key).one()
+    return {"id": payment.id""")
+)
+
+
+class DuplicateRequest(Rule):
+    """The same request, sent again because its answer got lost, is done a second time.
+
+    Who pays: the customer who is charged twice for one order. Clients, browsers and the servers between them send
+    again what they heard no answer to, and people click twice.
+
+    Shown: a request that carries an idempotency key has two effects: sent again in turn, to another worker, or at once; or
+    one that in turn does nothing the second time (it is known again by a key of its own) is done twice
+    at once; or it tells somebody outside to charge or to send, is killed before its rows are committed, and tells him once
+    more when it is sent again, with no key by which he could know. A request without a key that is meant twice (two notes, two
+    transfers) is no break. Where the second is refused in turn, it is race/check-then-act that tells of it; where one
+    half of the rows is left, failure/partial-write.
+
+    Example: `if db.query(Payment).filter_by(key=key).first(): return it`, with no unique constraint on the key.
+    Instead: a unique column for the key, in the transaction of the effect, and an answer to its violation; what is
+    told to others after the commit, or with a key that is made of the row.
+
+    References: CWE-837, CWE-362; RFC 9110 9.2.2; draft-ietf-httpapi-idempotency-key-header.
+    """
+
+    id = "race/duplicate-request"
+    title = "A request that is sent again is done twice"
+    severity = Severity.HIGH
+    cwe = (837, 362)
+    order = 62
+    single = True
+    waits = True
+
+    def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
+        """Keys that no unique column keeps; calls outside before the commit."""
+        yield from repeats.suspected(self.id, blueprint, sources)
+
+    def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
+        """Sent again in turn, to another worker, at once, and after a kill."""
+        if route.method != "GET":
+            yield from repeats.twice(target, route, journey)
+            yield from repeats.cut_off(target, route, journey)
+
+    def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        """Once where it is known again, and twice here."""
+        control = traces["control"]
+        if not succeeded(control.last):
+            return Unclear(f"the honest request does not succeed: {answer(control.last)}")
+        match experiment.fact("how"):
+            case "killed":
+                return self._killed(experiment, traces)
+            case "turn":
+                return self._turn(experiment, traces)
+            case "worker":
+                return self._worker(experiment, traces)
+            case "answers":
+                return self._answers(experiment, traces)
+        return self._once(experiment, traces)
+
+    def _turn(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        one, two, known = traces["control"], traces["twice"], _known(experiment)
+        extra = repeats.again(one, two, known)
+        if not succeeded(two.last) or not extra or repeats.held_back(one, two, known):
+            return Fails()
+        if any(each.key for each in two.last.outgoing):
+            return Unclear("the key is handed on to somebody outside, who may know by it")
+        return Holds(self._evidence(experiment, two, extra, "sent again with the same key, it is done again"))
+
+    def _worker(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        one, known = traces["control"], _known(experiment)
+        if repeats.again(one, traces["twice"], known):
+            return Fails()
+        two = traces["elsewhere"]
+        extra = repeats.again(one, two, known)
+        kept = all(sum(each.table == change.table and each.kind == change.kind for each in two.changes) > 1 for change in extra if change.kind == "inserted")
+        if not succeeded(two.last) or not extra or not kept:
+            return Fails()
+        return Holds(self._evidence(experiment, two, extra, "sent again to another worker, it is done again: the first one alone remembers it"))
+
+    def _answers(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        """Where no rows tell: what is made anew for each request (a number, a time) or marks an answer as repeated comes back in one process, and not in two."""
+        one, two = traces["twice"], traces["elsewhere"]
+        fresh = _bodies(one)[-2] != _bodies(two)[-2]
+        before, now = _bodies(one)[-2:], _bodies(two)[-2:]
+        told_apart = len(set(before)) == 1 and ((fresh and len(set(now)) > 1) or bool(_marks(one) - _marks(two)))
+        if not told_apart or not all(map(succeeded, (*one.exchanges[-2:], *two.exchanges[-2:]))):
+            return Fails()
+        facts: dict[str, Json] = {"request": shown(two.last), "key": experiment.fact("key"), "one process": [*before], "two": [*now]}
+        message = "sent again with the same key to another worker, it is done again: the first one alone remembers it"
+        return Holds(Evidence(message, {name: value[:300] if isinstance(value, str) else value for name, value in facts.items()}, None, (("how", "worker"),)))
+
+    def _once(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        one, race, known = traces["control"], traces["race"], _known(experiment)
+        if repeats.again(one, traces["twice"], known) or not succeeded(traces["twice"].last):
+            return Fails()
+        if one.final_changes and not race.final_changes:
+            return Unclear(UNSEEN)
+        extra = repeats.beyond(one, race, known)
+        if not all(map(succeeded, race.exchanges[-2:])) or not extra:
+            return Fails()
+        write = next((each for each in reversed(race.exchanges[-2].statements) if extra[0].table.lower() in each.writes), None) or telling_write(race.exchanges[-2], race)
+        detail = steer(race.exchanges[-2], write, extra[0].table)
+        found = self._evidence(experiment, race, extra, "sent twice at once it is done twice; in turn, the second is known again", told(race, traces["twice"]))
+        return Holds(Evidence(found.message, found.facts, write.location if write else None, (*detail, ("how", "once")), severity=found.severity))
+
+    def _killed(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        control, killed, retried = traces["control"], traces["killed"], traces["retried"]
+        if killed.last.ended != "killed" or not succeeded(retried.last):
+            return Unclear("the request was not cut off there, or does not succeed when it is sent again")
+        call = next(iter(control.last.outgoing[int(experiment.fact("call")) :]), None)
+        twice = [next((one for one in each.outgoing if call and repeats.same(one, call)), None) for each in (retried.exchanges[-2], retried.last)]
+        masked = repeats.masked(traces)
+        if call is None or None in twice or state(retried.changes, masked) != state(control.changes, masked):
+            return Fails()
+        if twice[0] and twice[1] and not repeats.same(twice[0], twice[1]):
+            return Fails()
+        point = int(experiment.fact("point"))
+        story = timeline.told([shown(control.last)[:60], "the same, sent again"], timeline.cut(control.last, point, retried.last), row_facts(retried.changes), row_facts(control.changes))
+        facts: dict[str, Json] = {"request": shown(control.last), "outside": f"{call.host}: {call.request}", "sent": call.sent[:200], "answer": answer(retried.last), "rows": [*row_facts(retried.changes)], "timeline": story}
+        mail = call.request.startswith("MAIL")
+        what = "the mail is sent" if mail else f"{call.host} is told"
+        return Holds(Evidence(f"cut off before its rows are committed and sent again, {what} twice, and the rows know of one", facts, call.location, (("how", "killed"),), severity=Severity.LOW if mail else None))
+
+    def _evidence(self, experiment: Experiment, two: Trace, extra: tuple[RowChange, ...], message: str, facts: Mapping[str, Json] | None = None) -> Evidence:
+        write = next((each for each in reversed(two.last.statements) if extra[0].table.lower() in each.writes), None)
+        key = experiment.fact("key")
+        told_of: dict[str, Json] = {"request": shown(two.last), **({"key": key} if key else {}), "answers": [answer(each) for each in two.exchanges[-2:]], "done twice": [*row_facts(extra)]}
+        severity = None if key or any(each.kind == "updated" for each in extra) else Severity.MEDIUM
+        return Evidence(f"{message}: {row_facts(extra)[0]}", {**told_of, **(facts or {})}, write.location if write else None, (("how", experiment.fact("how")),), severity=severity)
+
+    def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
+        """At once: what makes the second wait, or see the first. The rest is for a brief."""
+        how = finding.evidence.fact("how") if finding.evidence else ""
+        if how == "once":
+            yield from mends(finding, blueprint, sources)
+            return
+        yield Unmended(*_BRIEFS.get(how, _BRIEFS["turn"]))
+
+    BROKEN: ClassVar[list[Broken]] = [
+        Broken(_PAYMENTS, "POST /payments", SESSION_NEEDS),
+        Broken(_TAGS, "POST /tags", unseen="a row is looked for and made, as everywhere"),
+        Broken(_REFUNDS, "POST /refunds", unmended="looked for before anything is done"),
+        Broken(_REMEMBERED, "POST /orders", SESSION_NEEDS, unmended="memory of one process"),
+        Broken(_ONLY_MEMORY, "POST /payments", ("fastapi",), unmended="memory of one process"),
+        Broken(_CHARGED, "POST /orders", ("flask", "requests"), unmended="before the rows are committed"),
+    ]
+    SOUND: ClassVar[list[Sound]] = [
+        Sound(_UNIQUE, "a unique key decides, and its violation is answered with what the first one made", SESSION_NEEDS),
+        Sound(_NOTES, "without a key, two notes are two notes"),
+        Sound(_CHARGED.replace("timeout=5)", 'headers={"Idempotency-Key": request.get_json()["reference"]}, timeout=5)'), "whoever is told twice knows it by the key", ("flask", "requests")),
+        Sound(_CHARGED.replace("/v1/charges", "/v1/fraud/score"), "a question may be asked twice", ("flask", "requests"), alike="what is asked of whom does not show in the source"),
+        Sound(_TAGS.replace("name TEXT)", "name TEXT UNIQUE)").replace("INSERT INTO tags", "INSERT OR IGNORE INTO tags"), "a unique key decides"),
+    ]
+
+
+def _bodies(trace: Trace) -> tuple[str, ...]:
+    return tuple(each.response.body[:2000] if each.response else "" for each in trace.exchanges)
+
+
+def _marks(trace: Trace) -> set[str]:
+    """Names of headers that the second answer has beyond the first: `Idempotent-Replayed`, `X-Cache-Hit`."""
+    first, second = ({name.lower() for name, _ in each.response.headers} if each.response else set[str]() for each in trace.exchanges[-2:])
+    return second - first
+
+
+def _known(experiment: Experiment) -> set[str]:
+    return {each.lower() for each in experiment.fact("seen").split(",")}
+
+
+_BRIEFS = {
+    "turn": ("the key is not looked for before anything is done", _KNOWN),
+    "worker": ("the keys that were seen are kept in the memory of one process", _ALL),
+    "killed": ("somebody outside is told before the rows are committed", _TELLS),
+}
