@@ -42,6 +42,7 @@ def test_statements_are_spoken_with_what_went_wrong() -> None:
         "(None, 1.5) -> IntegrityError: UNIQUE constraint failed"
     )
     assert len(timeline.spoken(Statement("SELECT " + "a" * 400, verb="select"))) == 160
+    assert timeline.spoken(Statement("UPDATE a SET b=? WHERE id = ?", ([44, 1], [48, 4]), "update", rows=2)) == "UPDATE a SET b=44 WHERE id = 1; UPDATE a SET b=48 WHERE id = 4"
 
 
 def test_a_kill_is_told_with_what_came_after() -> None:

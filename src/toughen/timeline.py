@@ -74,15 +74,10 @@ def told(columns: Sequence[str], rows: list[Json], here: Sequence[str], serial: 
 
 def spoken(statement: Statement, columns: frozenset[str] = frozenset()) -> str:
     """A statement as one says it: with its values in place, without a long list of columns, with what it found (in these columns first)."""
-    values = iter(statement.parameters)
-
-    def value(found: re.Match[str]) -> str:
-        given = next(values, None) if statement.parameters else found.group()
-        text = given if isinstance(given, str) and not statement.parameters else repr(given)
-        return text if len(text) <= _VALUE else text[: _VALUE - 1] + "…"
-
-    text = " ".join(statement.text.split())
-    text = _PLACE.sub(value, text) if statement.parameters else text
+    sets = [each for each in statement.parameters if isinstance(each, list)]
+    # One statement that is sent with several sets of values at once.
+    many = sets[:_FOUND] if sets and len(sets) == len(statement.parameters) else [list(statement.parameters)]
+    text = "; ".join(_filled(" ".join(statement.text.split()), values) for values in many)
     text = _COLUMNS.sub(r"\1…\3", text)
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     if statement.error:
@@ -94,6 +89,17 @@ def spoken(statement: Statement, columns: frozenset[str] = frozenset()) -> str:
     if statement.verb in {"select", "update", "delete"} and statement.rows == 0:
         return f"{text} -> no row"
     return text
+
+
+def _filled(text: str, values: Sequence[Json]) -> str:
+    """A statement's text with its values where their places are; as it is where it has none."""
+    left = iter(values)
+
+    def value(found: re.Match[str]) -> str:
+        shown = repr(next(left, None))
+        return shown if len(shown) <= _VALUE else shown[: _VALUE - 1] + "…"
+
+    return _PLACE.sub(value, text) if values else text
 
 
 def row_facts(changes: tuple[RowChange, ...]) -> list[str]:
