@@ -95,7 +95,7 @@ def _filled(text: str, values: Sequence[Json]) -> str:
     """A statement's text with its values where their places are; as it is where it has none."""
     left = iter(values)
 
-    def value(found: re.Match[str]) -> str:
+    def value(_: re.Match[str]) -> str:
         shown = repr(next(left, None))
         return shown if len(shown) <= _VALUE else shown[: _VALUE - 1] + "…"
 

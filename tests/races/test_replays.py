@@ -84,8 +84,7 @@ def test_a_race_is_found_by_a_run_that_knows_nothing(tmp_path: Path, fixed: bool
     assert {each.route for each in verdict.journeys} >= {"POST /withdraw", "POST /sign_up"}, verdict.unreached
     found = {(each.break_id, each.route) for each in verdict.findings if each.status is Status.PROVEN}
     assert found >= {(EXPECTED[name], f"POST /{name}") for name in repairs} if not fixed else not found, found
-    stored = sorted((tmp_path / ".toughen").rglob("*.proof.json")) or sorted((tmp_path / ".toughen").rglob("*.json"))
-    assert fixed or stored
-    for file in stored if not fixed else []:
-        if "race" in file.name:
-            assert isinstance(run.replay(file)[1], Proven), file.name
+    stored = sorted((tmp_path / ".toughen" / "proofs").glob("*.json"))
+    assert len(stored) == len(found)
+    for file in stored:
+        assert isinstance(run.replay(file)[1], Proven), file.name
