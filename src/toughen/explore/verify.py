@@ -10,6 +10,7 @@ from toughen.explore.outcomes import Depth, depth, explain
 from toughen.explore.values import Candidate
 from toughen.model.journey import Argument, Call, Extract, Journey, Literal, Stored, Unreached, stepped, steps_of
 from toughen.model.trial import Trial
+from toughen.sql import written_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,23 +122,40 @@ def _variants(session: Session, state: RouteState, entry: Entry) -> Iterator[tup
             if key not in tried:
                 tried.add(key)
                 yield plan_entry, steps
-    named = [origins] if origins and any(each.beside for _, each in entry.plan.values) else []
-    for steps in ([], *named, sorted({*origins, *writers}), sorted({*origins, *writers, *changed})):
+    for steps in ([], *([origins] if origins else []), sorted({*origins, *writers}), sorted({*origins, *writers, *changed})):
         yield replace(stored, plan=_by_row(entry.plan)), steps
         yield replace(stored, plan=_by_row(fresh.plan)), steps
 
 
 def _origins(session: Session, plan: Plan, before: int) -> list[int]:
-    """Steps that the values came from, and what those came from in turn."""
+    """Steps that the values came from or that wrote the rows which they were read from, and what those came from in turn."""
     found: set[int] = set()
-    waiting = [candidate.origin.entry for _, candidate in plan.values if candidate.origin]
+    waiting = list(_sources(session, plan, before))
     while waiting:
         index = waiting.pop()
         if index in found or index in session.baked or index >= before:
             continue
         found.add(index)
-        waiting.extend(each.origin.entry for _, each in session.history[index].plan.values if each.origin)
+        waiting.extend(_sources(session, session.history[index].plan, index))
     return sorted(found)
+
+
+def _sources(session: Session, plan: Plan, before: int) -> Iterator[int]:
+    for _, candidate in plan.values:
+        if candidate.origin:
+            yield candidate.origin.entry
+        elif candidate.stored:
+            # Who set the column last, else who made a row last.
+            wrote = [index for verb in ("update", "insert") for index in reversed(range(before)) if _wrote(session.history[index], verb, *candidate.stored)]
+            yield from (index for index in wrote[:1] if index not in session.baked)
+
+
+def _wrote(entry: Entry, verb: str, table: str, column: str) -> bool:
+    """Whether a request made a row of a table, or updated that column of one."""
+    return any(
+        each.verb == verb and table.lower() in each.writes and each.rows != 0 and (verb == "insert" or column.lower() in written_columns(each.text))
+        for each in entry.exchange.statements
+    )
 
 
 def _fresh(session: Session, state: RouteState, plan: Plan) -> Plan:
@@ -152,19 +170,20 @@ def _fresh(session: Session, state: RouteState, plan: Plan) -> Plan:
     return plan.put(changes, plan.why)
 
 
-def _by_row(plan: Plan) -> Plan:
+def _by_row(plan: Plan, *, codes_only: bool = False) -> Plan:
     """The plan with values that were read from rows read again when it runs."""
     read = {key: candidate for key, candidate in plan.values if candidate.stored}
     # A code changes from run to run, and whom it was sent to does not.
     codes = {key: candidate for key, candidate in read.items() if candidate.stored and _CODE.search(candidate.stored[1])}
-    return plan.put({key: replace(candidate, source="stored") for key, candidate in (codes or read).items()}, plan.why)
+    return plan.put({key: replace(candidate, source="stored") for key, candidate in (codes if codes_only else codes or read).items()}, plan.why)
 
 
 def _calls(session: Session, entry: Entry, indexes: list[int]) -> tuple[Call, ...]:
     """The steps as calls of one trial: values from earlier answers are taken from the trial's own answers."""
     position = {index: number for number, index in enumerate(indexes)}
     steps = [session.history[index] for index in indexes]
-    return tuple(_call(each, position) for each in (*steps, entry))
+    # Codes that a step sends are other ones in each run.
+    return (*(_call(replace(each, plan=_by_row(each.plan, codes_only=True)), position) for each in steps), _call(entry, position))
 
 
 def _call(entry: Entry, position: dict[int, int]) -> Call:
