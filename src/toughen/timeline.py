@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(r"\?|%s|%\(\w+\)s|\$\d+|(?<![:\w]):[A-Za-z_]\w*")
 _COLUMNS = re.compile(r"^(SELECT\s+(?:DISTINCT\s+)?)(.{30,}?)(\s+FROM\s)", re.IGNORECASE)
+_ONE = re.compile(r"\s+LIMIT 1(\s+OFFSET 0)?$", re.IGNORECASE)
 _LONGEST, _VALUE, _FOUND = 160, 24, 3
 WAITS = {"stops": "stands still", "waits": "waits for the other's lock", "fails": "never comes to an end"}
 
@@ -78,7 +79,7 @@ def spoken(statement: Statement, columns: frozenset[str] = frozenset()) -> str:
     # One statement that is sent with several sets of values at once.
     many = sets[:_FOUND] if sets and len(sets) == len(statement.parameters) else [list(statement.parameters)]
     text = "; ".join(_filled(" ".join(statement.text.split()), values) for values in many)
-    text = _COLUMNS.sub(r"\1…\3", text)
+    text = _ONE.sub("", _COLUMNS.sub(r"\1…\3", text))
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     if statement.error:
         return f"{text} -> {statement.error.rpartition('.')[2][:80]}"
