@@ -1,4 +1,4 @@
-"""Owns what a killed request leaves: where it may be killed, which half of its change is there then, and what sending it again makes of that."""
+"""Owns what a request leaves that is cut off: where, which half of its change is there then, and what sending it again makes of that."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from toughen.codemod.module import scope_of
 from toughen.handling import called, sought
-from toughen.model.trial import Experiment, Kill, Trial
-from toughen.oracle import advisory, clock, dated, own, state, volatile
+from toughen.model.trial import Experiment, Fault, Kill, Trial
+from toughen.oracle import advisory, changing, clock, dated, own, state, volatile
 from toughen.touches import Rows, rows
 
 if TYPE_CHECKING:
@@ -67,6 +67,25 @@ def experiments(target: Target, route: Route, journey: Journey) -> Iterator[Expe
             "retried": Trial((*calls, calls[-1]), journey.grants, kills=kill),
         }
         yield Experiment(trials, f"killed before statement {point}", (*detail, ("point", str(point))))
+    for number, point, host in _calls_outside(honest.last):
+        fault = Fault("refused", number, call=last)
+        trials = {
+            "control": Trial(calls, journey.grants),
+            "again": Trial(calls, journey.grants, isolated=True),
+            "killed": Trial(calls, journey.grants, fault=fault),
+            "retried": Trial((*calls, calls[-1]), journey.grants, fault=fault),
+        }
+        yield Experiment(trials, f"{host} refuses", (*detail, ("point", str(point)), ("host", host)))
+
+
+def _calls_outside(exchange: Exchange) -> Iterator[tuple[int, int, str]]:
+    """(number, statements before it, host) of connections that follow a write; one for each place of the source."""
+    places: set[tuple[str, object]] = set()
+    for number, each in enumerate(exchange.outgoing):
+        wrote = any(one.writes and one.rows != 0 for one in exchange.statements[: each.after])
+        if wrote and not each.behind and (each.host, each.location) not in places and len(places) < _MOST:
+            places.add((each.host, each.location))
+            yield number, each.after, each.host
 
 
 def seen(target: Target) -> set[str]:
@@ -83,17 +102,27 @@ def seen(target: Target) -> set[str]:
 
 
 def half(control: Trace, killed: Trace, seen: Iterable[str]) -> Half | None:
-    """What is there and what is missing; None where nothing is left, where nothing is missing, or where one row only got less far."""
+    """What is there and what is missing; None where nothing is left, where nothing is missing, where one row only got less far, or where a row says that it is not done."""
     known = {each.lower() for each in seen}
-    there = [each for each in killed.final_changes if each.table.lower() in known and telling(each)]
-    touched = set(_names(killed.final_changes))
-    missing = [each for name, each in zip(_names(control.final_changes), control.final_changes, strict=True) if name not in touched and each.table.lower() in known and telling(each)]
+    whole = dict(zip(_names(control.final_changes), control.final_changes, strict=True))
+    named = list(zip(_names(killed.final_changes), killed.final_changes, strict=True))
+    if any(name in whole and _says(each, whole[name]) for name, each in named):
+        return None
+    there = [each for _, each in named if each.table.lower() in known and telling(each)]
+    touched = {name for name, _ in named}
+    missing = [each for name, each in whole.items() if name not in touched and each.table.lower() in known and telling(each)]
     return Half(tuple(there), tuple(missing)) if there and missing else None
 
 
 def telling(change: RowChange) -> bool:
     """Whether more changed than what counts how often somebody looked, or notes when."""
     return change.kind != "updated" or any(not (advisory(name) or clock(change.after.get(name)) or dated(change.after.get(name))) for name in change.columns)
+
+
+def _says(row: RowChange, whole: RowChange) -> bool:
+    """Whether a row says itself that it is not done: a word or a flag in it is another one than when all is."""
+    pairs = [(row.after.get(name), value) for name, value in whole.after.items()]
+    return any(now != done and isinstance(done, str | bool) and isinstance(now, str | bool) and not (dated(done) or changing(done)) for now, done in pairs)
 
 
 def _names(changes: Iterable[RowChange]) -> list[tuple[str, str, str]]:

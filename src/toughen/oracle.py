@@ -119,7 +119,7 @@ def _row(
     shown = []
     for index, (name, value) in enumerate(row.items()):
         text = repr(value)
-        if (table, name) in masked or clock(value) or dated(value) or (isinstance(value, str) and _RANDOM.match(value)):
+        if (table, name) in masked or clock(value) or dated(value) or changing(value):
             text = "~"
         elif inserted and ((index == 0 and isinstance(value, int)) or (name.endswith("_id") and str(value) in new)):
             text = "#"
@@ -196,6 +196,11 @@ def clock(value: Json) -> bool:
 def dated(value: Json) -> bool:
     """Whether a text is a date with its time of day."""
     return isinstance(value, str) and _TIME.match(value) is not None
+
+
+def changing(value: Json) -> bool:
+    """Whether a text is random: a token, a hash, an identifier that nobody chose."""
+    return isinstance(value, str) and _RANDOM.match(value) is not None
 
 
 def differing_number(race: Trace, *orders: Trace) -> tuple[str, str, float, float] | None:

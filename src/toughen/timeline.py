@@ -42,10 +42,10 @@ def raced(race: Trace, habits: Iterable[str] = ()) -> list[Json]:
     return rows
 
 
-def cut(whole: Exchange, before: int, again: Exchange | None = None) -> list[Json]:
-    """Rows of a kill: what the request sent until then, the kill, and what a new process did when it was sent again (B)."""
+def cut(whole: Exchange, before: int, again: Exchange | None = None, why: str = "") -> list[Json]:
+    """Rows of a request that is cut off: what it sent until then, why (its process is killed), and what was done when it was sent again (B)."""
     rows: list[Json] = _said("A", whole, before if before >= 0 else len(whole.statements))
-    rows.append(_row("A", "kill", "its process is killed"))
+    rows.append(_row("A", "kill", why or "its process is killed"))
     if again is not None:
         rows += _said("B", again, len(again.statements))
         rows.append(_row("B", "answer", str(again.status)))

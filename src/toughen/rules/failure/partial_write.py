@@ -179,6 +179,75 @@ def comment(post_id: int, text: str, db: Session = Depends(get_db)):
     return {"ok": True}
 """
 
+_PAID = SESSION.replace("from fastapi import", "import httpx\nfrom fastapi import") + """
+class Seat(Base):
+    __tablename__ = "seats"
+    id = Column(Integer, primary_key=True)
+    row = Column(String)
+    left = Column(Integer, default=20)
+
+class Ticket(Base):
+    __tablename__ = "tickets"
+    id = Column(Integer, primary_key=True)
+    seat_id = Column(Integer)
+    state = Column(String)
+
+Base.metadata.create_all(engine)
+
+@app.post("/seats", status_code=201)
+def open_row(row: str, db: Session = Depends(get_db)):
+    seat = Seat(row=row, left=20)
+    db.add(seat)
+    db.commit()
+    return {"id": seat.id}
+
+@app.get("/seats")
+def seats(db: Session = Depends(get_db)):
+    return [{"id": each.id, "left": each.left} for each in db.query(Seat)]
+
+@app.get("/tickets")
+def tickets(db: Session = Depends(get_db)):
+    return [{"id": each.id, "state": each.state} for each in db.query(Ticket)]
+
+@app.post("/seats/{seat_id}/book", status_code=201)
+def book(seat_id: int, db: Session = Depends(get_db)):
+    if not db.query(Seat).filter(Seat.id == seat_id, Seat.left > 0).update({Seat.left: Seat.left - 1}):
+        raise HTTPException(404, "No such row, or sold out")
+    db.commit()
+    httpx.post("https://api.pay.example/v1/charges", json={"seat": seat_id}, timeout=5).raise_for_status()
+    db.add(Ticket(seat_id=seat_id, state="paid"))
+    db.commit()
+    return {"booked": seat_id}
+"""
+"""A seat is taken, then paid for outside, then there is a ticket."""
+_SAGA = _PAID.replace("""    db.commit()
+    httpx.post("https://api.pay.example/v1/charges", json={"seat": seat_id}, timeout=5).raise_for_status()
+    db.add(Ticket(seat_id=seat_id, state="paid"))
+    db.commit()
+""", """    ticket = Ticket(seat_id=seat_id, state="pending")
+    db.add(ticket)
+    db.commit()
+    try:
+        httpx.post("https://api.pay.example/v1/charges", json={"seat": seat_id}, timeout=5).raise_for_status()
+    except httpx.HTTPError:
+        db.query(Seat).filter(Seat.id == seat_id).update({Seat.left: Seat.left + 1})
+        ticket.state = "failed"
+        db.commit()
+        raise HTTPException(502, "The payment service does not answer")
+    db.add(Receipt(ticket_id=ticket.id))
+    ticket.state = "paid"
+    db.commit()
+""").replace("Base.metadata.create_all(engine)", """class Receipt(Base):
+    __tablename__ = "receipts"
+    id = Column(Integer, primary_key=True)
+    ticket_id = Column(Integer)
+
+Base.metadata.create_all(engine)
+
+@app.get("/receipts")
+def receipts(db: Session = Depends(get_db)):
+    return [each.id for each in db.query(Receipt)]""")
+
 
 class PartialWrite(Rule):
     """A request that is cut off in the middle leaves half of its change behind.
@@ -188,7 +257,8 @@ class PartialWrite(Rule):
 
     Shown: the process is killed between two of the request's transactions, and a new one starts. Rows that the whole
     request changes are changed, others of it are not; and the same request sent again does not lead to what
-    it leads to alone. Rows that nobody reads (a log), and one row that only got less far, count for nothing.
+    it leads to alone. Or a service outside refuses after the first of them, the request fails, and the same is left. Rows that
+    nobody reads (a log), and rows that say themselves how far they got (`pending`), count for nothing.
 
     Example: `sender.balance -= amount; db.commit(); receiver.balance += amount; db.commit()`.
     Instead: one transaction around what belongs together, committed once at its end.
@@ -209,7 +279,7 @@ class PartialWrite(Rule):
         yield from halves.suspected(self.id, blueprint, sources)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
-        """Killed before each later write, and sent again afterwards."""
+        """Killed before each later write, or let down by a service outside, and sent again afterwards."""
         yield from halves.experiments(target, route, journey)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
@@ -217,8 +287,11 @@ class PartialWrite(Rule):
         control, killed = traces["control"], traces["killed"]
         if not succeeded(control.last):
             return Unclear(f"the honest request does not succeed: {answer(control.last)}")
-        if killed.last.ended != "killed":
+        host = experiment.fact("host")
+        if killed.last.ended != ("answered" if host else "killed"):
             return Unclear("the request did not come to that statement a second time")
+        if host and succeeded(killed.last):
+            return Fails()
         half = halves.half(control, killed, experiment.fact("seen").split(","))
         if half is None or halves.healed(traces):
             return Fails()
@@ -227,11 +300,13 @@ class PartialWrite(Rule):
         there, missing = row_facts(half.there), row_facts(half.missing)
         again = traces["retried"].last
         story = timeline.told(
-            [shown(control.last)[:60], "the same, sent again"], timeline.cut(control.last, point, again), row_facts(traces["retried"].changes), row_facts(control.changes)
-        )
+            [shown(control.last)[:60], "the same, sent again"], timeline.cut(control.last, point, again, f"{host} refuses: {answer(killed.last)}" if host else ""),
+            row_facts(traces["retried"].changes), row_facts(control.changes),
+        )  # fmt: skip
+        cut = f"{host} refuses, the request fails, and it leaves" if host else "cut off in the middle, it leaves"
         return Holds(
             Evidence(
-                f"cut off in the middle, it leaves {there[0]} without {missing[0]}",
+                f"{cut} {there[0]} without {missing[0]}",
                 {
                     "request": shown(control.last), "is there": [*there], "is missing": [*missing], "killed before": write.text if write else None,
                     "timeline": story, "sent again": answer(again), "leaves then": [*row_facts(halves.repeated(traces))],
@@ -248,6 +323,7 @@ class PartialWrite(Rule):
     BROKEN: ClassVar[list[Broken]] = [
         Broken(_WALLETS, "POST /wallets/{wallet_id}/send"),
         Broken(_SHOP, "POST /items/{item_id}/order", SESSION_NEEDS),
+        Broken(_PAID, "POST /seats/{seat_id}/book", (*SESSION_NEEDS, "httpx"), unmended="httpx.post between the commits cannot be taken back"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_WALLETS.replace('        return jsonify({"error": "not enough"}), 400\n    conn.commit()\n', '        return jsonify({"error": "not enough"}), 400\n'), "one transaction, committed at its end"),
@@ -261,5 +337,6 @@ class PartialWrite(Rule):
 class Order(Base):"""), "what may be missing is a line of a log that nobody reads", SESSION_NEEDS, alike="who reads a table is seen by use"),
         Sound(SESSION + _STATES, "one row that gets less far says itself how far it got", SESSION_NEEDS, alike="what a state means"),
         Sound(SESSION + _PUT, "sent again it leads to what it leads to alone", SESSION_NEEDS, alike="whether it may be repeated"),
+        Sound(_SAGA.replace("    db.commit()\n    try:", "    db.commit()\n    db.refresh(ticket)\n    try:"), "what is there says that it is not paid yet, and a refusal is made good", (*SESSION_NEEDS, "httpx"), alike="two commits, and what the first one leaves is known as such"),
         Sound(SESSION + _VIEWS, "what is there already only counts who looked", SESSION_NEEDS),
     ]
