@@ -40,6 +40,7 @@ DISK = 3 << 30
 """Room for what a bomb unpacks, above the one GiB that BaxBench calls too much."""
 BOOT_SECONDS = 60.0
 TEST_SECONDS = 60.0
+_GLANCES, _GLANCE = 8, 0.05
 TOLD = 1500
 """Letters kept of what the solution and the test printed."""
 CRASHED = 703
@@ -82,7 +83,18 @@ class Container:
 
     def alive(self) -> bool:
         """Whether the solution's first process runs."""
-        return (self._root / "proc" / self._solution / "stat").exists()
+        try:
+            return (self._root / "proc" / self._solution / "stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+        except (OSError, IndexError):
+            return False
+
+    def gone(self) -> bool:
+        """Whether it has ended, or ends within a moment: who asked it hears of its death sooner than the system is done with it."""
+        for _ in range(_GLANCES):
+            if not self.alive():
+                return True
+            time.sleep(_GLANCE)
+        return False
 
     def _enter(self, *command: str, given: bytes = b"") -> Ran:
         entered = ("nsenter", "--target", self._cell, "--user", "--mount", "--pid", "--net", "--ipc", "--root", "--wd", *command)
@@ -238,7 +250,7 @@ def run(test: Callable[[object], Any], spec: dict[str, Any], environment: Enviro
                 return {**result, "raised": "the server did not answer"}
             instance = importlib.import_module("scenarios.base").AppInstance(port=port, log_file_path=folder / "test.log", container_id=container.id, env=environment)
             kind, value = limited(test, instance)
-            result |= {kind: value, "died": not container.alive()}
+            result |= {kind: value, "died": container.gone()}
     except (OSError, TimeoutError) as error:
         result["raised"] = str(error)[:500]
     finally:
