@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from toughen import config
 from toughen.model.finding import Status
 from toughen.pipeline import Run
@@ -163,6 +165,7 @@ def proven(verdict: Verdict) -> list[str]:
     return sorted(each.id for each in verdict.findings if each.status is Status.PROVEN)
 
 
+@pytest.mark.long
 def test_each_kind_of_people_reaches_its_own(prototype: Write) -> None:
     """Users, merchants who log in elsewhere, and devices that are handed a key: two of each, and every route is reached by whom it is for."""
     verdict = checked(prototype({"main.py": MARKET}))
@@ -176,6 +179,7 @@ def test_each_kind_of_people_reaches_its_own(prototype: Write) -> None:
     }
 
 
+@pytest.mark.long
 def test_that_kinds_may_different_things_breaks_nothing(prototype: Write) -> None:
     """Merchants are no higher users, nor users lower merchants; what each owns is theirs alone here."""
     assert proven(checked(prototype({"main.py": MARKET}))) == []
@@ -188,6 +192,7 @@ def test_what_one_merchant_owns_another_must_not_touch(prototype: Write) -> None
     assert proven(checked(prototype({"main.py": broken}))) == ["security/object-authorization@DELETE /offers/{offer_id}#write"]
 
 
+@pytest.mark.long
 def test_no_kind_is_made_of_a_table_that_opens_nothing(prototype: Write) -> None:
     """A table with a password that lets nobody in anywhere (the one of a share) adds nobody, and changes no row."""
     shared = MARKET.replace("merchants", "shares").replace('"Authorization"', '"X-Never"').replace('partition(" ")', 'partition("never")')
