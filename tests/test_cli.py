@@ -226,3 +226,50 @@ def test_explain_is_the_rules_page(prototype: Write) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("race/lost-update: ")
     assert "CWE-362" in done.stdout
+
+
+SEATS = """
+    import sqlite3
+    from flask import Flask, jsonify, request
+
+    app = Flask(__name__)
+
+
+    def get_db():
+        return sqlite3.connect("seats.db")
+
+
+    with get_db() as start:
+        start.execute("CREATE TABLE IF NOT EXISTS seats (id INTEGER PRIMARY KEY, number INTEGER, guest TEXT)")
+
+
+    @app.post("/seats")
+    def take():
+        data = request.get_json()
+        number, guest = int(data["number"]), str(data["guest"])
+        conn = get_db()
+        try:
+            if conn.execute("SELECT id FROM seats WHERE number = ?", (number,)).fetchone():
+                return jsonify({"error": "taken"}), 409
+            made = conn.execute("INSERT INTO seats (number, guest) VALUES (?, ?)", (number, guest)).rowcount
+            conn.commit()
+            if not made:
+                raise RuntimeError("somebody was faster")
+            return jsonify({"ok": True}), 201
+        finally:
+            conn.close()
+    """
+
+
+def test_a_race_that_is_gone_and_ends_in_an_error_is_told_with_it(prototype: Write) -> None:
+    """Where the rows stay sound now and the request that came too late crashes, `replay` says that the break is gone, and what is beside it."""
+    project = prototype({"main.py": SEATS})
+    done = project.toughen("check", project.root.name, "--only", "race/check-then-act", "--format", "json")
+    [finding] = [each for each in json.loads(done.stdout)["findings"] if each["status"] == "proven"]
+    source = (project.root / "main.py").read_text()
+    sound = source.replace("VALUES (?, ?)", "SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM seats WHERE number = ?)").replace("(number, guest)).rowcount", "(number, guest, number)).rowcount")
+    assert sound != source
+    (project.root / "main.py").write_text(sound)
+    again = project.toughen("replay", str(project.root / finding["proof"]))
+    assert again.returncode == 0, (again.stdout, again.stderr)
+    assert "gone. Beside it: of two requests at once one ends in RuntimeError: somebody was faster" in again.stdout

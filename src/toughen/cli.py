@@ -16,7 +16,7 @@ from toughen.audit import policy
 from toughen.errors import ConfigurationError, ToughenError
 from toughen.events import Event, Found, Stage, Step
 from toughen.harden import tree
-from toughen.model.finding import Inconclusive, Proven, Refuted, Severity, Status
+from toughen.model.finding import Inconclusive, Proven, Refuted, Severity, Status, Suspected
 from toughen.model.patch import Gone, Kept
 from toughen.pipeline import Run
 from toughen.report import json as json_report
@@ -130,6 +130,8 @@ def replay(proof: Annotated[Path, typer.Argument(help="A file below .toughen/pro
             raise typer.Exit(PROVEN)
         case Refuted():
             sys.stdout.write(f"{finding.id}: gone. The honest request passes and the hostile one is turned away.\n")
+        case Suspected(beside):
+            sys.stdout.write(f"{finding.id}: gone. Beside it: {beside.message}\n")
         case Inconclusive(reason):
             sys.stdout.write(f"{finding.id}: inconclusive: {reason}\n")
             raise typer.Exit(FAILED)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from toughen.handling import Handler, Place
     from toughen.model.blueprint import Blueprint, Route
     from toughen.model.finding import Suspicion
-    from toughen.model.journey import Journey
+    from toughen.model.journey import Call, Grant, Journey
     from toughen.model.trace import Exchange, RowChange, Trace
     from toughen.rule import Target
     from toughen.touches import Touch
@@ -59,23 +59,21 @@ def experiments(target: Target, route: Route, journey: Journey) -> Iterator[Expe
     calls, last = journey.calls, len(journey.calls) - 1
     detail = (("seen", ",".join(sorted(seen(target)))),)
     for point in points(honest.last, target.habits()):
-        kill = (Kill(last, point),)
-        trials = {
-            "control": Trial(calls, journey.grants),
-            "again": Trial(calls, journey.grants, isolated=True),
-            "killed": Trial(calls, journey.grants, kills=kill),
-            "retried": Trial((*calls, calls[-1]), journey.grants, kills=kill),
-        }
+        trials = interrupted(calls, journey.grants, kills=(Kill(last, point),))
         yield Experiment(trials, f"killed before statement {point}", (*detail, ("point", str(point))))
     for number, point, host in _calls_outside(honest.last):
-        fault = Fault("refused", number, call=last)
-        trials = {
-            "control": Trial(calls, journey.grants),
-            "again": Trial(calls, journey.grants, isolated=True),
-            "killed": Trial(calls, journey.grants, fault=fault),
-            "retried": Trial((*calls, calls[-1]), journey.grants, fault=fault),
-        }
+        trials = interrupted(calls, journey.grants, fault=Fault("refused", number, call=last))
         yield Experiment(trials, f"{host} refuses", (*detail, ("point", str(point)), ("host", host)))
+
+
+def interrupted(calls: tuple[Call, ...], grants: tuple[Grant, ...], kills: tuple[Kill, ...] = (), fault: Fault | None = None) -> dict[str, Trial]:
+    """The honest request, the same cut off in its last call (`killed`), and sent again after that by a client that heard nothing."""
+    return {
+        "control": Trial(calls, grants),
+        "again": Trial(calls, grants, isolated=True),
+        "killed": Trial(calls, grants, kills=kills, fault=fault),
+        "retried": Trial((*calls, calls[-1]), grants, kills=kills, fault=fault),
+    }
 
 
 def _calls_outside(exchange: Exchange) -> Iterator[tuple[int, int, str]]:

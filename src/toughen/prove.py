@@ -129,7 +129,8 @@ class Proving:
                     yield outcome
                 else:
                     doubtful.append(outcome)
-            trusted = not any(isinstance(each, Inconclusive) for each in doubtful) and not target.spoiled(route.id)
+            # A rule that says all with one proof has nothing left to look for.
+            trusted = (rule.single and bool(shown)) or (not any(isinstance(each, Inconclusive) for each in doubtful) and not target.spoiled(route.id))
         if not trusted:
             target.forget()
             doubtful = []

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from toughen.halves import seen
+from toughen.halves import interrupted, seen
 from toughen.handling import called, calls_of, sought
 from toughen.model.blueprint import Place
 from toughen.model.journey import Argument, Literal
@@ -147,13 +147,7 @@ def cut_off(target: Target, route: Route, journey: Journey) -> Iterator[Experime
         point = uncommitted(honest.last, each, target.habits())
         if point is None or not does(each):
             continue
-        kill = (Kill(last, point),)
-        trials = {
-            "control": Trial(calls, grants),
-            "again": Trial(calls, grants, isolated=True),
-            "killed": Trial(calls, grants, kills=kill),
-            "retried": Trial((*calls, calls[-1]), grants, kills=kill),
-        }
+        trials = interrupted(calls, grants, kills=(Kill(last, point),))
         yield Experiment(trials, f"killed before statement {point}, after {each.request[:60]}", (("how", "killed"), ("point", str(point)), ("call", str(number))))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from toughen.lab.agent.fault_server import PLAUSIBLE, number_of
 from toughen.lab.requests import build, flatten
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ _TEXTS = (
 _NUMERIC = re.compile(r"decimal\.ConversionSyntax|InvalidOperation|could not convert string to float|invalid literal for int")
 """What is said of a text that should be a number."""
 _COMPLAINT = re.compile(r"^([\w.]+)\n  (.*?)\[type=(\w+)", re.MULTILINE)
-_PLAUSIBLE: dict[str, Json] = {
-    "id": "lab_1", "status": "success", "success": True, "ok": True, "access_token": "lab-token", "token_type": "bearer",
-    "expires_in": 3600, "email": "outside@example.com", "name": "Outside", "url": "https://example.com/", "data": [], "result": "ok",
-}
-"""What every object holds beside what is asked for, as the lab answers from the start."""
 _USAGE: dict[str, Json] = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
 _PAID: dict[str, Json] = {"id": "lab_1", "status": "succeeded", "amount": 1000, "currency": "eur", "livemode": False, "metadata": {}, "created": _MOMENT}
 KNOWN: tuple[tuple[str, dict[str, Json]], ...] = (
@@ -83,7 +78,7 @@ class Outside:
     def learn(self, exchange: Exchange, *, succeeded: bool) -> bool:
         """Whether an answer was made that holds more of what was asked for, so that the request is worth sending again."""
         before = json.dumps(self._bodies)
-        places = {zlib.crc32(place.encode()): place for place in ((_place(one.host, one.request)) for one in exchange.outgoing) if place}
+        places = {number_of(*place.split(" ", 1)): place for place in (_place(one.host, one.request) for one in exchange.outgoing) if place}
         for place in places.values():
             if (known := _known(place)) is not None:
                 self._bodies.setdefault(place, known)
@@ -133,12 +128,12 @@ def composed(asked: dict[Path, str], known: dict[str, Json] | None = None) -> Js
         held = {path for path, _ in leaves}
         paths = {path for path in paths if not any(each[: len(path)] == path for each in held)}
     elif not any(path[:1] == (0,) for path in paths) and asked.get((), "") != "array":
-        leaves += [((name,), value) for name, value in _PLAUSIBLE.items()]
+        leaves += [((name,), value) for name, value in PLAUSIBLE.items()]
     for path in sorted(paths, key=lambda each: (len(each), repr(each))):
         if _INSIDE in path or any(other[: len(path)] == path and len(other) > len(path) and other[len(path)] != _INSIDE for other in paths):
             continue
         inside = {other[len(path) + 1 :]: kind for other, kind in asked.items() if other[: len(path) + 1] == (*path, _INSIDE)}
-        leaves.append((path, json.dumps(composed(inside) if inside else _PLAUSIBLE) if inside or asked[path] == "json" else _value(path, asked[path])))
+        leaves.append((path, json.dumps(composed(inside) if inside else PLAUSIBLE) if inside or asked[path] == "json" else _value(path, asked[path])))
     return build(leaves)
 
 

@@ -21,7 +21,7 @@ from toughen.lab.copying import copy_project
 from toughen.lab.twin import mended
 from toughen.lab.variables import made_up
 from toughen.model.blueprint import Suite
-from toughen.model.finding import Finding, Inconclusive, Proof, Proven, Refuted, Status
+from toughen.model.finding import Finding, Inconclusive, Proof, Proven, Refuted, Status, Suspected
 from toughen.model.patch import FileChange, Gone, Kept, MendOutcome, Patch, RolledBack, Unmended
 from toughen.rules import named
 from toughen.store import save
@@ -204,7 +204,7 @@ class Hardening:
                             return "proof", f"the break is still there: {left.message if left is not None else proof.evidence.message}"
                         case Inconclusive(reason):
                             return "control", f"the honest control no longer passes: {reason}"
-                        case Refuted():
+                        case Refuted() | Suspected():
                             pass
                 fault = self._changed(target, finding) or self._lost(tests)
                 if fault is None:
@@ -283,7 +283,7 @@ class Hardening:
     @staticmethod
     def _refuted(rule: Rule, target: LabTarget, route: str, experiment: Experiment) -> bool:
         target.forget()
-        return isinstance(rule.confirm(target, route, experiment), Refuted)
+        return isinstance(rule.confirm(target, route, experiment), Refuted | Suspected)
 
     def _again(self, rule: Rule, finding: Finding, patch: Patch, tree: Path) -> tuple[str, str] | None:
         """A second application must find nothing left to do, or refuse."""

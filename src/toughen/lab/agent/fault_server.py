@@ -25,7 +25,7 @@ from typing import Any
 
 _LONGEST = 1 << 20
 _SENT = 4000
-PLAUSIBLE = {
+PLAUSIBLE: dict[str, Any] = {
     "id": "lab_1", "status": "success", "success": True, "ok": True, "access_token": "lab-token", "token_type": "bearer",
     "expires_in": 3600, "email": "outside@example.com", "name": "Outside", "url": "https://example.com/", "data": [], "result": "ok",
 }

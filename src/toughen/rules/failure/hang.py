@@ -176,7 +176,7 @@ class Hang(Rule):
         place = f" (called at {outgoing.location})" if outgoing.location else ""
         return Holds(
             Evidence(
-                f"{outgoing.host} takes the connection and says nothing, and the request waits without an end{place}",
+                f"{outgoing.host} takes the connection and says nothing, and the request waits for more than {LONGEST} s{place}",
                 {**outages.facts(waiting, control, outgoing, "the connection is taken, nothing is answered"), "answer": f"none within {LONGEST} s"},
                 outgoing.location,
                 (("host", outgoing.host),),
