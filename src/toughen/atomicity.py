@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from toughen import syntax
-from toughen.codemod import Module, claim, claim_sql, hold, lock, lock_sql, once, serial, step, taken
+from toughen import sql, syntax
+from toughen.codemod import Module, claim, claim_sql, hold, lock, lock_sql, once, serial, settle, step, taken
 from toughen.model.patch import FileChange, Patch, Unmended
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from toughen.codemod import Draft
     from toughen.model.blueprint import Blueprint
     from toughen.model.finding import Finding
+
+_SET = re.compile(r"^.*?\bSET\b(.*?)(?:\bWHERE\b.*)?$", re.IGNORECASE)
+_STATE = re.compile(r"(\w+)\s*=\s*('[^']*'|\d+|TRUE|FALSE)(?=\s*(?:,|$))", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -30,6 +34,8 @@ class Site:
     table: str
     column: str
     verb: str
+    written: tuple[str, ...]
+    """Columns that it writes, lower case."""
     read: int
     """Line of the read that the write rests on; 0 where it is unknown or lies in another file."""
     database: str
@@ -44,7 +50,7 @@ def site_of(finding: Finding, blueprint: Blueprint) -> Site | None:
     read_file, _, read_line = evidence.fact("read").rpartition(":")
     return Site(
         place.file, place.function, place.line, evidence.fact("table"), evidence.fact("column"),
-        evidence.fact("statement").lstrip()[:6].lower(), int(read_line) if read_file == place.file and read_line.isdigit() else 0,
+        evidence.fact("statement").lstrip()[:6].lower(), sql.written_columns(evidence.fact("statement")), int(read_line) if read_file == place.file and read_line.isdigit() else 0,
         blueprint.database or "sqlite",
     )
 
@@ -105,7 +111,7 @@ def _applied(file: str, text: str, words: list[Callable[[Module], Draft | Unmend
         notes.extend(each for each in draft.notes if each not in notes)
     if after == text:
         return refused or Unmended("nothing to change")
-    return after, "; ".join(notes)
+    return after, " ".join(each if each.endswith(".") else f"{each}." for each in notes)
 
 
 def _variants(site: Site, text: str) -> Iterator[tuple[str, list[Callable[[Module], Draft | Unmended]]]]:
@@ -121,6 +127,8 @@ def _variants(site: Site, text: str) -> Iterator[tuple[str, list[Callable[[Modul
     if condition is not None:
         column, amount = condition
         yield f"Put the check of {column} into the UPDATE", [lambda module: claim_sql(module, site.line, f"{column} >= ?", [amount])]
+    for column, words in _states(text, site):
+        yield f"Bring {site.table} to that {column} only once", words
     yield "Read and write in one write transaction", [lambda module: serial(module, site.function)]
     for line in dict.fromkeys([site.read, *_reads(text, site)]):
         if line:
@@ -129,6 +137,28 @@ def _variants(site: Site, text: str) -> Iterator[tuple[str, list[Callable[[Modul
     for row in _rows(text, site):
         yield f"Lock {row} and read it again before it is changed", [partial(_held, function=site.function, row=row, database=site.database)]
         break
+
+
+def _states(text: str, site: Site) -> Iterator[tuple[str, list[Callable[[Module], Draft | Unmended]]]]:
+    """Columns that the write brings to a state which stands in the source, with the word that asks for another one before."""
+    function = _function(text, site.function)
+    if function is None or site.verb != "update":
+        return
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Attribute(attr=column)], value=ast.Constant() | ast.Attribute()) if column.lower() in site.written:
+                yield column, [partial(_settled, line=node.lineno)]
+            case ast.Constant(value=str() as sent) if site.line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                for column, value in _STATE.findall(_SET.sub(r"\1", " ".join(sent.split()))):
+                    yield column, [partial(_settled_sql, line=site.line, condition=f"{column} <> {value}")]
+
+
+def _settled(module: Module, line: int) -> Draft | Unmended:
+    return settle(module, line)
+
+
+def _settled_sql(module: Module, line: int, condition: str) -> Draft | Unmended:
+    return claim_sql(module, line, condition)
 
 
 def _claim_or_step(column: str) -> Callable[[Module], Draft | Unmended]:

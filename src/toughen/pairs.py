@@ -112,20 +112,22 @@ def tuned(journey: Journey, trace: Trace, room: float) -> tuple[tuple[Call, ...]
     """
     calls, grants = journey.calls, journey.grants
     for each in consumption(trace):
-        if each.taken <= 0:
-            continue
-        wanted = each.taken * room
-        value = int(wanted) if float(wanted).is_integer() and isinstance(each.before, int) else wanted
-        made = _made_by(calls[:-1], each)
-        if made is not None:
-            index, place, path = made
-            calls = (*calls[:index], calls[index].with_argument(place, path, Literal(value)), *calls[index + 1 :])
-        else:
-            # A row that the journey makes itself can be written only once it is there.
-            late = any(one.kind == "inserted" and one.table == each.table and str(next(iter(one.after.values()), None)) == str(each.where[0][1]) for one in trace.changes)
-            kept = tuple(grant for grant in grants if late or (grant.table, grant.column) != (each.table, each.column))
-            grants = (*kept, Grant(each.table, each.where, each.column, value, len(calls) - 1 if late else 0))  # type: ignore[arg-type]
+        if each.taken > 0:
+            wanted = each.taken * room
+            calls, grants = put(calls, grants, each, int(wanted) if float(wanted).is_integer() and isinstance(each.before, int) else wanted, trace)
     return calls, grants
+
+
+def put(calls: tuple[Call, ...], grants: tuple[Grant, ...], each: Consumption, value: float, trace: Trace) -> tuple[tuple[Call, ...], tuple[Grant, ...]]:
+    """The calls and grants that leave a number of a row at that value before the last call."""
+    made = _made_by(calls[:-1], each)
+    if made is not None:
+        index, place, path = made
+        return (*calls[:index], calls[index].with_argument(place, path, Literal(value)), *calls[index + 1 :]), grants
+    # A row that the journey makes itself can be written only once it is there.
+    late = any(one.kind == "inserted" and one.table == each.table and str(next(iter(one.after.values()), None)) == str(each.where[0][1]) for one in trace.changes)
+    kept = tuple(grant for grant in grants if late or (grant.table, grant.column) != (each.table, each.column))
+    return calls, (*kept, Grant(each.table, each.where, each.column, value, len(calls) - 1 if late else 0))  # type: ignore[arg-type]
 
 
 def _made_by(calls: tuple[Call, ...], each: Consumption) -> tuple[int, Place, tuple[str | int, ...]] | None:
@@ -226,7 +228,7 @@ def told(race: Trace, control: Trace) -> dict[str, Json]:
     """What was sent, answered and forced, for the evidence, with its picture."""
     both = race.exchanges[-2:]
     columns = [f"{each.method} {each.target}" for each in both]
-    picture = timeline.told(columns, timeline.raced(race), row_facts(race.changes), row_facts(control.changes))
+    picture = timeline.told(columns, timeline.raced(race), row_facts(race.changes, control.changes), row_facts(control.changes, race.changes))
     return {
         "requests": [f"{each.method} {each.target} {each.request_body}".strip() for each in both],
         "answers": [each.status for each in both],

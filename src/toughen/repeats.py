@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toughen.halves import interrupted, seen
@@ -14,6 +15,7 @@ from toughen.model.journey import Argument, Literal
 from toughen.model.trial import Experiment, Kill, Trial
 from toughen.oracle import advisory, clock, own, stops, succeeded, volatile
 from toughen.pairs import AMPLE, Pair, tuned
+from toughen.settlements import otherwise
 from toughen.twists import parameter_of, unsent
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ def twice(target: Target, route: Route, journey: Journey) -> Iterator[Experiment
         return
     if key:
         yield Experiment(trials, "sent again with the same key", (*detail, ("how", "turn")))
+    else:
+        yield from _settled_again(Trial((*before, call), grants), alone, detail)
     touched = {each.table for each in alone.final_changes} & {each.table for each in both.final_changes}
     if not again(alone, both, seen(target)) and (key or (succeeded(both.last) and not touched)):
         yield Experiment({**trials, "elsewhere": elsewhere}, "sent again to another worker", (*detail, ("how", "worker")))
@@ -86,6 +90,17 @@ def twice(target: Target, route: Route, journey: Journey) -> Iterator[Experiment
             pair = Pair(before, call, call, grants, "the same request twice at once", stops(alone.last, alone.last, target.habits()))
             for each in pair.experiments((*detail, ("how", "once"))):
                 yield Experiment({**trials, "race": each.trials["race"]}, each.about, each.detail)
+
+
+def _settled_again(trial: Trial, alone: Trace, detail: tuple[tuple[str, str], ...]) -> Iterator[Experiment]:
+    """Sent again once it is settled; the number moves by another amount where another one stands in the row."""
+    other = otherwise(trial, alone)
+    if other is not None:
+        trials = {
+            "control": other, "again": replace(other, isolated=True), "plain": trial,
+            "twice": replace(other, calls=(*other.calls, other.calls[-1]), workers="one"),
+        }  # fmt: skip
+        yield Experiment(trials, "sent again once it is settled", (*detail, ("how", "settled")))
 
 
 def again(first: Trace, second: Trace, known: set[str]) -> tuple[RowChange, ...]:

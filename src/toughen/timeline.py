@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(r"\?|%s|%\(\w+\)s|\$\d+|(?<![:\w]):[A-Za-z_]\w*")
 _COLUMNS = re.compile(r"^(SELECT\s+(?:DISTINCT\s+)?)(.{30,}?)(\s+FROM\s)", re.IGNORECASE)
+_WHEN = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _ONE = re.compile(r"\s+LIMIT 1(\s+OFFSET 0)?$", re.IGNORECASE)
 _LONGEST, _VALUE, _FOUND = 160, 24, 3
 WAITS = {"stops": "stands still", "waits": "waits for the other's lock", "fails": "never comes to an end"}
@@ -103,15 +104,25 @@ def _filled(text: str, values: Sequence[Json]) -> str:
     return _PLACE.sub(value, text) if values else text
 
 
-def row_facts(changes: tuple[RowChange, ...]) -> list[str]:
-    """Row changes in words: `accounts 7: balance 100 -> 50`."""
+def row_facts(changes: tuple[RowChange, ...], beside: tuple[RowChange, ...] = ()) -> list[str]:
+    """Row changes in words: `accounts 7: balance 100 -> 50`; of a new row what it holds otherwise than in the changes `beside`."""
     told = []
     for each in changes[:6]:
         row = each.after or each.before
         key = next(iter(row.values()), "?")
-        columns = ", ".join(f"{name} {each.before.get(name)!r} -> {each.after.get(name)!r}" for name in each.columns[:4]) if each.kind == "updated" else each.kind
+        columns = ", ".join(f"{name} {each.before.get(name)!r} -> {each.after.get(name)!r}" for name in each.columns[:4]) if each.kind == "updated" else _made(each, beside)
         told.append(f"{each.table} {key}: {columns}"[:200])
     return told
+
+
+def _made(change: RowChange, beside: tuple[RowChange, ...]) -> str:
+    """`inserted with quantity 11`, where a row of that key holds another quantity beside it."""
+    key = next(iter(change.after.values()), None)
+    other = next((each.after for each in beside if (each.table, each.kind) == (change.table, "inserted") and next(iter(each.after.values()), None) == key), None)
+    if change.kind != "inserted" or other is None:
+        return change.kind
+    apart = [name for name, value in change.after.items() if value != other.get(name) and not name.endswith("_id") and not (_WHEN.match(str(value)) and _WHEN.match(str(other.get(name))))]
+    return f"inserted with {', '.join(f'{name} {change.after[name]!r}' for name in apart[:4])}" if apart else change.kind
 
 
 def _row(who: str, kind: str, text: str) -> dict[str, Json]:

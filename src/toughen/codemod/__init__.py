@@ -33,6 +33,7 @@ from toughen.codemod.races import claim, hold, lock, step
 from toughen.codemod.refusals import Refusal, refuse
 from toughen.codemod.sql import bind, scope_sql
 from toughen.codemod.statements import dynamic
+from toughen.codemod.states import settle
 from toughen.codemod.transactions import claim_sql, lock_sql, once, serial
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "scope_orm",
     "scope_sql",
     "serial",
+    "settle",
     "step",
     "taken",
     "twice",

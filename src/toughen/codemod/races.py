@@ -68,7 +68,7 @@ def claim(module: Module, line: int, *, key: str = "id", condition: str = "") ->
     """
     found = step_at(module, line)
     function = module.enclosing(found.statement) or halt("the step stands outside of a function")
-    session, model = _origin(module, function, found)
+    session, model = origin(module, function, found)
     known = _check(module, function, found, model)
     test, body = known or (halt(f"no check of {found.row}.{found.column} precedes the step"), [])
     refusal = _copied(module, body)
@@ -80,18 +80,23 @@ def claim(module: Module, line: int, *, key: str = "id", condition: str = "") ->
     amount = f"({amount})" if isinstance(found.amount, (ast.BinOp, ast.IfExp, ast.BoolOp)) else amount
     update = f"{{{model}.{found.column}: {model}.{found.column} {found.sign} {amount}}}"
     parts = [f"{session}.query({model})", f".filter({model}.{key} == {found.row}.{key}, {test})", f".update({update})"]
+    return hit(module, found.statement, parts, session, refusal).note("The step is one UPDATE now: ORM events, `onupdate` and version columns do not see it.")
+
+
+def hit(module: Module, statement: ast.stmt, parts: list[str], session: str, refusal: str) -> Draft:
+    """In place of a statement an UPDATE of the session's, and the refusal where it hits no row; what was written before is rolled back."""
     lines = f"if not {''.join(parts)}:\n"
-    if len(lines) + len(module.indent(found.statement)) > _LONGEST:
+    if len(lines) + len(module.indent(statement)) > _LONGEST:
         lines = "if not (\n" + "".join(f"    {part}\n" for part in parts) + "):\n"
-    undone = f"{session}.rollback()" in refusal or _rolls_back(module, found.statement, session)
-    if _written_before(function, found.statement, session) and not undone:
+    function = module.enclosing(statement)
+    undone = f"{session}.rollback()" in refusal or rolls_back(module, statement, session)
+    if function is not None and written_before(function, statement, session) and not undone:
         lines += f"    {session}.rollback()\n"
     lines += "\n".join("    " + item if item.strip() else item for item in refusal.split("\n"))
-    draft = replace(module, found.statement, layout(module, lines, module.indent(found.statement)).lstrip())
-    return draft.note("The step is one UPDATE now: ORM events, `onupdate` and version columns do not see it.")
+    return replace(module, statement, layout(module, lines, module.indent(statement)).lstrip())
 
 
-def _rolls_back(module: Module, statement: ast.stmt, session: str) -> bool:
+def rolls_back(module: Module, statement: ast.stmt, session: str) -> bool:
     """True when a handler around the statement, which the refusal would reach, rolls the session back."""
     handlers = [item for attempt in attempts(module, statement) for item in attempt.handlers]
     return any(dotted(call.func) == f"{session}.rollback" for item in handlers for call in calls_of(item, "rollback"))
@@ -105,14 +110,14 @@ def step(module: Module, line: int) -> Draft:
     """
     found = step_at(module, line)
     function = module.enclosing(found.statement) or halt("the step stands outside of a function")
-    _, model = _origin(module, function, found)
+    _, model = origin(module, function, found)
     amount = module.segment(found.amount)
     amount = f"({amount})" if isinstance(found.amount, (ast.BinOp, ast.IfExp, ast.BoolOp)) else amount
     text = f"{found.row}.{found.column} = {model}.{found.column} {found.sign} {amount}"
     return replace(module, found.statement, text)
 
 
-def _origin(module: Module, function: FunctionNode, found: Step) -> tuple[str, str]:
+def origin(module: Module, function: FunctionNode, found: Step) -> tuple[str, str]:
     """Session and model of a row: from its one load, or its annotated parameter and the function's session."""
     load = _loaded(module, found.statement, found.row)
     if load is not None and load.model:
@@ -204,7 +209,7 @@ def _copied(module: Module, body: list[ast.stmt]) -> str:
     return "\n".join(line.removeprefix(indent).replace(module.unit, "    ") for line in lines)
 
 
-def _written_before(function: FunctionNode, statement: ast.stmt, session: str) -> bool:
+def written_before(function: FunctionNode, statement: ast.stmt, session: str) -> bool:
     """True when an earlier statement wrote through the session: something was added, flushed, or a column set."""
     for item in scope_of(function):
         if getattr(item, "lineno", statement.lineno) >= statement.lineno:
@@ -307,7 +312,7 @@ def hold(module: Module, function: str, row: str, database: str, *, line: int = 
         if any(dotted(call.args[0]) == row for call in calls_of(item, "refresh") if call.args):
             halt(f"`{row}` is read again already")
     marker = Step(node.body[0], row, key, "+", ast.Constant(0))
-    session, model = _origin(module, node, marker)
+    session, model = origin(module, node, marker)
     if database == "sqlite":
         query = f"{session}.query({model}).filter({model}.{key} == {row}.{key})"
         lines = f"{query}.update({{{model}.{key}: {model}.{key}}}, synchronize_session=False)\n{session}.refresh({row})"

@@ -12,6 +12,7 @@ from toughen.model.finding import Evidence, Severity
 from toughen.oracle import same_rows, serial, succeeded, telling_write
 from toughen.pairs import apart, orders, pairs, steer, stumbles, switches, told
 from toughen.rule import Aside, Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.samples.places import AT_ONCE, COUNTED, EVENTS, SEATED, THREE
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import UNSEEN, answer
 
@@ -37,34 +38,6 @@ def _twice(rows: Sequence[RowChange]) -> bool:
     said = [{name: value for name, value in each.after.items() if name.lower() != "id" and not is_idle(name)} for each in told_of]
     linking = len({each.table for each in told_of}) == 1 and all(each.kind == "inserted" for each in told_of) and all(name.lower().endswith("_id") for each in said for name in each)
     return len(said) > 1 and linking and all(each == said[0] for each in said)
-
-_COUNTED = """    held = conn.execute("SELECT COUNT(*) FROM bookings WHERE guest = ?", (guest,)).fetchone()[0]
-    if held >= 3:
-        conn.close()
-        return jsonify({"error": "three are enough"}), 409
-    conn.execute("INSERT INTO bookings (guest, day) VALUES (?, ?)", (guest, str(data["day"])))
-    conn.commit()
-    conn.close()
-"""
-_AT_ONCE = """    made = conn.execute("INSERT INTO bookings (guest, day) SELECT ?, ? WHERE (SELECT COUNT(*) FROM bookings WHERE guest = ?) < 3", (guest, str(data["day"]), guest)).rowcount
-    conn.commit()
-    conn.close()
-    if not made:
-        return jsonify({"error": "three are enough"}), 409
-"""
-_THREE = PLAIN + """
-    start.execute("CREATE TABLE IF NOT EXISTS bookings (id INTEGER PRIMARY KEY, guest TEXT, day TEXT)")
-
-@app.route("/bookings", methods=["POST"])
-def book():
-    data = request.get_json()
-    guest = str(data["guest"])
-    if not guest:
-        return jsonify({"error": "who are you"}), 400
-    conn = get_db()
-""" + _COUNTED + """    return jsonify({"ok": True}), 201
-"""
-"""Three bookings for each guest, counted before one is added."""
 
 
 class CheckThenAct(Rule):
@@ -95,9 +68,10 @@ class CheckThenAct(Rule):
         detail = (("switches", "yes"),) if switches(target, route, journey) else ()
         for pair in pairs(target, route, journey, room=1):
             yield from pair.experiments(detail)
-        competing = quotas.last_place(target, route, journey)
-        if competing is not None:
-            yield from competing.experiments(detail)
+        for compete in (quotas.last_place, quotas.only_place):
+            competing = compete(target, route, journey)
+            if competing is not None:
+                yield from competing.experiments(detail)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """One after the other, the second is refused; at once, both succeed."""
@@ -150,7 +124,8 @@ class CheckThenAct(Rule):
         yield from mends(finding, blueprint, sources)
 
     BROKEN: ClassVar[list[Broken]] = [
-        Broken(_THREE, "POST /bookings"),
+        Broken(THREE, "POST /bookings"),
+        Broken(EVENTS, "POST /events/{event_id}/join"),
         Broken(TICKETS + """
 @app.post("/tickets/{ticket_id}/buy")
 def buy(ticket_id: int, db: Session = Depends(get_db)):
@@ -200,8 +175,9 @@ def book(booking: NewBooking, db: Session = Depends(get_db)):
 """, "POST /bookings", SESSION_NEEDS),
     ]
     SOUND: ClassVar[list[Sound]] = [
-        Sound(_THREE.replace("    conn = get_db()\n    held", '    conn = get_db()\n    conn.execute("BEGIN IMMEDIATE")\n    held'), "the count is taken under SQLite's write lock"),
-        Sound(_THREE.replace(_COUNTED, _AT_ONCE), "the count stands in the INSERT, and the rows that it made are counted"),
+        Sound(THREE.replace("    conn = get_db()\n    held", '    conn = get_db()\n    conn.execute("BEGIN IMMEDIATE")\n    held'), "the count is taken under SQLite's write lock"),
+        Sound(SEATED, "seats are counted under SQLite's write lock"),
+        Sound(THREE.replace(COUNTED, AT_ONCE), "the count stands in the INSERT, and the rows that it made are counted"),
         Sound(PLAIN + """
     start.execute("CREATE TABLE IF NOT EXISTS bookings (id INTEGER PRIMARY KEY, room TEXT, day TEXT, UNIQUE (room, day))")
 

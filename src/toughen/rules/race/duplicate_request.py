@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import repeats, timeline
+from toughen import repeats, settlements, sql, timeline
 from toughen.atomicity import mends
 from toughen.model.finding import Evidence, Severity
 from toughen.model.patch import Unmended
 from toughen.oracle import state, succeeded, telling_write
 from toughen.pairs import steer, told
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
+from toughen.samples.resends import (
+    CANCELLED,
+    CANCELS,
+    CHARGED,
+    LOANS,
+    NOTES,
+    ONLY_MEMORY,
+    PAYMENTS,
+    REFUNDS,
+    REMEMBERED,
+    TAGS,
+    UNIQUE,
+)
+from toughen.specimens import SESSION_NEEDS
 from toughen.timeline import row_facts
 from toughen.twists import UNSEEN, answer, shown
 
@@ -26,169 +39,6 @@ if TYPE_CHECKING:
     from toughen.model.trial import Experiment
     from toughen.rule import Judgement, Target
 
-_PAYMENTS = SESSION + """
-from fastapi import Header
-
-class Payment(Base):
-    __tablename__ = "payments"
-    id = Column(Integer, primary_key=True)
-    amount = Column(Integer)
-    idempotency_key = Column(String)
-
-class NewPayment(BaseModel):
-    amount: int
-
-Base.metadata.create_all(engine)
-
-@app.get("/payments")
-def payments(db: Session = Depends(get_db)):
-    return [{"id": each.id, "amount": each.amount} for each in db.query(Payment)]
-
-@app.post("/payments", status_code=201)
-def pay(data: NewPayment, idempotency_key: str = Header(...), db: Session = Depends(get_db)):
-    earlier = db.query(Payment).filter(Payment.idempotency_key == idempotency_key).first()
-    if earlier:
-        return {"id": earlier.id, "amount": earlier.amount}
-    payment = Payment(amount=data.amount, idempotency_key=idempotency_key)
-    db.add(payment)
-    db.commit()
-    return {"id": payment.id, "amount": payment.amount}
-"""
-_REFUNDS = PLAIN + """
-    start.execute("CREATE TABLE IF NOT EXISTS refunds (id INTEGER PRIMARY KEY, amount INTEGER, idempotency_key TEXT)")
-
-@app.route("/refunds")
-def refunds():
-    conn = get_db()
-    rows = conn.execute("SELECT id, amount FROM refunds").fetchall()
-    conn.close()
-    return jsonify([dict(row) for row in rows])
-
-@app.route("/refunds", methods=["POST"])
-def refund():
-    data = request.get_json()
-    key = data["idempotency_key"]
-    conn = get_db()
-    made = conn.execute("INSERT INTO refunds (amount, idempotency_key) VALUES (?, ?)", (int(data["amount"]), key)).lastrowid
-    conn.commit()
-    conn.close()
-    return jsonify({"id": made}), 201
-"""
-_REMEMBERED = SESSION + """
-from fastapi import Header
-
-class Order(Base):
-    __tablename__ = "orders"
-    id = Column(Integer, primary_key=True)
-    item = Column(String)
-
-class NewOrder(BaseModel):
-    item: str
-
-Base.metadata.create_all(engine)
-answered = {}
-
-@app.get("/orders")
-def orders(db: Session = Depends(get_db)):
-    return [{"id": each.id, "item": each.item} for each in db.query(Order)]
-
-@app.post("/orders", status_code=201)
-def order(data: NewOrder, idempotency_key: str | None = Header(default=None), db: Session = Depends(get_db)):
-    if idempotency_key and idempotency_key in answered:
-        return answered[idempotency_key]
-    made = Order(item=data.item)
-    db.add(made)
-    db.commit()
-    answer = {"id": made.id, "item": made.item}
-    if idempotency_key:
-        answered[idempotency_key] = answer
-    return answer
-"""
-_CHARGED = PLAIN + """
-    start.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, amount INTEGER, charge TEXT)")
-
-import requests
-
-@app.route("/orders")
-def orders():
-    conn = get_db()
-    rows = conn.execute("SELECT id, amount, charge FROM orders").fetchall()
-    conn.close()
-    return jsonify([dict(row) for row in rows])
-
-@app.route("/orders", methods=["POST"])
-def order():
-    amount = int(request.get_json()["amount"])
-    charge = requests.post("https://api.cards.example/v1/charges", json={"amount": amount}, timeout=5).json()
-    conn = get_db()
-    made = conn.execute("INSERT INTO orders (amount, charge) VALUES (?, ?)", (amount, charge["id"])).lastrowid
-    conn.commit()
-    conn.close()
-    return jsonify({"id": made}), 201
-"""
-_TAGS = PLAIN + """
-    start.execute("CREATE TABLE IF NOT EXISTS tags (id INTEGER PRIMARY KEY, name TEXT)")
-
-@app.route("/tags")
-def tags():
-    conn = get_db()
-    rows = conn.execute("SELECT id, name FROM tags").fetchall()
-    conn.close()
-    return jsonify([dict(row) for row in rows])
-
-@app.route("/tags", methods=["POST"])
-def tag():
-    name = request.get_json()["name"]
-    conn = get_db()
-    row = conn.execute("SELECT id FROM tags WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        made = conn.execute("INSERT INTO tags (name) VALUES (?)", (name,)).lastrowid
-        conn.commit()
-    else:
-        made = row["id"]
-    conn.close()
-    return jsonify({"id": made})
-"""
-_NOTES = PLAIN + """
-    start.execute("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, body TEXT)")
-
-@app.route("/notes")
-def notes():
-    conn = get_db()
-    rows = conn.execute("SELECT id, body FROM notes").fetchall()
-    conn.close()
-    return jsonify([dict(row) for row in rows])
-
-@app.route("/notes", methods=["POST"])
-def note():
-    conn = get_db()
-    made = conn.execute("INSERT INTO notes (body) VALUES (?)", (request.get_json()["body"],)).lastrowid
-    conn.commit()
-    conn.close()
-    return jsonify({"id": made}), 201
-"""
-_ONLY_MEMORY = """from uuid import uuid4
-from fastapi import FastAPI, HTTPException, Request
-from pydantic import BaseModel
-app = FastAPI()
-seen = {}
-
-class NewPayment(BaseModel):
-    amount: int
-
-@app.get("/health")
-def health():
-    return {"ok": True}
-
-@app.post("/payments", status_code=201)
-def pay(data: NewPayment, request: Request):
-    key = request.headers.get("Idempotency-Key")
-    if not key:
-        raise HTTPException(400, "Idempotency-Key header is missing")
-    if key not in seen:
-        seen[key] = {"id": str(uuid4()), "amount": data.amount}
-    return seen[key]
-"""
 _KNOWN = (
     "What must hold afterwards: a request with a key that was seen before is answered as the first one was, and does nothing. Keep the key in a unique column, written in the "
     "transaction of the effect, and answer its violation with what the first request made."
@@ -201,16 +51,6 @@ _TELLS = (
     "What must hold afterwards: sent again, he can tell that it is the same. Write and commit the row first (as pending), tell him with an idempotency key that is made of its "
     "number, and note the outcome then."
 )
-_UNIQUE = (
-    _PAYMENTS.replace("idempotency_key = Column(String)", "idempotency_key = Column(String, unique=True)")
-    .replace("from fastapi import Header", "from fastapi import Header\nfrom sqlalchemy.exc import IntegrityError")
-    .replace('    db.commit()\n    return {"id": payment.id', """    try:
-        db.commit()
-    except IntegrityError:
-        db.rollback()
-        payment = db.query(Payment).filter(Payment.idempotency_key == idempotency_key).one()
-    return {"id": payment.id""")
-)
 
 
 class DuplicateRequest(Rule):
@@ -222,7 +62,9 @@ class DuplicateRequest(Rule):
     Shown: a request that carries an idempotency key has two effects: sent again in turn, to another worker, or at once; or
     one that in turn does nothing the second time (it is known again by a key of its own) is done twice
     at once; or it tells somebody outside to charge or to send, is killed before its rows are committed, and tells him once
-    more when it is sent again, with no key by which he could know. A request without a key that is meant twice (two notes, two
+    more when it is sent again, with no key by which he could know; or it names a row, brings it to its last state
+    (cancelled, approved, refunded) and moves a number by what stands in that row, and does so once more though the row is in
+    that state already. A request without a key that is meant twice (two notes, two
     transfers) is no break. Where the second is refused in turn, it is race/check-then-act that tells of it; where one
     half of the rows is left, failure/partial-write.
 
@@ -265,6 +107,8 @@ class DuplicateRequest(Rule):
                 return self._worker(experiment, traces)
             case "answers":
                 return self._answers(experiment, traces)
+            case "settled":
+                return self._settled(traces)
         return self._once(experiment, traces)
 
     def _turn(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
@@ -298,6 +142,22 @@ class DuplicateRequest(Rule):
         facts: dict[str, Json] = {"request": shown(two.last), "key": experiment.fact("key"), "one process": [*before], "two": [*now]}
         message = "sent again with the same key to another worker, it is done again: the first one alone remembers it"
         return Holds(Evidence(message, {name: value[:300] if isinstance(value, str) else value for name, value in facts.items()}, None, (("how", "worker"),)))
+
+    def _settled(self, traces: Mapping[str, Trace]) -> Judgement:
+        one, two = traces["control"], traces["twice"]
+        first, plain, repeated = (settlements.settlement(traces[name]) for name in ("control", "plain", "again"))
+        if first is None or plain is None or repeated is None or plain.step == first.step or plain.amount != first.amount:
+            return Fails()
+        if not succeeded(two.last) or not settlements.again(first, two):
+            return Fails()
+        row, other, key = first.settled, first.moved, str(next(iter(first.settled.before.values())))
+        write = next((each for each in one.last.statements if each.verb == "update" and row.table.lower() in each.writes and first.state.lower() in sql.written_columns(each.text)), None)
+        facts: dict[str, Json] = {
+            "request": shown(two.last), "answers": [answer(each) for each in two.exchanges[-2:]], "once": [*row_facts(one.final_changes)], "done twice": [*row_facts(two.final_changes)],
+        }  # fmt: skip
+        detail = (("how", "settled"), ("table", row.table), ("state", first.state), ("was", str(row.before.get(first.state) or "")), ("now", repr(row.after.get(first.state))))
+        message = f"{row.table} {key} is {row.after.get(first.state)} already, and sent again {other.table}.{first.column} moves by its {first.amount} ({first.step:+g}) once more"
+        return Holds(Evidence(message, facts, write.location if write else None, detail))
 
     def _once(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         one, race, known = traces["control"], traces["race"], _known(experiment)
@@ -344,22 +204,29 @@ class DuplicateRequest(Rule):
         if how == "once":
             yield from mends(finding, blueprint, sources)
             return
+        if how == "settled":
+            yield from settlements.mends(finding, sources)
+            return
         yield Unmended(*_BRIEFS.get(how, _BRIEFS["turn"]))
 
     BROKEN: ClassVar[list[Broken]] = [
-        Broken(_PAYMENTS, "POST /payments", SESSION_NEEDS),
-        Broken(_TAGS, "POST /tags", unseen="a row is looked for and made, as everywhere"),
-        Broken(_REFUNDS, "POST /refunds", unmended="looked for before anything is done"),
-        Broken(_REMEMBERED, "POST /orders", SESSION_NEEDS, unmended="memory of one process"),
-        Broken(_ONLY_MEMORY, "POST /payments", ("fastapi",), unmended="memory of one process"),
-        Broken(_CHARGED, "POST /orders", ("flask", "requests"), unmended="before the rows are committed"),
+        Broken(PAYMENTS, "POST /payments", SESSION_NEEDS),
+        Broken(CANCELS, "POST /orders/{order_id}/cancel", unseen="a row is read and two are changed, as everywhere"),
+        Broken(LOANS, "POST /loans/{loan_id}/approve", SESSION_NEEDS, unseen="a row is read and two are changed, as everywhere"),
+        Broken(TAGS, "POST /tags", unseen="a row is looked for and made, as everywhere"),
+        Broken(REFUNDS, "POST /refunds", unmended="looked for before anything is done"),
+        Broken(REMEMBERED, "POST /orders", SESSION_NEEDS, unmended="memory of one process"),
+        Broken(ONLY_MEMORY, "POST /payments", ("fastapi",), unmended="memory of one process"),
+        Broken(CHARGED, "POST /orders", ("flask", "requests"), unmended="before the rows are committed"),
     ]
     SOUND: ClassVar[list[Sound]] = [
-        Sound(_UNIQUE, "a unique key decides, and its violation is answered with what the first one made", SESSION_NEEDS),
-        Sound(_NOTES, "without a key, two notes are two notes"),
-        Sound(_CHARGED.replace("timeout=5)", 'headers={"Idempotency-Key": request.get_json()["reference"]}, timeout=5)'), "whoever is told twice knows it by the key", ("flask", "requests")),
-        Sound(_CHARGED.replace("/v1/charges", "/v1/fraud/score"), "a question may be asked twice", ("flask", "requests"), alike="what is asked of whom does not show in the source"),
-        Sound(_TAGS.replace("name TEXT)", "name TEXT UNIQUE)").replace("INSERT INTO tags", "INSERT OR IGNORE INTO tags"), "a unique key decides"),
+        Sound(UNIQUE, "a unique key decides, and its violation is answered with what the first one made", SESSION_NEEDS),
+        Sound(CANCELLED, "what is cancelled already is refused"),
+        Sound(LOANS.replace('"approved"', '"active"'), "a state that goes on: it may be meant twice", SESSION_NEEDS),
+        Sound(NOTES, "without a key, two notes are two notes"),
+        Sound(CHARGED.replace("timeout=5)", 'headers={"Idempotency-Key": request.get_json()["reference"]}, timeout=5)'), "whoever is told twice knows it by the key", ("flask", "requests")),
+        Sound(CHARGED.replace("/v1/charges", "/v1/fraud/score"), "a question may be asked twice", ("flask", "requests"), alike="what is asked of whom does not show in the source"),
+        Sound(TAGS.replace("name TEXT)", "name TEXT UNIQUE)").replace("INSERT INTO tags", "INSERT OR IGNORE INTO tags"), "a unique key decides"),
     ]
 
 
