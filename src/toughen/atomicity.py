@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from toughen import sql, syntax
 from toughen.codemod import Module, claim, claim_sql, hold, lock, lock_sql, once, serial, settle, step, taken
+from toughen.entrusting import conditional
 from toughen.model.patch import FileChange, Patch, Unmended
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from toughen.model.finding import Finding
 
 _SET = re.compile(r"^.*?\bSET\b(.*?)(?:\bWHERE\b.*)?$", re.IGNORECASE)
-_STATE = re.compile(r"(\w+)\s*=\s*('[^']*'|\d+|TRUE|FALSE)(?=\s*(?:,|$))", re.IGNORECASE)
+_STATE = re.compile(r"(\w+)\s*=\s*('[^']*'|\d+|TRUE|FALSE|NULL)(?=\s*(?:,|$))", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,17 @@ class Site:
     """Line of the write, as the driver saw it."""
     table: str
     column: str
-    verb: str
+    statement: str
     written: tuple[str, ...]
     """Columns that it writes, lower case."""
     read: int
     """Line of the read that the write rests on; 0 where it is unknown or lies in another file."""
     database: str
+
+    @property
+    def verb(self) -> str:
+        """insert, update, delete."""
+        return self.statement.lstrip()[:6].lower()
 
 
 def site_of(finding: Finding, blueprint: Blueprint) -> Site | None:
@@ -50,7 +56,7 @@ def site_of(finding: Finding, blueprint: Blueprint) -> Site | None:
     read_file, _, read_line = evidence.fact("read").rpartition(":")
     return Site(
         place.file, place.function, place.line, evidence.fact("table"), evidence.fact("column"),
-        evidence.fact("statement").lstrip()[:6].lower(), sql.written_columns(evidence.fact("statement")), int(read_line) if read_file == place.file and read_line.isdigit() else 0,
+        evidence.fact("statement"), sql.written_columns(evidence.fact("statement")), int(read_line) if read_file == place.file and read_line.isdigit() else 0,
         blueprint.database or "sqlite",
     )
 
@@ -70,6 +76,11 @@ def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
             continue
         after, notes = outcome
         yield Patch(finding.id, (FileChange(site.file, text, after),), summary, notes)
+    for entrusted in conditional(finding, blueprint, sources, site.statement, _conditions) if site.verb == "update" else ():
+        if isinstance(entrusted, Unmended):
+            reasons.insert(0, entrusted.reason)
+        else:
+            yield entrusted
     if site.verb == "insert":
         reasons.insert(0, f"nothing in the database forbids the second row of {site.table}; a unique key needs a migration and a word about rows that are there")
     yield Unmended(reasons[0] if reasons else "no repair is known for this shape of code", _BRIEF)
@@ -150,7 +161,27 @@ def _states(text: str, site: Site) -> Iterator[tuple[str, list[Callable[[Module]
                 yield column, [partial(_settled, line=node.lineno)]
             case ast.Constant(value=str() as sent) if site.line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
                 for column, value in _STATE.findall(_SET.sub(r"\1", " ".join(sent.split()))):
-                    yield column, [partial(_settled_sql, line=site.line, condition=f"{column} <> {value}")]
+                    yield column, [partial(_settled_sql, line=site.line, condition=f"{column} {other_than(value)}")]
+
+
+def _conditions(statement: str, values: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What must still hold for an UPDATE: enough of what it takes from, another state than the one it brings."""
+    taken_from = _taken_from(statement)
+    if taken_from is not None and taken_from[1] < len(values):
+        yield f"{taken_from[0]} >= ?", (values[taken_from[1]],)
+    for column, value in _STATE.findall(_SET.sub(r"\1", statement)):
+        yield f"{column} {other_than(value)}", ()
+
+
+def _taken_from(statement: str) -> tuple[str, int] | None:
+    """(column, number of the value) of `SET balance = balance - ?`."""
+    match = re.search(r"\bSET\b(.*?)\b(\w+)\s*=\s*\2\s*-\s*(?:\?|%s)", statement, re.IGNORECASE | re.DOTALL)
+    return (match.group(2), len(re.findall(r"\?|%s", match.group(1)))) if match else None
+
+
+def other_than(value: str) -> str:
+    """The condition that a column holds something else than this value."""
+    return "IS NOT NULL" if value.upper() == "NULL" else f"<> {value}"
 
 
 def _settled(module: Module, line: int) -> Draft | Unmended:
@@ -222,12 +253,9 @@ def _condition(text: str, site: Site) -> tuple[str, str] | None:
         first = node.args[0]
         if not isinstance(first, ast.Constant) or not isinstance(first.value, str) or len(node.args) < 2:  # noqa: PLR2004
             continue
-        match = re.search(r"\bSET\b(.*?)\b(\w+)\s*=\s*\2\s*-\s*(?:\?|%s)", first.value, re.IGNORECASE | re.DOTALL)
-        values = node.args[1]
-        if match and isinstance(values, ast.Tuple | ast.List):
-            place = len(re.findall(r"\?|%s", match.group(1)))
-            if place < len(values.elts):
-                return match.group(2), ast.unparse(values.elts[place])
+        found, values = _taken_from(first.value), node.args[1]
+        if found is not None and isinstance(values, ast.Tuple | ast.List) and found[1] < len(values.elts):
+            return found[0], ast.unparse(values.elts[found[1]])
     return None
 
 

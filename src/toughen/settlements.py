@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from toughen import syntax
 from toughen.codemod import Module, claim_sql, settle
+from toughen.entrusting import conditional
 from toughen.model.patch import FileChange, Patch, Unmended
 from toughen.oracle import clock
 from toughen.pairs import Consumption, put
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.codemod import Draft
-    from toughen.model.blueprint import Json
+    from toughen.model.blueprint import Blueprint, Json
     from toughen.model.finding import Finding
     from toughen.model.trace import Exchange, RowChange, Trace
     from toughen.model.trial import Trial
@@ -118,7 +119,7 @@ def _is(value: Json, amount: float) -> bool:
 # -- mends -------------------------------------------------------------------------------------------------------------
 
 
-def mends(finding: Finding, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
+def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
     """The state as the condition of its own UPDATE: whoever comes second hits no row, and is refused."""
     evidence = finding.evidence
     place = evidence.location if evidence else None
@@ -133,6 +134,12 @@ def mends(finding: Finding, sources: Mapping[str, str]) -> Iterator[Patch | Unme
             reason = draft.reason
             continue
         yield Patch(finding.id, (FileChange(place.file, module.text, draft.done()),), f"Bring {evidence.fact('table')} to that {column} only once", " ".join(draft.notes))
+    condition = f"{column} IS NULL" if unset else f"{column} <> {evidence.fact('now')}"
+    for entrusted in conditional(finding, blueprint, sources, evidence.fact("statement"), lambda *_: [(condition, ())]):
+        if isinstance(entrusted, Unmended):
+            reason = entrusted.reason
+        else:
+            yield entrusted
     yield Unmended(reason, BRIEF)
 
 

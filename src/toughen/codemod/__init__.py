@@ -7,6 +7,7 @@ result are applied in turn, each on `Module(file, draft.done())`. `patch` makes 
 
 from toughen.codemod.allow import allow, closed, discard, withhold
 from toughen.codemod.answers import answer, cast, keeps_http_errors, overflow, reraise
+from toughen.codemod.batches import claim_entrusted, must_hit
 from toughen.codemod.bodies import Field, body_model, check, quiet
 from toughen.codemod.bounds import (
     LARGEST_INTEGER,
@@ -61,6 +62,7 @@ __all__ = [
     "check",
     "check_handed",
     "claim",
+    "claim_entrusted",
     "claim_sql",
     "claimed",
     "closed",
@@ -77,6 +79,7 @@ __all__ = [
     "limit",
     "lock",
     "lock_sql",
+    "must_hit",
     "once",
     "overflow",
     "own_rows",

@@ -155,7 +155,7 @@ class DuplicateRequest(Rule):
         facts: dict[str, Json] = {
             "request": shown(two.last), "answers": [answer(each) for each in two.exchanges[-2:]], "once": [*row_facts(one.final_changes)], "done twice": [*row_facts(two.final_changes)],
         }  # fmt: skip
-        detail = (("how", "settled"), ("table", row.table), ("state", first.state), ("was", str(row.before.get(first.state) or "")), ("now", repr(row.after.get(first.state))))
+        detail = (("how", "settled"), ("table", row.table), ("state", first.state), ("was", str(row.before.get(first.state) or "")), ("now", repr(row.after.get(first.state))), ("statement", write.text if write else ""))
         message = f"{row.table} {key} is {row.after.get(first.state)} already, and sent again {other.table}.{first.column} moves by its {first.amount} ({first.step:+g}) once more"
         return Holds(Evidence(message, facts, write.location if write else None, detail))
 
@@ -205,7 +205,7 @@ class DuplicateRequest(Rule):
             yield from mends(finding, blueprint, sources)
             return
         if how == "settled":
-            yield from settlements.mends(finding, sources)
+            yield from settlements.mends(finding, blueprint, sources)
             return
         yield Unmended(*_BRIEFS.get(how, _BRIEFS["turn"]))
 

@@ -1,0 +1,165 @@
+"""Owns mends of statements that a function of the project's own runs for its callers: conditions on them, and a word of whether a row was hit."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toughen.codemod.answers import swallowing
+from toughen.codemod.draft import Draft, Edit, word
+from toughen.codemod.mechanics import after, argument, extend, parameter, receiver, replace
+from toughen.codemod.module import Module, Span, dotted, halt, scope_of
+from toughen.codemod.refusals import refused_value
+from toughen.codemod.sqltext import Char, read
+from toughen.codemod.statements import EXECUTING
+from toughen.codemod.transactions import connection_of, copied_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from toughen.codemod.module import FunctionNode
+
+_MUST = "must_hit"
+
+
+@dataclass(frozen=True, slots=True)
+class Entrusted:
+    """A statement whose text stands here and which a function of the project's own runs."""
+
+    text: ast.Constant
+    values: ast.Tuple | ast.List | None
+    call: ast.Call
+    """The call of that function."""
+    number: int | None
+    """Which of several statements that it runs in one transaction; None where it is the only one."""
+
+
+def entrusted(module: Module, function: FunctionNode, sql: str, runner: str) -> Entrusted:
+    """Where the text of a statement stands that `runner` runs for a function: `run(sql, values)`, or `run([(sql, values), ...])`, also by a name for the list."""
+    wanted = " ".join(sql.split())
+    texts = [node for node in scope_of(function) if isinstance(node, ast.Constant) and isinstance(node.value, str) and " ".join(node.value.split()) == wanted]
+    if len(texts) != 1:
+        halt(f"the text of the statement stands {len(texts)} times in {function.name}")
+    (text,) = texts
+    calls = [node for node in scope_of(function) if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] == runner]
+    for call in calls:
+        if call.args and call.args[0] is text:
+            given = [*call.args[1:2], *(each.value for each in call.keywords if each.arg in {"params", "parameters", "values", "args"})]
+            return Entrusted(text, _written(given[0]) if given else None, call, None)
+    pair = module.parent(text)
+    batch = module.parent(pair) if isinstance(pair, ast.Tuple | ast.List) else None
+    if not isinstance(pair, ast.Tuple | ast.List) or not isinstance(batch, ast.List | ast.Tuple) or pair.elts[0] is not text:
+        return halt(f"the statement's text is not handed to {runner} where it stands")
+    name = next((dotted(each.targets[0]) for each in module.ancestors(batch) if isinstance(each, ast.Assign) and each.value is batch), "")
+    changed = name and any(
+        (isinstance(node, ast.Call) and receiver(node) == name) or (isinstance(node, ast.Subscript) and dotted(node.value) == name and not isinstance(node.ctx, ast.Load))
+        for node in scope_of(function)
+    )
+    taking = [call for call in calls if call.args and (call.args[0] is batch or (name and dotted(call.args[0]) == name))]
+    if len(taking) != 1 or changed:
+        halt(f"the list of statements is not handed to one call of {runner} as it is written")
+    return Entrusted(text, _written(pair.elts[1]) if len(pair.elts) > 1 else None, taking[0], next(index for index, each in enumerate(batch.elts) if each is pair))
+
+
+def _written(values: ast.expr) -> ast.Tuple | ast.List:
+    return values if isinstance(values, ast.Tuple | ast.List) else halt("the statement's values are not written out in order")
+
+
+@word
+def claim_entrusted(module: Module, function: str, sql: str, runner: str, condition: str, values: Sequence[str] = (), *, line: int = 0) -> Draft:
+    """Add `AND condition` to an UPDATE that `runner` runs for `function`, and refuse where it hit no row.
+
+    Shapes: `run("UPDATE ...", (values))` and `run([("UPDATE ...", (values)), ...])` as a statement of its own; `runner` is given
+    `must_hit` then, as `must_hit` teaches it. The refusal is the copy of the nearest check's that mentions the column,
+    before or around the call, else 409 in the file's style. Refuses texts that are put together or stand elsewhere, a call whose
+    result is used, and refusals that a broad handler around would swallow.
+    """
+    node = module.function(function, line)
+    found = entrusted(module, node, sql, runner)
+    text = read(module, found.text)
+    flat = text.plain(0, len(text.atoms))
+    if not re.match(r"\s*UPDATE\b", flat, re.IGNORECASE) or not re.search(r"\bWHERE\b", flat, re.IGNORECASE):
+        halt("the statement is no UPDATE with a WHERE")
+    last = text.atoms[len(flat.rstrip().removesuffix(";").rstrip()) - 1]
+    if not isinstance(last, Char) or "RETURNING" in flat.upper():
+        halt("the UPDATE's text does not end with its WHERE")
+    place = "%s" if "%s" in flat else "?" if "?" in flat else halt("the places of the statement's values are unknown")
+    draft = Draft(module, (Edit(last.start, last.end, module.cut(Span(last.start, last.end)) + " AND " + condition.replace("?", place)),))
+    if values:
+        behind = found.values.elts[-1] if found.values is not None and found.values.elts else halt("the statement has no values to extend")
+        draft += extend(module, behind, ", " + ", ".join(values))
+    statement = module.statement_of(found.call)
+    if not isinstance(statement, ast.Expr) or statement.value is not found.call:
+        halt(f"what {runner} returns is used already")
+    column = re.split(r"\W", condition, maxsplit=1)[0]
+    refusal, imports = _refusal(module, node, statement, column)
+    if refusal.lstrip().startswith("raise") and swallowing(module, statement) is not None:
+        halt("a broad handler around the call would swallow the refusal")
+    asked = argument(module, found.call, f"{_MUST}={'True' if found.number is None else f'({found.number},)'}")
+    start, end = module.span(statement).start, module.span(statement).end
+    body = "".join(f"{module.newline}{module.indent(statement)}{module.unit}{each}" if each.strip() else module.newline for each in refusal.replace("    ", module.unit).split("\n"))
+    return draft + asked + imports + Draft(module, (Edit(start, start, "if "), Edit(end, end, f" is False:{body}")))
+
+
+def _refusal(module: Module, function: FunctionNode, statement: ast.stmt, column: str) -> tuple[str, Draft]:
+    """The refusal of the `else` of an `if` around that mentions the column; else as `copied_refusal` finds it."""
+    for above in module.ancestors(statement):
+        if not isinstance(above, ast.If) or not above.orelse or not re.search(rf"\b{re.escape(column)}\b", module.segment(above.test)):
+            continue
+        if any(statement is node for part in above.body for node in ast.walk(part)) and isinstance(above.orelse[-1], ast.Return | ast.Raise) and refused_value(above.orelse[-1]) is not None:
+            indent = module.indent(above.orelse[0])
+            lines = [text for part in above.orelse for text in module.segment(part).replace("\r\n", "\n").split("\n")]
+            return "\n".join(text.removeprefix(indent).replace(module.unit, "    ") for text in lines), Draft(module)
+    return copied_refusal(module, function, statement, column)
+
+
+@word
+def must_hit(module: Module, function: str, *, line: int = 0) -> Draft:
+    """Teach a function that runs statements for its callers to roll back and return False where one hits no row that must.
+
+    Shapes: `cursor.execute(sql, values)` of two parameters, or of what a `for` takes out of one, followed by the function's commit.
+    Its other callers see no difference. Refuses functions that execute in several places, never commit, or return False themselves.
+    """
+    node = module.function(function, line)
+    names = {item.arg for item in ast.walk(node.args) if isinstance(item, ast.arg)}
+    if _MUST in names:
+        return Draft(module)
+    runs = [call for call in scope_of(node) if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in EXECUTING and call.args]
+    if len(runs) != 1:
+        halt(f"{node.name} executes in {len(runs)} places, not one")
+    (run,) = runs
+    statement = module.statement_of(run)
+    if not isinstance(statement, ast.Expr) or statement.value is not run:
+        halt(f"{node.name} executes within another statement")
+    committed = any(isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "commit" for call in scope_of(node))
+    if not committed or any(isinstance(item, ast.Return) and isinstance(item.value, ast.Constant) and item.value.value is False for item in scope_of(node)):
+        halt(f"{node.name} never commits, or says False itself")
+    cursor = receiver(run)
+    undo = f"{connection_of(node, cursor) if connection_of(node, cursor) != cursor else _connection(module, node, cursor)}.rollback()"
+    loop = module.parent(statement)
+    match loop:
+        case ast.For(target=ast.Tuple() | ast.Name() as target, iter=ast.Name(id=taken) as source) if taken in names:
+            if isinstance(target, ast.Tuple) and not module.segment(target).startswith("("):
+                held = f"({module.segment(target)})"
+            else:
+                held = module.segment(target)
+            draft = replace(module, target, f"number, {held}") + replace(module, source, f"enumerate({taken})")
+            test, given = f"number in {_MUST}", f"{_MUST}=()"
+        case _ if isinstance(run.args[0], ast.Name) and run.args[0].id in names:
+            draft, test, given = Draft(module), _MUST, f"{_MUST}=False"
+        case _:
+            halt(f"{node.name} does not execute what it is given")
+    lines = f"if {test} and {cursor}.rowcount == 0:\n    {undo}\n    return False"
+    return draft + parameter(module, node, given) + after(module, statement, lines)
+
+
+def _connection(module: Module, node: FunctionNode, cursor: str) -> str:
+    """The connection that a `with conn.cursor() as cursor` makes the cursor of; the cursor itself where it is one."""
+    for item in scope_of(node):
+        for each in item.items if isinstance(item, ast.With | ast.AsyncWith) else ():
+            match each:
+                case ast.withitem(context_expr=ast.Call(func=ast.Attribute(value=value, attr="cursor")), optional_vars=ast.Name(id=name)) if name == cursor:
+                    return module.segment(value)
+    return cursor
