@@ -69,6 +69,11 @@ def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
         return
     text = sources[site.file]
     reasons: list[str] = []
+    for entrusted in conditional(finding, blueprint, sources, site.statement, _conditions) if site.verb == "update" else ():
+        if isinstance(entrusted, Unmended):
+            reasons.append(entrusted.reason)
+        else:
+            yield entrusted
     for summary, words in _variants(site, text):
         outcome = _applied(site.file, text, words)
         if isinstance(outcome, Unmended):
@@ -76,11 +81,6 @@ def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
             continue
         after, notes = outcome
         yield Patch(finding.id, (FileChange(site.file, text, after),), summary, notes)
-    for entrusted in conditional(finding, blueprint, sources, site.statement, _conditions) if site.verb == "update" else ():
-        if isinstance(entrusted, Unmended):
-            reasons.insert(0, entrusted.reason)
-        else:
-            yield entrusted
     if site.verb == "insert":
         reasons.insert(0, f"nothing in the database forbids the second row of {site.table}; a unique key needs a migration and a word about rows that are there")
     yield Unmended(reasons[0] if reasons else "no repair is known for this shape of code", _BRIEF)

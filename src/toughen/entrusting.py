@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def conditional(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str], statement: str, conditions: Conditions) -> Iterator[Patch | Unmended]:
     """Patches that put a condition on a statement of the route's that another function runs; nothing where the handler runs it itself."""
     handler = next((each for each in handlers(blueprint, sources) if each.route.id == finding.route), None)
-    for place, runner in _entrusting(handler, statement) if handler is not None else ():
+    runs = finding.evidence.location.function if finding.evidence and finding.evidence.location else None
+    for place, runner in _entrusting(handler, statement, runs or "") if handler is not None else ():
         try:
             found = entrusted(place.module, place.node, statement, runner.node.name)
         except UnmendableError as error:
@@ -55,11 +56,11 @@ def _changed(place: Place, runner: Place, statement: str, condition: tuple[str, 
     return tuple(FileChange(file, before[file], text) for file, text in (files | {place.module.file: asked.done()}).items())
 
 
-def _entrusting(handler: Handler, statement: str) -> Iterator[tuple[Place, Place]]:
-    """(function that holds the statement's text, function that runs it), the handler's own first."""
+def _entrusting(handler: Handler, statement: str, runs: str) -> Iterator[tuple[Place, Place]]:
+    """(function that holds the statement's text, function of that name that runs it), the handler's own first."""
     wanted = " ".join(statement.split())
     for place in handler.reach:
         if wanted not in " ".join(place.module.segment(place.node).split()):
             continue
         runners = {id(each.node): each for call in calls_of(place.node) if (each := called(place, call, handler.project)) is not None}
-        yield from ((place, each) for each in runners.values() if ".execute(" in each.module.segment(each.node))
+        yield from ((place, each) for each in runners.values() if each.name == runs and each.node is not place.node)

@@ -97,22 +97,40 @@ def claim_entrusted(module: Module, function: str, sql: str, runner: str, condit
     refusal, imports = _refusal(module, node, statement, column)
     if refusal.lstrip().startswith("raise") and swallowing(module, statement) is not None:
         halt("a broad handler around the call would swallow the refusal")
-    asked = argument(module, found.call, f"{_MUST}={'True' if found.number is None else f'({found.number},)'}")
-    start, end = module.span(statement).start, module.span(statement).end
+    inner = draft + argument(module, found.call, f"{_MUST}={'True' if found.number is None else f'({found.number},)'}")
+    span = module.span(statement)
+    within = [each for each in inner.edits if span.start <= each.start and each.end <= span.end]
+    outside = [each for each in inner.edits if each not in within]
     body = "".join(f"{module.newline}{module.indent(statement)}{module.unit}{each}" if each.strip() else module.newline for each in refusal.replace("    ", module.unit).split("\n"))
-    return draft + asked + imports + Draft(module, (Edit(start, start, "if "), Edit(end, end, f" is False:{body}")))
+    whole = Edit(span.start, span.end, f"if {_edited(module, span, within)} is False:{body}")
+    return Draft(module, (*outside, whole)) + imports
+
+
+def _edited(module: Module, span: Span, edits: Sequence[Edit]) -> str:
+    """The text of a span after edits within it."""
+    data = module.data[span.start : span.end]
+    for each in sorted(edits, key=lambda one: -one.start):
+        data = data[: each.start - span.start] + each.text.encode() + data[each.end - span.start :]
+    return data.decode()
 
 
 def _refusal(module: Module, function: FunctionNode, statement: ast.stmt, column: str) -> tuple[str, Draft]:
-    """The refusal of the `else` of an `if` around that mentions the column; else as `copied_refusal` finds it."""
-    for above in module.ancestors(statement):
-        if not isinstance(above, ast.If) or not above.orelse or not re.search(rf"\b{re.escape(column)}\b", module.segment(above.test)):
-            continue
-        if any(statement is node for part in above.body for node in ast.walk(part)) and isinstance(above.orelse[-1], ast.Return | ast.Raise) and refused_value(above.orelse[-1]) is not None:
-            indent = module.indent(above.orelse[0])
-            lines = [text for part in above.orelse for text in module.segment(part).replace("\r\n", "\n").split("\n")]
-            return "\n".join(text.removeprefix(indent).replace(module.unit, "    ") for text in lines), Draft(module)
+    """The refusal of the `else` of an `if` around, of one that mentions the column first; else as `copied_refusal` finds it."""
+    around = [above for above in module.ancestors(statement) if isinstance(above, ast.If) and _refuses(above.orelse) and _within(statement, above.body)]
+    around.sort(key=lambda above: re.search(rf"\b{re.escape(column)}\b", module.segment(above.test)) is None)
+    for above in around:
+        indent = module.indent(above.orelse[0])
+        lines = [text for part in above.orelse for text in module.segment(part).replace("\r\n", "\n").split("\n")]
+        return "\n".join(text.removeprefix(indent).replace(module.unit, "    ") for text in lines), Draft(module)
     return copied_refusal(module, function, statement, column)
+
+
+def _refuses(body: list[ast.stmt]) -> bool:
+    return bool(body) and isinstance(body[-1], ast.Return | ast.Raise) and refused_value(body[-1]) is not None
+
+
+def _within(statement: ast.stmt, body: list[ast.stmt]) -> bool:
+    return any(statement is node for part in body for node in ast.walk(part))
 
 
 @word
