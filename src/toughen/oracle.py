@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _TIME = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _SECOND, _EPOCH = 1_000, (1_400_000_000, 4_000_000_000)
+_TAKES = re.compile(r"\b(\w+)\s*=\s*(?:\w+\.)?\1\s*-", re.IGNORECASE)
+"""`SET balance = balance - ?`."""
 _ADVISORY = re.compile(r"(^|_)(views?|clicks?|hits?|visits?|visitors?|impressions?|downloads?|plays?|logins?|reads|accesses|seen|popularity)(_(count|counter|number|total))?$", re.IGNORECASE)
 _RANDOM = re.compile(r"^(?:[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\$2[aby]\$.*|[\w\-]{40,})$", re.IGNORECASE)
 
@@ -168,13 +170,14 @@ def read_before(exchange: Exchange, table: str) -> str:
 
 
 def telling_write(exchange: Exchange, race: Trace) -> Statement | None:
-    """The write that the race is about: of a row that was there, else of a new one; notes of the clock do not count."""
+    """The write that the race is about: one that takes from a number, else of a row that was there, else of a new one; notes of the clock do not count."""
     tables = {each.table.lower() for each in race.changes}
     writes = [
         each for each in exchange.statements
         if set(each.writes) & tables and not (each.verb == "update" and _clock_only(sql.written_columns(each.text)))
     ]
-    return next((each for each in reversed(writes) if each.verb != "insert"), writes[-1] if writes else None)
+    taking = next((each for each in reversed(writes) if each.verb == "update" and _TAKES.search(each.text)), None)
+    return taking or next((each for each in reversed(writes) if each.verb != "insert"), writes[-1] if writes else None)
 
 
 def _clock_only(columns: tuple[str, ...]) -> bool:
