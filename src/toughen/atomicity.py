@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from toughen import sql, syntax
 from toughen.codemod import Module, claim, claim_sql, hold, lock, lock_sql, once, serial, settle, step, taken
+from toughen.codemod.states import assigned
 from toughen.entrusting import conditional
 from toughen.model.patch import FileChange, Patch, Unmended
 
@@ -140,6 +141,8 @@ def _variants(site: Site, text: str) -> Iterator[tuple[str, list[Callable[[Modul
         yield f"Put the check of {column} into the UPDATE", [lambda module: claim_sql(module, site.line, f"{column} >= ?", [amount])]
     for column, words in _states(text, site):
         yield f"Bring {site.table} to that {column} only once", words
+        if not isinstance(once(Module(site.file, text), site.function), Unmended):
+            yield f"Commit once, and bring {site.table} to that {column} only once", [lambda module: once(module, site.function), *words]
     yield "Read and write in one write transaction", [lambda module: serial(module, site.function)]
     for line in dict.fromkeys([site.read, *_reads(text, site)]):
         if line:
@@ -158,7 +161,7 @@ def _states(text: str, site: Site) -> Iterator[tuple[str, list[Callable[[Module]
     for node in ast.walk(function):
         match node:
             case ast.Assign(targets=[ast.Attribute(attr=column)], value=ast.Constant() | ast.Attribute()) if column.lower() in site.written:
-                yield column, [partial(_settled, line=node.lineno)]
+                yield column, [partial(_settled, function=site.function, column=column)]
             case ast.Constant(value=str() as sent) if site.line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
                 for column, value in _STATE.findall(_SET.sub(r"\1", " ".join(sent.split()))):
                     yield column, [partial(_settled_sql, line=site.line, condition=f"{column} {other_than(value)}")]
@@ -184,8 +187,15 @@ def other_than(value: str) -> str:
     return "IS NOT NULL" if value.upper() == "NULL" else f"<> {value}"
 
 
-def _settled(module: Module, line: int) -> Draft | Unmended:
-    return settle(module, line)
+def _settled(module: Module, function: str, column: str) -> Draft | Unmended:
+    """The first place of a function that brings a column to a state, in a text that earlier words may have changed."""
+    refused = Unmended(f"no place where {column} is written is known")
+    for line in assigned(module.text, function, column):
+        draft = settle(module, line)
+        if not isinstance(draft, Unmended):
+            return draft
+        refused = draft
+    return refused
 
 
 def _settled_sql(module: Module, line: int, condition: str) -> Draft | Unmended:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toughen import syntax
 from toughen.codemod import Module, claim_sql, settle
+from toughen.codemod.states import assigned
 from toughen.entrusting import conditional
 from toughen.model.patch import FileChange, Patch, Unmended
 from toughen.oracle import clock
@@ -148,19 +147,6 @@ def _drafts(module: Module, line: int, function: str, column: str, now: str, *, 
         yield module, settle(module, at, unset=unset)
     condition = f"{column} IS NULL" if unset else f"{column} <> ?"
     yield module, claim_sql(module, line, condition, () if unset else (now,))
-
-
-def assigned(text: str, function: str, column: str) -> list[int]:
-    """Lines in a function at which `row.column` is set."""
-    tree = syntax.tree(text)
-    wanted = function.rpartition(".")[2]
-    homes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == wanted] if tree else []
-    return sorted(
-        node.lineno
-        for home in homes
-        for node in ast.walk(home)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute) and node.targets[0].attr == column
-    )
 
 
 BRIEF = (

@@ -82,6 +82,13 @@ def test_a_column_that_holds_nothing_before_is_asked_for_that(mended: Callable[.
     assert "Loan.status.is_(None)).update({Loan.status: str(loan_id)})" in mended(source, lambda m: settle(m, _line("str(loan_id)", source), unset=True))
 
 
+def test_a_row_that_is_none_until_it_is_loaded_is_known(mended: Callable[..., Any]) -> None:
+    """`loan = None`, then a query inside an `if`: the name is that model's row wherever it is one."""
+    load = "    loan = db.query(Loan).filter(Loan.id == loan_id).first()\n    loan.status = 'approved'"
+    source = LOANS.replace(load, "    loan = None\n    if loan_id:\n        loan = db.query(Loan).filter(Loan.id == loan_id).first()\n    if loan:\n        loan.status = 'approved'")
+    assert "if not db.query(Loan).filter(Loan.id == loan.id, Loan.status != 'approved')" in mended(source, lambda m: settle(m, _line("loan.status =", source)))
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

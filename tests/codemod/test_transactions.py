@@ -170,6 +170,12 @@ def test_once_drops_early_commits_of_raw_connections(changed: Callable[..., Any]
     assert changed(source, lambda m: once(m, "f")) == ["-    conn.commit()"]
 
 
+def test_once_takes_the_last_commit_out_of_its_if(changed: Callable[..., Any]) -> None:
+    """Where the last commit ends an `if`, it goes behind it: what was flushed before is committed either way."""
+    source = ORDERS.replace("    db.commit()\n    return", "    if items:\n        order.full = True\n        db.commit()\n    return")
+    assert changed(source, lambda m: once(m, "create")) == ["-    db.commit()", "+    db.flush()", "-        db.commit()", "+    db.commit()"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [

@@ -138,8 +138,23 @@ def origin(module: Module, function: FunctionNode, found: Step) -> tuple[str, st
 
 def _loaded(module: Module, use: ast.AST, name: str) -> Load | None:
     assigned = single_assignment(module, use, name)
-    found = loads(module, assigned[0]) if assigned else []
+    found = loads(module, assigned[0]) if assigned else _loaded_or_none(module, use, name)
     return found[0] if len(found) == 1 else None
+
+
+def _loaded_or_none(module: Module, use: ast.AST, name: str) -> list[Load]:
+    """The loads that a name is assigned which is otherwise None alone."""
+    function = module.enclosing(use)
+    stores = [item for item in scope_of(function) if isinstance(item, ast.Name) and item.id == name and isinstance(item.ctx, ast.Store)] if function else []
+    found: list[Load] = []
+    for store in stores:
+        statement = module.statement_of(store)
+        value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
+        if value is None or module.parent(store) is not statement:
+            return []
+        if not (isinstance(value, ast.Constant) and value.value is None):
+            found += loads(module, statement)
+    return found
 
 
 def _session(module: Module, function: FunctionNode) -> str:

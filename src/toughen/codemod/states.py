@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from toughen import syntax
 from toughen.codemod.answers import swallowing
 from toughen.codemod.draft import Draft, word
 from toughen.codemod.module import Module, dotted, halt
@@ -39,3 +40,16 @@ def settle(module: Module, line: int, *, key: str = "id", unset: bool = False) -
     parts = [f"{session}.query({model})", f".filter({model}.{key} == {row}.{key}, {condition})", f".update({{{model}.{column}: {text}}})"]
     draft = hit(module, statement, parts, session, refusal) + imports
     return draft.note(f"{column} is changed by an UPDATE of its own now: ORM events and version columns do not see it.")
+
+
+def assigned(text: str, function: str, column: str) -> list[int]:
+    """Lines in a function at which `row.column` is set."""
+    tree = syntax.tree(text)
+    wanted = function.rpartition(".")[2]
+    homes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == wanted] if tree else []
+    return sorted(
+        node.lineno
+        for home in homes
+        for node in ast.walk(home)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute) and node.targets[0].attr == column
+    )

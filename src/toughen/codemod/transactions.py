@@ -266,7 +266,8 @@ def copied_refusal(module: Module, function: FunctionNode, statement: ast.stmt, 
 def once(module: Module, function: str, *, line: int = 0) -> Draft:
     """Let a function commit once, at its end: earlier `session.commit()` become `flush()`, earlier `conn.commit()` go.
 
-    Shapes: one session or connection; the last commit at the function's own level or in the same `try`.
+    Shapes: one session or connection; the last commit at the function's own level or in the same `try`, or at the end of an `if`
+    there, behind which it goes then.
     Refuses: one commit only, several sessions, a return between the commits, calls that leave the process or start
     background work between them, and project functions of this file, called between them, that commit themselves.
     """
@@ -277,6 +278,8 @@ def once(module: Module, function: str, *, line: int = 0) -> Draft:
         halt(f"{node.name} holds {len(commits)} commits of {len(found)} sessions: nothing to join")
     *earlier, last = commits
     place = module.parent(module.statement_of(last))
+    moved = _behind(module, place, last) if isinstance(place, ast.If) else None
+    place = module.parent(place) if moved is not None and place is not None else place
     if place is not node and not (isinstance(place, ast.Try) and module.parent(place) is node):
         halt("the last commit is conditional")
     if module.enclosing(last) is not node:
@@ -290,11 +293,20 @@ def once(module: Module, function: str, *, line: int = 0) -> Draft:
     raw = bool(list(calls_of(node, "execute"))) and not list(
         calls_of(node, "add", "flush", "refresh", "query", "scalars")
     )
-    draft = Draft(module)
+    draft = moved or Draft(module)
     for call in earlier:
         statement = module.statement_of(call)
         draft += remove(module, statement) if raw else replace(module, call.func, f"{receiver(call)}.flush")
     return draft
+
+
+def _behind(module: Module, choice: ast.If, commit: ast.Call) -> Draft | None:
+    """The commit that ends an `if` moved behind it; None where it does not end it."""
+    statement = module.statement_of(commit)
+    if choice.orelse or len(choice.body) < 2 or choice.body[-1] is not statement:  # noqa: PLR2004
+        return None
+    span = module.span(statement)
+    return replace(module, Span(module.line_start(span.start), span.end), module.indent(choice) + module.segment(statement))
 
 
 def _stays(module: Module, node: FunctionNode, call: ast.Call, sessions: set[str]) -> None:
