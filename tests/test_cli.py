@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from toughen.lab import mysql
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -148,7 +150,8 @@ def test_a_repair_is_a_commit_and_the_proof_is_gone(prototype: Write) -> None:
     assert {each["break"] for each in proven} >= {"input/crash", "race/lost-update"}
     kept = [each for each in report["mends"] if each["outcome"] == "kept"]
     assert len(git("log", "--format=%s").splitlines()) == 1 + len(kept)
-    assert git("diff", "--name-only", "HEAD~" + str(len(kept))).split() == ["main.py"]
+    laid = {"health.py", "observability.py", "ops/alerts.yml", "ops/log-alerts.yml"}
+    assert set(git("diff", "--name-only", "HEAD~" + str(len(kept))).split()) == {"main.py", *laid}
     assert git("status", "--porcelain") == ""
     for each in proven:
         again = project.toughen("replay", str(project.root / each["proof"]))
@@ -194,8 +197,8 @@ SERVER = """
 
 
 def test_another_database_is_no_witness_of_a_race(prototype: Write) -> None:
-    """A row lock that MySQL takes and SQLite has not: nothing is proven of races where SQLite stands in, and the report says so."""
-    project = prototype({"main.py": SERVER, ".env": "DATABASE_URL=mysql+pymysql://shop:secret@db.internal/shop\n"})
+    """A row lock that another server takes and SQLite has not: nothing is proven of races where SQLite stands in, and the report says so."""
+    project = prototype({"main.py": SERVER, ".env": "DATABASE_URL=mssql+pyodbc://shop:secret@db.internal/shop\n"})
     done = project.toughen("check", project.root.name, "--only", "race", "--format", "json")
     assert done.returncode == 0, (done.stdout, done.stderr)
     report = json.loads(done.stdout)
@@ -206,14 +209,17 @@ def test_another_database_is_no_witness_of_a_race(prototype: Write) -> None:
     assert not [each for each in json.loads(done.stdout)["inconclusive"] if "stands in" in each["reason"]], done.stdout
 
 
-def test_a_prototype_for_postgres_is_tested_on_postgres(prototype: Write) -> None:
+@pytest.mark.parametrize(("database", "scheme", "driver"), [("postgresql", "postgresql", "psycopg2-binary"), ("mysql", "mysql+pymysql", "pymysql")])
+def test_a_prototype_for_a_server_is_tested_on_one(prototype: Write, database: str, scheme: str, driver: str) -> None:
     """On a server of its own, with its tables made: a row lock holds a race off there, and without the lock the race is proven."""
-    files = {"main.py": SERVER, ".env": "DATABASE_URL=postgresql://shop:secret@db.internal/shop\n", "requirements.txt": "fastapi\nsqlalchemy\npsycopg2-binary\n"}
+    if database == "mysql" and (lacks := mysql.lacking()):
+        pytest.skip(lacks)
+    files = {"main.py": SERVER, ".env": f"DATABASE_URL={scheme}://shop:secret@db.internal/shop\n", "requirements.txt": f"fastapi\nsqlalchemy\n{driver}\n"}
     locked = prototype(files)
     done = locked.toughen("check", locked.root.name, "--only", "race", "--format", "json")
     assert done.returncode == 0, (done.stdout, done.stderr)
     report = json.loads(done.stdout)
-    assert (report["prototype"]["database"], report["coverage"]["reached"], report["inconclusive"]) == ("postgresql", 1, []), report
+    assert (report["prototype"]["database"], report["coverage"]["reached"], report["inconclusive"]) == (database, 1, []), report
     bare = prototype({**files, "main.py": SERVER.replace(".with_for_update()", "")})
     done = bare.toughen("check", bare.root.name, "--only", "race", "--format", "json")
     assert done.returncode == 10, (done.stdout, done.stderr)

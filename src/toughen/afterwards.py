@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toughen.codemod.draft import word
@@ -153,27 +154,46 @@ def suspected(break_id: str, blueprint: Blueprint, sources: Mapping[str, str]) -
 # -- the mend ----------------------------------------------------------------------------------------------------------
 
 
-def first(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str], brief: str) -> Iterator[Patch | Unmended]:
-    """The work is done before the answer, where it is only rows."""
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a handler leaves work for later."""
+
+    home: Place
+    call: ast.Call
+    """What hands it on."""
+    doer: ast.expr
+    """The function that will do it, as it is named there."""
+    doers: list[Place]
+    """That function, and those that it calls."""
+
+
+def handed_on(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Site | None:
+    """Where the work is handed on that wrote what the proof names; None where that is not seen."""
     place = finding.evidence.location if finding.evidence else None
     handler = next((each for each in handlers(blueprint, sources) if each.route.id == finding.route), None)
     if handler is None or place is None:
-        yield Unmended("the proof names no statement of the project's own code", brief)
-        return
+        return None
     wanted = (place.function or "").rpartition(".")[2]
     for home in handler.reach:
         for call, doer in jobs(home):
             doers = closure(home, doer, handler.project)
-            if not any(each.node.name == wanted and each.module.file == place.file for each in doers):
-                continue
-            drafted = _before(home.module, call, doer, doers)
-            if isinstance(drafted, Unmended):
-                yield Unmended(drafted.reason, brief)
-                return
-            text = home.module.text
-            yield Patch(finding.id, (FileChange(home.module.file, text, drafted.done()),), f"Do {dotted(doer)} before the answer", "; ".join(drafted.notes))
-            return
-    yield Unmended("where the work is handed on is not seen in the source", brief)
+            if any(each.node.name == wanted and each.module.file == place.file for each in doers):
+                return Site(home, call, doer, doers)
+    return None
+
+
+def first(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str], brief: str) -> Iterator[Patch | Unmended]:
+    """The work is done before the answer, where it is only rows."""
+    site = handed_on(finding, blueprint, sources)
+    if site is None:
+        yield Unmended("where the work is handed on is not seen in the source", brief)
+        return
+    drafted = _before(site.home.module, site.call, site.doer, site.doers)
+    if isinstance(drafted, Unmended):
+        yield Unmended(drafted.reason, brief)
+        return
+    text = site.home.module.text
+    yield Patch(finding.id, (FileChange(site.home.module.file, text, drafted.done()),), f"Do {dotted(site.doer)} before the answer", "; ".join(drafted.notes))
 
 
 @word
@@ -193,19 +213,20 @@ def _before(module: Module, call: ast.Call, doer: ast.expr, doers: list[Place]) 
                 halt(f"{each.node.name} takes long ({origin}): the client cannot wait for it")
     if any(isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr == "commit" and each.lineno > call.lineno for each in scope_of(function)):
         halt("the rows that it needs are committed only after it is handed on")
-    arguments = _arguments(module, call, name)
+    given = arguments(module, call, name)
     waits, is_async = isinstance(function, ast.AsyncFunctionDef), isinstance(doers[0].node, ast.AsyncFunctionDef)
     if is_async and not waits:
         halt(f"{doers[0].node.name} is asynchronous, and its handler is not")
     target = module.segment(doer)
     if waits and not is_async:
-        draft = replace(module, statement, f"await run_in_threadpool({', '.join([target, *arguments])})") + use(module, "from starlette.concurrency import run_in_threadpool")
+        draft = replace(module, statement, f"await run_in_threadpool({', '.join([target, *given])})") + use(module, "from starlette.concurrency import run_in_threadpool")
     else:
-        draft = replace(module, statement, f"{'await ' if is_async else ''}{target}({', '.join(arguments)})")
+        draft = replace(module, statement, f"{'await ' if is_async else ''}{target}({', '.join(given)})")
     return draft.note("The client waits for it now, and hears of it when it fails.")
 
 
-def _arguments(module: Module, call: ast.Call, name: str) -> list[str]:
+def arguments(module: Module, call: ast.Call, name: str) -> list[str]:
+    """What `add_task(f, a)` or `Thread(target=f, args=(a,))` gives to the function, as it is written. Raises UnmendableError."""
     if name == "add_task":
         return [*(module.segment(each) for each in call.args[1:]), *(f"{each.arg}={module.segment(each.value)}" for each in call.keywords if each.arg and each.arg != "func")]
     given = {each.arg: each.value for each in call.keywords}

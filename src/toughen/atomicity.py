@@ -8,8 +8,24 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from toughen import sql, syntax
-from toughen.codemod import Module, claim, claim_sql, hold, lock, lock_sql, once, serial, settle, step, taken
+from toughen import sql, syntax, uniqueness
+from toughen.codemod import (
+    Module,
+    claim,
+    claim_saved,
+    claim_sql,
+    hold,
+    lock,
+    lock_saved,
+    lock_sql,
+    once,
+    serial,
+    settle,
+    step,
+    step_saved,
+    taken,
+    whole,
+)
 from toughen.codemod.states import assigned
 from toughen.entrusting import conditional
 from toughen.model.patch import FileChange, Patch, Unmended
@@ -21,7 +37,10 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint
     from toughen.model.finding import Finding
 
+    _Word = Callable[[Module, int], Draft | Unmended]
+
 _SET = re.compile(r"^.*?\bSET\b(.*?)(?:\bWHERE\b.*)?$", re.IGNORECASE)
+_DJANGO = re.compile(r"^(?:from|import) (?:django|rest_framework)\b", re.MULTILINE)
 _STATE = re.compile(r"(\w+)\s*=\s*('[^']*'|\d+|TRUE|FALSE|NULL)(?=\s*(?:,|$))", re.IGNORECASE)
 
 
@@ -75,6 +94,11 @@ def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
             reasons.append(entrusted.reason)
         else:
             yield entrusted
+    keyed = list(uniqueness.mends(finding, blueprint, sources)) if site.verb == "insert" else []
+    reasons += [each.reason for each in keyed if isinstance(each, Unmended)]
+    first = [each for each in keyed if isinstance(each, Patch)]
+    if site.database != "sqlite":
+        yield from first
     for summary, words in _variants(site, text):
         outcome = _applied(site.file, text, words)
         if isinstance(outcome, Unmended):
@@ -82,7 +106,10 @@ def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
             continue
         after, notes = outcome
         yield Patch(finding.id, (FileChange(site.file, text, after),), summary, notes)
-    if site.verb == "insert":
+    if site.database == "sqlite":
+        # A key changes the table for good; where the database has one writer at a time, waiting is less.
+        yield from first
+    if site.verb == "insert" and not reasons:
         reasons.insert(0, f"nothing in the database forbids the second row of {site.table}; a unique key needs a migration and a word about rows that are there")
     yield Unmended(reasons[0] if reasons else "no repair is known for this shape of code", _BRIEF)
 
@@ -94,7 +121,7 @@ def joined(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -
         yield Unmended("the proof names no statement of the project's own code", _ONE)
         return
     text = sources[site.file]
-    outcome = _applied(site.file, text, [lambda module: once(module, site.function)])
+    outcome = _applied(site.file, text, [lambda module: (whole if _DJANGO.search(text) else once)(module, site.function)])
     if isinstance(outcome, Unmended):
         yield Unmended(outcome.reason, _ONE)
         return
@@ -133,6 +160,8 @@ def _variants(site: Site, text: str) -> Iterator[tuple[str, list[Callable[[Modul
             f"Check and change {site.table}.{steps[0][1]} in one UPDATE",
             [_claim_or_step(column) for _, column in steps],
         )
+    if steps and _DJANGO.search(text):
+        yield f"Check and change {site.table}.{steps[0][1]} in one UPDATE", [_claim_or_step(column, claim_saved, step_saved) for _, column in steps]
     if site.verb == "insert":
         yield "Answer a violated unique key as the check does", [lambda module: taken(module, site.line)]
     condition = _condition(text, site)
@@ -144,6 +173,10 @@ def _variants(site: Site, text: str) -> Iterator[tuple[str, list[Callable[[Modul
         if not isinstance(once(Module(site.file, text), site.function), Unmended):
             yield f"Commit once, and bring {site.table} to that {column} only once", [lambda module: once(module, site.function), *words]
     yield "Read and write in one write transaction", [lambda module: serial(module, site.function)]
+    if site.database != "sqlite" and _DJANGO.search(text):
+        for line in dict.fromkeys([site.read, *_reads(text, site)]):
+            if line and not isinstance(lock_saved(Module(site.file, text), line), Unmended):
+                yield f"Lock the row of {site.table} before it is read", [lambda module, line=line: lock_saved(module, line)]  # type: ignore[misc]
     for line in dict.fromkeys([site.read, *_reads(text, site)]):
         if line:
             yield f"Lock the row of {site.table} before it is read", [partial(_locked, line=line, database=site.database)]
@@ -202,15 +235,15 @@ def _settled_sql(module: Module, line: int, condition: str) -> Draft | Unmended:
     return claim_sql(module, line, condition)
 
 
-def _claim_or_step(column: str) -> Callable[[Module], Draft | Unmended]:
+def _claim_or_step(column: str, checked: _Word = claim, plain: _Word = step) -> Callable[[Module], Draft | Unmended]:
     """The next step of a column that is still computed in Python, in a text that earlier words have changed."""
     def word(module: Module) -> Draft | Unmended:
         lines = [line for line, name in _all_steps(module.text) if name == column]
-        waiting = [line for line in lines if not isinstance(step(module, line), Unmended)]
+        waiting = [line for line in lines if not isinstance(plain(module, line), Unmended)]
         if not waiting:
             return Unmended(f"no step of {column} is left")
-        draft = claim(module, waiting[0])
-        return step(module, waiting[0]) if isinstance(draft, Unmended) else draft
+        draft = checked(module, waiting[0])
+        return plain(module, waiting[0]) if isinstance(draft, Unmended) else draft
 
     return word
 

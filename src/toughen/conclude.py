@@ -82,9 +82,9 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}" + ("" if number == 1 else "s")
 
 
-def notes_of(lab: Lab, config: Config, stand_in: tuple[str, ...]) -> tuple[str, ...]:
-    """What a reader must know of how it was attacked: the sandbox, made-up variables, why every request had a process of its own."""
-    server = (f"SQLite stands in for the database server that {', '.join(stand_in)} names: races are not attacked",) if stand_in else ()
+def notes_of(lab: Lab, config: Config, stand_in: tuple[str, ...], lacks: str = "") -> tuple[str, ...]:
+    """What a reader must know of how it was attacked: the sandbox, made-up variables, why every request had a process of its own. `lacks` says why a server could not be had."""
+    server = (f"SQLite stands in for the database server that {', '.join(stand_in)} names: races are not attacked" + (f" ({lacks})" if lacks else ""),) if stand_in else ()
     made_up = ", ".join(sorted(set(lab.variables) - {name for name, _ in config.environment} - set(stand_in)))
     variables = (f"made up values for environment variables that nothing supplies: {made_up}",) if made_up else ()
     whole = (f"a process for each request from the start: {lab.fallback_reason}",) if lab.whole else ()

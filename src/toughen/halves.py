@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from toughen.touches import Touch
 
 _MOST = 3
+_SESSIONS = ({"session_key", "session_data", "expire_date"}, {"id", "session_id", "data", "expiry"})
+"""Columns of the tables in which Django and Flask-Session keep who is logged in: whoever loses that logs in again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _calls_outside(exchange: Exchange) -> Iterator[tuple[int, int, str]]:
 
 
 def seen(target: Target) -> set[str]:
-    """Tables that some honest request reads, other than what it has just written: what nobody looks at is a log."""
+    """Tables that some honest request reads, other than what it has just written: what nobody looks at is a log, and a framework's sessions are nobody's business."""
     habits = target.habits()
     found: set[str] = set()
     for journey in target.journeys():
@@ -96,7 +98,7 @@ def seen(target: Target) -> set[str]:
             if each.verb == "select":
                 found |= set(each.reads) - written
             written |= set(each.writes)
-    return found
+    return found - {table.name.lower() for table in target.blueprint.tables if {each.name.lower() for each in table.columns} in _SESSIONS}
 
 
 def half(control: Trace, killed: Trace, seen: Iterable[str]) -> Half | None:

@@ -166,13 +166,68 @@ def _uses(place: Place, known: Mapping[tuple[str, str], Store], project: tuple[M
     own = {each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     outer = {name for node in scope_of(place.node) if isinstance(node, ast.Global) for name in node.names}
     own |= {each.id for node in scope_of(place.node) if isinstance(node, ast.Assign) for target in node.targets for each in ast.walk(target) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)} - outer
+    named = aliases(place, known)
     for root, writes in _touched(place.node):
-        if root.partition(".")[0] not in own:
+        head = root.partition(".")[0]
+        if head in named:
+            yield named[head], writes
+        elif head not in own:
             yield from ((key, writes) for key in _meant(module, root, known))
     for call in calls_of(place.node):
         if isinstance(call.func, ast.Attribute) and dotted(call.func.value).partition(".")[0] not in own:
             for key in _meant(module, dotted(call.func.value), known):
                 yield key, _method_adds(known[key], call.func.attr, project)
+
+
+def aliases(place: Place, known: Mapping[tuple[str, str], Store]) -> dict[str, tuple[str, str]]:
+    """Local names for something that a variable holds: `item = items[item_id]`, `item = items.get(item_id)`, `for item in items`."""
+    found: dict[str, tuple[str, str]] = {}
+    for node in scope_of(place.node):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.For(target=ast.Name(id=name), iter=value):
+                taken = _held(value)
+                key = next(_meant(place.module, _root(taken), known), None) if taken is not None else None
+                if key is not None:
+                    found[name] = key
+    return found
+
+
+def _held(value: ast.expr) -> ast.expr | None:
+    """The variable of which an expression takes something out; None where it makes something new of it."""
+    match value:
+        case ast.Subscript() | ast.Name() | ast.Attribute():
+            return value
+        case ast.Call(func=ast.Attribute(value=inner, attr="get" | "values" | "setdefault")):
+            return inner
+        case ast.Call(func=ast.Name(id="next"), args=[ast.GeneratorExp(elt=ast.Name(id=name), generators=[ast.comprehension(target=ast.Name(id=same), iter=inner), *_]), *_]) if name == same:
+            return _held(inner)
+    return None
+
+
+def written_at(handler: Handler, store: Store) -> list[tuple[str, int]]:
+    """(file, line) of each statement of a handler's, and of what it calls, that changes what a variable holds."""
+    known = {(store.file, store.name): store}
+    found: dict[tuple[str, int], None] = {}
+    for place in handler.reach:
+        named = aliases(place, known)
+        for node in scope_of(place.node):
+            root = _changed(node, place.node)
+            if root and (root.partition(".")[0] in named or next(_meant(place.module, root, known), None) is not None):
+                found[place.module.file, place.module.statement_of(node).lineno] = None
+    return list(found)
+
+
+def _changed(node: ast.AST, function: FunctionNode) -> str:
+    """What a chain that a statement changes begins with, "" where it changes nothing that outlives the function."""
+    outer = {name for each in scope_of(function) if isinstance(each, ast.Global) for name in each.names}
+    match node:
+        case ast.Assign(targets=[ast.Subscript() | ast.Attribute() as target]) | ast.AugAssign(target=ast.Subscript() | ast.Attribute() as target):
+            return _root(target)
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AugAssign(target=ast.Name(id=name)) if name in outer:
+            return name
+        case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _ADDING:
+            return _root(value)
+    return ""
 
 
 def _meant(module: Module, name: str, known: Mapping[tuple[str, str], Store]) -> Iterator[tuple[str, str]]:

@@ -215,6 +215,15 @@ def stumbles(traces: Mapping[str, Trace]) -> tuple[str, Location] | None:
     return None
 
 
+def noted_once(experiment: Experiment, traces: Mapping[str, Trace]) -> bool:
+    """Whether one and the same request was told yes twice and its rows are as after once, with no number moved: a log-out, a vote that counts once."""
+    schedule, race = experiment.trials["race"].schedule, traces["race"]
+    if schedule is None or schedule.first != schedule.second or schedule.first.identity is None or not same_rows(race, orders(traces)):
+        return False
+    moved = ((each.before.get(name), each.after.get(name)) for each in race.changes if each.kind == "updated" for name in each.columns)
+    return not any(_number(old) and _number(new) for old, new in moved)
+
+
 def known_again(traces: Mapping[str, Trace]) -> bool:
     """Whether both requests are the same one, which in turn does nothing the second time: none is lost where it is done twice."""
     one, two = traces["control"].exchanges[-2:]

@@ -13,12 +13,14 @@ from toughen.conclude import finding_of, notes_of, offered, suspected, verdict_o
 from toughen.errors import LabError
 from toughen.events import Stage, Step, silent
 from toughen.introductions import refilled
-from toughen.lab import environment
+from toughen.lab import environment, migrations
 from toughen.lab.auditing import Auditor as Watch
 from toughen.lab.auditing import auditor
 from toughen.lab.crew import Crew, spare
+from toughen.lab.mysql import lacking
 from toughen.lab.opening import open_lab
 from toughen.lab.packages import installed
+from toughen.lab.servers import MYSQL, kind_of
 from toughen.lab.target import LabTarget, Memory
 from toughen.lab.twin import logged_in
 from toughen.lab.variables import dummies
@@ -44,7 +46,6 @@ AUTHORIZATION = ("security/no-authentication", "security/object-authorization", 
 """The breaks that an audit proves."""
 VULNERABLE = "security/vulnerable-dependency"
 _ONLY_SURVEYED = "only surveyed: nothing was executed"
-_NO_SERVER = "it wants a {} server, which this version does not start: it starts PostgreSQL, and attacks SQLite and memory"
 
 
 @dataclass(slots=True)
@@ -84,7 +85,8 @@ class Run:
         sources, blueprint = self._survey()
         with self._booted(sources, blueprint) as (lab, blueprint):
             lab.redo(stored.prepared)
-            lab.world.load(snapshot)
+            lab.world.bring(snapshot)
+            migrations.further(lab)
             people = [refilled(each, self.config.identities) for each in stored.identities]
             target = LabTarget(lab, blueprint, logged_in(lab, people), snapshot.digest, memory=Memory(together=stored.together))
             self.tell(Stage("prove", f"replaying {stored.finding}"))
@@ -118,8 +120,8 @@ class Run:
                 if handed:
                     raise
                 timings["total_s"] = time.monotonic() - began
-                server = blueprint.database == "mysql"
-                why = error.message + (f"\n{error.hint}" if error.hint else "") + (f"\n{_NO_SERVER.format(blueprint.database)}" if server else "")
+                lacks = lacking() if blueprint.database == MYSQL else ""
+                why = error.message + (f"\n{error.hint}" if error.hint else "") + (f"\n{lacks}" if lacks else "")
                 yield Verdict(blueprint, "harden", why, suspecting.result(), timings=timings, booted=False), None
 
     def _proven(
@@ -131,7 +133,7 @@ class Run:
 
         suspicions, watch = beside
         proving = Proving(self.root, self._rules(), time.monotonic() + self.config.budget, began, self.tell)
-        with Crew(lambda: open_lab(self.root, lab.entry, lab.environment, lab.variables, postgres=lab.world.server is not None), spare()) as crew:
+        with Crew(lambda: open_lab(self.root, lab.entry, lab.environment, lab.variables, server=kind_of(lab.world.server)), spare()) as crew:
             explored = self._explore(lab, blueprint, sources, timings, crew)
             if self.auditing:
                 matrix: Matrix | None = Auditor(proving, policy.read(self.root / policy.FILE)).run(explored, crew, lab.variables)
@@ -148,7 +150,7 @@ class Run:
         )
         findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
         timings |= {"total_s": time.monotonic() - began} | ({"audit_s": matrix.seconds} if matrix else {})
-        verdict = verdict_of(blueprint, explored, findings, supposed, proving.unclear, timings, notes_of(lab, self.config, blueprint.stand_in))
+        verdict = verdict_of(blueprint, explored, findings, supposed, proving.unclear, timings, notes_of(lab, self.config, blueprint.stand_in, lacking() if blueprint.stand_in and blueprint.database == MYSQL else ""))
         return replace(verdict, matrix=matrix), explored.target
 
     def _survey(self) -> tuple[Sources, Blueprint]:
@@ -161,9 +163,13 @@ class Run:
         assert blueprint.entry is not None
         self.tell(Stage("environment", f"for {blueprint.entry.target}"))
         built = environment.provided(self.root, sources.texts, blueprint.entry)
-        made_up = dummies(blueprint, self.root, sources.texts.values(), dict(self.config.environment))
+        texts, given = tuple(sources.texts.values()), dict(self.config.environment)
+        made_up = dummies(blueprint, self.root, texts, given)
+        if made_up.server == MYSQL and lacking():
+            # SQLite stands in where the project can do with it.
+            made_up = dummies(blueprint, self.root, texts, given, mysql=False)
         self.tell(Stage("boot", f"{blueprint.entry.target} on Python {built.version} ({built.origin})"))
-        with open_lab(self.root, blueprint.entry, built, made_up.values, postgres=made_up.postgres) as lab:
+        with open_lab(self.root, blueprint.entry, built, made_up.values, server=made_up.server) as lab:
             yield lab, replace(join(blueprint, lab.facts, sources), stand_in=made_up.stood_in)
 
     def _rules(self) -> tuple[Rule, ...]:

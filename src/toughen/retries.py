@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MANY = 8
 """Connections to one place in one request beyond which nobody speaks of a retry any more."""
+_TRIES, _INSTANT = 3, 60.0
+"""Tries that are a retry by intention, and milliseconds that one takes to be refused."""
 _SAFE = re.compile(r"^(GET|HEAD|OPTIONS) ")
 _SENDS = re.compile(r"^POST ")
 _DOES = re.compile(r"pay|charg|refund|transfer|payout|order|send|sms|mail|message|book|ship|invoice|checkout|notif|subscri|purchase", re.IGNORECASE)
@@ -60,6 +62,19 @@ def _is_effect(outgoing: Outgoing) -> bool:
 def calls(experiment: Experiment, exchange: Exchange) -> list[Outgoing]:
     """The connections of a request to the host in question."""
     return [each for each in exchange.outgoing if each.host == experiment.fact("host")]
+
+
+def hurries(experiment: Experiment, traces: Mapping[str, Trace]) -> int:
+    """How often a service that is down was called for the same thing with no pause in between; 0 where it was not, or less than three times.
+
+    A pause that was not seen would take time: what took longer than so many calls need is nothing of this kind.
+    """
+    down, control = traces["refused"].last, traces["control"].last
+    called = calls(experiment, down)
+    number = int(experiment.fact("number") or 0)
+    same = [each for each in called[number:] if (each.location, each.port) == (called[number].location, called[number].port)] if number < len(called) else []
+    quick = down.milliseconds - control.milliseconds < _INSTANT * len(same)
+    return len(same) if len(same) >= _TRIES and len(called) - len(calls(experiment, control)) >= _TRIES - 1 and not down.slept and quick else 0
 
 
 def gives_up(experiment: Experiment, traces: Mapping[str, Trace]) -> bool:

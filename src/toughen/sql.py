@@ -142,6 +142,34 @@ def bindings(text: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=1024)
+def sought(text: str, table: str) -> tuple[tuple[str, ...], ...] | None:
+    """Keys by which a SELECT asks whether a row of the table is there, lower case; None where it asks anything else.
+
+    `WHERE room = ? AND day = ?` gives `(("room", "day"),)`, `WHERE name = ? OR email = ?` gives `(("name",), ("email",))`. A literal
+    (`status = 'open'`), a range and a second table are something else: several rows with that key may be meant.
+    """
+    from sqlglot import exp
+
+    tree = _parsed(_numbered(text)[0])
+    where = tree.args.get("where") if isinstance(tree, exp.Select) else None
+    names = {each.name.lower() for each in tree.find_all(exp.Table)} if isinstance(tree, exp.Select) else set()
+    if where is None or names != {table.lower()} or tree is None or tree.find(exp.AggFunc) is not None:
+        return None
+    joined = exp.Or if isinstance(where.this, exp.Or) else exp.And
+    columns: list[str] = []
+    for each in where.this.flatten() if isinstance(where.this, joined) else [where.this]:
+        one = each.unnest()
+        value = one.expression.unnest() if isinstance(one, exp.EQ) else None
+        while isinstance(value, exp.Cast):
+            value = value.this
+        if not isinstance(one, exp.EQ) or not isinstance(one.this, exp.Column) or not isinstance(value, exp.Placeholder | exp.Parameter):
+            return None
+        columns.append(one.this.name.lower())
+    unique = tuple(dict.fromkeys(columns))
+    return tuple((each,) for each in unique) if joined is exp.Or else (unique,)
+
+
 def page_size(text: str) -> int | str | None:
     """Which bound value says how many rows a statement gives at most (its index), or the number where it is written out; None where nothing does."""
     found = _PAGE.search(_numbered(text)[0])

@@ -103,7 +103,7 @@ def target(request: pytest.FixtureRequest, environment: Environment, tmp_path: P
     sources = read(root)
     blueprint = survey(sources)
     assert blueprint.entry is not None
-    with open_lab(root, blueprint.entry, environment, {}, postgres=True) as lab:
+    with open_lab(root, blueprint.entry, environment, {}, server="postgresql") as lab:
         lab.world.discover()
         lab.world.take()
         yield request.param, LabTarget(lab, join(blueprint, lab.facts, sources), Wallet())
@@ -125,3 +125,16 @@ def test_what_the_server_says_is_what_the_driver_raises(target: tuple[str, LabTa
     again = served(shop, "serialization", times=1)
     assert again.response is not None
     assert again.response.json == {"attempts": 2}
+
+
+def test_a_server_that_is_gone(target: tuple[str, LabTarget]) -> None:
+    """From the statement that is named on, what is connected breaks off and nobody answers; a request after it finds the server as it was."""
+    driver, shop = target
+    refused = {"psycopg2": "psycopg2.OperationalError", "psycopg": "psycopg.OperationalError", "asyncpg": "ConnectionRefusedError"}
+    at_once, later = served(shop, "down", at=0), served(shop, "down", at=1)
+    assert at_once.failure is not None
+    assert (at_once.failure.type, at_once.statements) == (refused[driver], ())
+    assert later.failure is not None
+    assert len(later.statements) > 1
+    assert later.statements[0].error is None
+    assert served(shop).status == 200

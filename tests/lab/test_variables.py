@@ -31,20 +31,42 @@ APP = """
 SYNC, WAITING = "from sqlalchemy import create_engine; create_engine(url)", "from sqlalchemy.ext.asyncio import create_async_engine"
 
 
-def made_up(root: Path, engine: str, default: str, **files: str) -> Dummies:
-    """What is made up for the small app with these files beside it."""
+def made_up(root: Path, engine: str, default: str, *, mysql: bool = True, **files: str) -> Dummies:
+    """What is made up for the small app with these files beside it, on a machine that can have MySQL or cannot."""
     (root / "main.py").write_text(dedent(APP).format(engine=engine, default=default))
     for name, text in files.items():
         (root / ("." + name.replace("_", "."))).write_text(text)
     sources = read(root)
-    return dummies(survey(sources), root, sources.texts.values())
+    return dummies(survey(sources), root, sources.texts.values(), mysql=mysql)
 
 
 @pytest.mark.parametrize(("engine", "address"), [(SYNC, "sqlite:///./toughen-lab.db"), (WAITING, "sqlite+aiosqlite:///./toughen-lab.db")])
 def test_a_server_is_replaced_where_sqlalchemy_speaks_to_it(tmp_path: Path, engine: str, address: str) -> None:
-    """The address of a server that the lab does not start, from the .env or a default, becomes SQLite's, for the kind of engine that the source makes."""
-    found = made_up(tmp_path, engine, "mysql://db/x", env="DATABASE_URL=mariadb://db/x\nSERVICE_MODE=fast\n")
-    assert found == Dummies({"DATABASE_URL": address, "BACKUP_DATABASE_URL": address}, ("DATABASE_URL", "BACKUP_DATABASE_URL"))
+    """The address of a server that the lab cannot have, from the .env or a default, becomes SQLite's, for the kind of engine that the source makes."""
+    expected = Dummies({"DATABASE_URL": address, "BACKUP_DATABASE_URL": address}, ("DATABASE_URL", "BACKUP_DATABASE_URL"))
+    assert made_up(tmp_path, engine, "mysql://db/x", env="DATABASE_URL=mariadb://db/x\nSERVICE_MODE=fast\n", mysql=False) == expected
+    assert made_up(tmp_path, engine, "mssql://db/x", env="DATABASE_URL=oracle://db/x\nSERVICE_MODE=fast\n") == expected
+
+
+def test_mysql_stays_mysql(tmp_path: Path) -> None:
+    """The address of a server that the lab starts is left as it stands, and the server is told of, whoever speaks to it."""
+    for engine in (SYNC, WAITING, "import pymysql"):
+        assert made_up(tmp_path, engine, "mysql://b/x", env="DATABASE_URL=mariadb://db/x\nSERVICE_MODE=fast\n") == Dummies({}, server="mysql")
+
+
+@pytest.mark.parametrize(
+    ("engine", "needs", "address"),
+    [
+        (SYNC, "mysqlclient", "mysql://"), (SYNC, "flask\nPyMySQL==1.1.1", "mysql+pymysql://"), (SYNC, "mysql-connector-python", "mysql+mysqlconnector://"),
+        (WAITING, "aiomysql", "mysql+aiomysql://"), ("import MySQLdb", "", "mysql://"), (f"{SYNC}; import pymysql", "", "mysql+pymysql://"),
+    ],
+)
+def test_an_address_of_mysql_that_is_missing(tmp_path: Path, engine: str, needs: str, address: str) -> None:
+    """Where nothing supplies the address, it is one for the driver that the source or the requirements name."""
+    (tmp_path / "requirements.txt").write_text(needs)
+    found = made_up(tmp_path, engine, "")
+    assert found.values["DATABASE_URL"] == f"{address}toughen:toughen@localhost:3306/toughen"
+    assert found.server == "mysql"
 
 
 def test_a_file_stays_what_it_is(tmp_path: Path) -> None:
@@ -54,13 +76,13 @@ def test_a_file_stays_what_it_is(tmp_path: Path) -> None:
 
 def test_without_sqlalchemy_nothing_is_replaced(tmp_path: Path) -> None:
     """Who speaks to the server's own driver cannot be given SQLite."""
-    assert made_up(tmp_path, "import pymysql", "mysql://db/x", env="DATABASE_URL=mysql://db/x\nSERVICE_MODE=fast\n") == Dummies({})
+    assert made_up(tmp_path, "import pymysql", "mysql://db/x", env="DATABASE_URL=mysql://db/x\nSERVICE_MODE=fast\n", mysql=False) == Dummies({})
 
 
 def test_postgres_stays_postgres(tmp_path: Path) -> None:
     """A prototype written for PostgreSQL gets a server, and its own address stays as it is: the driver's hook decides where it leads."""
-    assert made_up(tmp_path, SYNC, "postgresql://b/x", env="DATABASE_URL=postgresql://db/x\nSERVICE_MODE=fast\n") == Dummies({}, postgres=True)
-    assert made_up(tmp_path, "import psycopg2", "", env="DATABASE_URL=postgresql://db/x\nSERVICE_MODE=fast\n").postgres
+    assert made_up(tmp_path, SYNC, "postgresql://b/x", env="DATABASE_URL=postgresql://db/x\nSERVICE_MODE=fast\n") == Dummies({}, server="postgresql")
+    assert made_up(tmp_path, "import psycopg2", "", env="DATABASE_URL=postgresql://db/x\nSERVICE_MODE=fast\n").server == "postgresql"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +105,7 @@ def test_an_address_that_is_missing(tmp_path: Path, engine: str, files: dict[str
         (tmp_path / "requirements.txt").write_text(files[name])
     found = made_up(tmp_path, engine, "sqlite:///a.db" if "sqlite" in address else "", **{name: text for name, text in files.items() if name != "requirements_txt"})
     assert found.values["DATABASE_URL"] == address
-    assert found.postgres == address.startswith("postgresql")
+    assert found.server == ("postgresql" if address.startswith("postgresql") else "")
 
 
 def test_parts_of_an_address(tmp_path: Path) -> None:
@@ -95,7 +117,7 @@ def test_parts_of_an_address(tmp_path: Path) -> None:
     (tmp_path / ".env.example").write_text("DB_NAME=shop\n")
     sources = read(tmp_path)
     found = dummies(survey(sources), tmp_path, sources.texts.values())
-    assert found == Dummies({"DB_HOST": "localhost", "DB_PORT": "5432", "DB_USER": "toughen", "DB_PASSWORD": "toughen", "DB_NAME": "shop"}, postgres=True)
+    assert found == Dummies({"DB_HOST": "localhost", "DB_PORT": "5432", "DB_USER": "toughen", "DB_PASSWORD": "toughen", "DB_NAME": "shop"}, server="postgresql")
 
 
 def test_the_sample_tells_what_nothing_supplies(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ TABLES = {
 ROWS = ("INSERT INTO accounts (id, balance) VALUES (1, 100), (2, 100)", "INSERT INTO tickets (id, remaining) VALUES (1, 5)", "INSERT INTO guests (id, name) VALUES (1, 'ann')")
 """What is there at the start."""
 _ADDRESS = "postgresql://shop:secret@db.example.com/shop"
+_MYSQL = 'host="db.example.com", user="shop", password="secret", database="shop"'
 
 _POOL = f"""@app.on_event("startup")
 async def begin():
@@ -55,6 +56,21 @@ class Stack:
         return "sqlite" not in self.driver
 
     @property
+    def mysql(self) -> bool:
+        """Whether it is MySQL."""
+        return self.driver in {"pymysql", "MySQLdb", "mysql.connector", "aiomysql"}
+
+    @property
+    def server(self) -> str:
+        """The kind of server that it speaks to, "" for none."""
+        return "mysql" if self.mysql else "postgresql" if self.postgres else ""
+
+    @property
+    def cursored(self) -> bool:
+        """Whether a statement needs a cursor that was asked for first."""
+        return self.driver in {"psycopg2", "pymysql", "MySQLdb", "mysql.connector"}
+
+    @property
     def wait(self) -> str:
         """What stands in front of a call that is waited for."""
         return "await " if self.asynchronous else ""
@@ -67,6 +83,7 @@ class Stack:
         return {
             "sqlite3": "sqlite3.IntegrityError", "aiosqlite": "aiosqlite.IntegrityError", "psycopg2": "psycopg2.errors.UniqueViolation",
             "psycopg": "psycopg.errors.UniqueViolation", "asyncpg": "asyncpg.UniqueViolationError",
+            "pymysql": "pymysql.err.IntegrityError", "MySQLdb": "MySQLdb.IntegrityError", "mysql.connector": "mysql.connector.errors.IntegrityError",
         }[self.driver]  # fmt: skip
 
     @property
@@ -74,6 +91,8 @@ class Stack:
         """What a transaction raises that lost against another one and may be tried again."""
         if self.mapper:
             return "DBAPIError"
+        if self.mysql:
+            return {"pymysql": "pymysql.err.OperationalError", "MySQLdb": "MySQLdb.OperationalError", "mysql.connector": "mysql.connector.errors.DatabaseError"}[self.driver]
         return {"psycopg2": "psycopg2.errors.SerializationFailure", "psycopg": "psycopg.errors.SerializationFailure", "asyncpg": "asyncpg.SerializationError"}[self.driver]
 
     # What a handler is made of.
@@ -94,6 +113,8 @@ class Stack:
             return ""
         if self.mapper:
             return f'{self.wait}session.connection(execution_options={{"isolation_level": "SERIALIZABLE"}})'
+        if self.mysql:
+            return 'cur = conn.cursor()\ncur.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")'
         return {
             "psycopg2": 'conn.set_session(isolation_level="SERIALIZABLE")\ncur = conn.cursor()',
             "psycopg": "await conn.set_isolation_level(psycopg.IsolationLevel.SERIALIZABLE)" if self.asynchronous else "conn.isolation_level = psycopg.IsolationLevel.SERIALIZABLE",
@@ -157,6 +178,8 @@ class Stack:
     def add_unless_there(self, made: str, table: str, /, **values: str) -> str:
         """Add a row where its unique key is free; `made` is how many were added."""
         sql = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(f':{each}' for each in values) if self.mapper else ', '.join('?' * len(values))}) ON CONFLICT DO NOTHING"
+        if self.mysql:
+            sql = sql.replace("INSERT", "INSERT IGNORE").replace(" ON CONFLICT DO NOTHING", "")
         if self.mapper:
             given = ", ".join(f'"{each}": {value}' for each, value in values.items())
             return f'{made} = ({self.wait}session.execute(text("{sql}"), {{{given}}})).rowcount'
@@ -194,19 +217,19 @@ class Stack:
         told = self._sql(sql, values)
         if self.driver == "asyncpg":
             return f"{name} = await conn.fetchrow({told})"
-        if self.driver == "psycopg2":
+        if self.cursored:
             return f"cur.execute({told})\n{name} = cur.fetchone()"
         return f"{name} = await (await conn.execute({told})).fetchone()" if self.asynchronous else f"{name} = conn.execute({told}).fetchone()"
 
     def _run(self, sql: str, *values: str) -> str:
         told = self._sql(sql, values)
-        return f"cur.execute({told})" if self.driver == "psycopg2" else f"{self.wait}conn.execute({told})"
+        return f"cur.execute({told})" if self.cursored else f"{self.wait}conn.execute({told})"
 
     def _count(self, name: str, sql: str, *values: str) -> str:
         told = self._sql(sql, values)
         if self.driver == "asyncpg":
             return f"{name} = int((await conn.execute({told})).split()[-1])"
-        if self.driver == "psycopg2":
+        if self.cursored:
             return f"cur.execute({told})\n{name} = cur.rowcount"
         return f"{name} = (await conn.execute({told})).rowcount" if self.asynchronous else f"{name} = conn.execute({told}).rowcount"
 
@@ -222,7 +245,7 @@ class Stack:
         elif self.mapper:
             inner = body if self.held else f"{wait}with Sessions() as session:\n{indent(body, '    ')}"
         else:
-            cursor = "cur = conn.cursor()\n" if self.driver == "psycopg2" and not again else ""
+            cursor = "cur = conn.cursor()\n" if self.cursored and not again else ""
             inner = f"conn = {self.wait}connect()\ntry:\n{indent(cursor + body, '    ')}\nfinally:\n    {self._release()}"
         if again:
             lost = f"{self.rollback()}\n        continue" if self.mapper == "flask-sqlalchemy" else "continue"
@@ -248,8 +271,8 @@ class Stack:
 
     def schema(self, uniques: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
         """The statements that make the tables."""
-        key = "SERIAL PRIMARY KEY" if self.postgres else "INTEGER PRIMARY KEY"
-        sql = {"int": "INTEGER", "str": "TEXT"}
+        key = "INTEGER PRIMARY KEY AUTO_INCREMENT" if self.mysql else "SERIAL PRIMARY KEY" if self.postgres else "INTEGER PRIMARY KEY"
+        sql = {"int": "INTEGER", "str": "VARCHAR(100)" if self.mysql else "TEXT"}
         made = []
         for table, (_, columns) in TABLES.items():
             listed = ", ".join(f"{name} {sql[kind]}{' UNIQUE' if (table, name) in uniques else ''}" for name, kind in columns.items())
@@ -283,20 +306,24 @@ class Stack:
             return start + aio
         listed = ",\n    ".join(f'"{each}"' for each in statements)
         there = "SELECT 1 FROM pg_tables WHERE tablename = 'payments'"
+        if self.mysql:
+            there = "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'payments'"
         if self.driver == "asyncpg":
             return (
                 f'import asyncio\nimport asyncpg\n\nasync def {"direct" if self.held else "connect"}():\n    return await asyncpg.connect("{_ADDRESS}")\n\n{_POOL if self.held else ""}'
                 f'TABLES = [\n    {listed},\n]\n\nasync def prepare():\n    conn = await {"direct" if self.held else "connect"}()\n    if not await conn.fetchrow("{there}"):\n'
                 "        for each in TABLES:\n            await conn.execute(each)\n    await conn.close()\n\nasyncio.run(prepare())\n"
             )
-        sync = f'start = {self.driver}.connect("{_ADDRESS}")\ncur = start.cursor()\ncur.execute("{there}")\nif not cur.fetchone():\n    for each in TABLES:\n        cur.execute(each)\nstart.commit()\nstart.close()\n'
+        address = _MYSQL if self.mysql else f'"{_ADDRESS}"'
+        sync = f'start = {self.driver}.connect({address})\ncur = start.cursor()\ncur.execute("{there}")\nif not cur.fetchone():\n    for each in TABLES:\n        cur.execute(each)\nstart.commit()\nstart.close()\n'
         opened = "await psycopg.AsyncConnection.connect" if self.asynchronous else f"{self.driver}.connect"
         extra = "import psycopg2.errors\n" if self.driver == "psycopg2" else ""
-        return f"import {self.driver}\n{extra}\nTABLES = [\n    {listed},\n]\n{sync}\n" + self._connect(f'{opened}("{_ADDRESS}")')
+        return f"import {self.driver}\n{extra}\nTABLES = [\n    {listed},\n]\n{sync}\n" + self._connect(f"{opened}({address})")
 
     def _mapped(self, uniques: tuple[tuple[str, str], ...]) -> str:
         if self.postgres:
-            address = _ADDRESS.replace("postgresql:", f"postgresql+{self.driver}:")
+            dialect = {"MySQLdb": "mysqldb", "mysql.connector": "mysqlconnector"}.get(self.driver, self.driver)
+            address = _ADDRESS.replace("postgresql:", f"{self.server}+{dialect}:")
         else:
             address = "sqlite+aiosqlite:///./shop.db" if self.asynchronous else "sqlite:///./shop.db"
         more = f", {self.opened}" if self.opened else ""
@@ -337,7 +364,7 @@ class Stack:
                 made += f'class {kind}(SQLModel, table=True):\n    __tablename__ = "{table}"\n    id: int | None = Field(default=None, primary_key=True)\n'
                 made += "".join(f"    {name}: {word}{' = Field(unique=True)' if (table, name) in uniques else ''}\n" for name, word in columns.items()) + "\n"
             return made
-        words = {"int": "Integer", "str": "String"}
+        words = {"int": "Integer", "str": "String(100)" if self.mysql else "String"}
         made = ""
         for table, (kind, columns) in TABLES.items():
             made += f'class {kind}({base}):\n    __tablename__ = "{table}"\n    id = Column(Integer, primary_key=True)\n'
@@ -360,4 +387,9 @@ STACKS = (
     Stack("fastapi, asyncpg", "fastapi", "asyncpg", asynchronous=True),
     Stack("fastapi, sqlalchemy, asyncpg", "fastapi", "asyncpg", "sqlalchemy", asynchronous=True),
     Stack("flask, psycopg2", "flask", "psycopg2"),
+    Stack("flask, pymysql", "flask", "pymysql"),
+    Stack("fastapi, MySQLdb", "fastapi", "MySQLdb"),
+    Stack("fastapi, sqlalchemy, pymysql", "fastapi", "pymysql", "sqlalchemy"),
+    Stack("flask, mysql.connector", "flask", "mysql.connector"),
+    Stack("fastapi, sqlalchemy, aiomysql", "fastapi", "aiomysql", "sqlalchemy", asynchronous=True),
 )

@@ -25,6 +25,9 @@ _FIRST = {
     "fastapi, sqlite3": ("withdraw", "charge"),
     "flask, flask-sqlalchemy, sqlite3": ("buy",),
     "fastapi, asyncpg": ("withdraw", "sign_up"),
+    "flask, pymysql": ("withdraw", "charge"),
+    "fastapi, sqlalchemy, pymysql": ("buy", "withdraw"),
+    "django, sqlite3": ("withdraw",),
 }
 """Stacks and handlers that every run of the tests races, once."""
 

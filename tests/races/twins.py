@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING
 from toughen.model.blueprint import Place
 from toughen.model.journey import Argument, Call, Journey, Literal
 
-from .dialects import STACKS, Stack
+from .dialects import STACKS as PLAIN
+from .dialects import Stack
+from .ormed import DJANGO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["BUGGY", "EXPECTED", "STACKS", "Stack", "Twin", "twin"]
 
+STACKS = (*PLAIN, *DJANGO)
 LOST, CHECKED, TWICE = "race/lost-update", "race/check-then-act", "race/duplicate-request"
 EXPECTED = {"withdraw": LOST, "transfer": LOST, "buy": CHECKED, "sign_up": CHECKED, "book": CHECKED, "charge": TWICE}
 """The break of each buggy handler."""
 BUGGY = dict.fromkeys(EXPECTED, "")
 _REPAIRS = {
-    # handler: (on SQLite, on PostgreSQL)
+    # handler: (on SQLite, on a server)
     "withdraw": (("atomic", "immediate", "swapped"), ("atomic", "locked", "serializable", "swapped")),
     "transfer": (("immediate", "atomic"), ("ordered", "atomic")),
     "buy": (("immediate", "atomic"), ("locked", "serializable", "atomic")),
@@ -82,7 +85,7 @@ def twin(stack: Stack, *, fixed: bool) -> Twin:
     """The buggy or the fixed prototype of a stack; over the stacks every repair has its turn."""
     if not fixed:
         return Twin(stack, BUGGY)
-    same = [each.name for each in STACKS if each.postgres == stack.postgres]
+    same = [each.name for each in STACKS if each.server == stack.server]
     number = same.index(stack.name) if stack.name in same else zlib.crc32(stack.name.encode())
     return Twin(stack, {name: each[stack.postgres][number % len(each[stack.postgres])] for name, each in _REPAIRS.items()})
 

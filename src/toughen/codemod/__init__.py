@@ -26,12 +26,14 @@ from toughen.codemod.handed import check_handed
 from toughen.codemod.keys import taken, unique
 from toughen.codemod.mechanics import after, argument, before, decorate, extend, parameter, remove, replace, use, wrap
 from toughen.codemod.module import Module, Span, UnmendableError, halt
+from toughen.codemod.ordering import defer
 from toughen.codemod.orm import owned, scope_orm
 from toughen.codemod.orm import scope_query as scope
 from toughen.codemod.owners import claimed, own_rows
 from toughen.codemod.pieces import bind_pieces
 from toughen.codemod.races import claim, hold, lock, step
 from toughen.codemod.refusals import Refusal, refuse
+from toughen.codemod.saved import claim_saved, lock_saved, step_saved, whole
 from toughen.codemod.sql import bind, scope_sql
 from toughen.codemod.statements import dynamic
 from toughen.codemod.states import settle
@@ -63,11 +65,13 @@ __all__ = [
     "check_handed",
     "claim",
     "claim_entrusted",
+    "claim_saved",
     "claim_sql",
     "claimed",
     "closed",
     "converter",
     "decorate",
+    "defer",
     "discard",
     "dynamic",
     "extend",
@@ -78,6 +82,7 @@ __all__ = [
     "keeps_http_errors",
     "limit",
     "lock",
+    "lock_saved",
     "lock_sql",
     "must_hit",
     "once",
@@ -98,11 +103,13 @@ __all__ = [
     "serial",
     "settle",
     "step",
+    "step_saved",
     "taken",
     "twice",
     "unique",
     "use",
     "verify",
+    "whole",
     "withhold",
     "word",
     "wrap",

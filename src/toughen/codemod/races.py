@@ -71,7 +71,7 @@ def claim(module: Module, line: int, *, key: str = "id", condition: str = "") ->
     session, model = origin(module, function, found)
     known = _check(module, function, found, model)
     test, body = known or (halt(f"no check of {found.row}.{found.column} precedes the step"), [])
-    refusal = _copied(module, body)
+    refusal = copied(module, body)
     if any(isinstance(item, ast.Raise) for item in body) and swallowing(module, found.statement) is not None:
         halt("a broad handler around the step would swallow the refusal")
     if condition:
@@ -173,24 +173,26 @@ def _check(module: Module, function: FunctionNode, found: Step, model: str) -> t
     """The condition that must hold (over the model), and the refusal's statements."""
     for item in reversed([node for node in scope_of(function) if isinstance(node, ast.If)]):
         inside = any(node is found.statement for part in item.body for node in ast.walk(part))
-        if inside and item.orelse and _ends(item.orelse):
-            for test in _alternatives(item.test, ast.And):
+        if inside and item.orelse and ends(item.orelse):
+            for test in alternatives(item.test, ast.And):
                 text = _condition(module, test, found, model, negate=False)
                 if text:
                     return text, item.orelse
-        elif not inside and item.lineno < found.statement.lineno and _ends(item.body):
-            for test in _alternatives(item.test, ast.Or):
+        elif not inside and item.lineno < found.statement.lineno and ends(item.body):
+            for test in alternatives(item.test, ast.Or):
                 text = _condition(module, test, found, model, negate=True)
                 if text:
                     return text, item.body
     return None
 
 
-def _alternatives(test: ast.expr, operator: type[ast.boolop]) -> list[ast.expr]:
+def alternatives(test: ast.expr, operator: type[ast.boolop]) -> list[ast.expr]:
+    """The conditions that are joined by an operator, or the only one."""
     return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, operator) else [test]
 
 
-def _ends(body: list[ast.stmt]) -> bool:
+def ends(body: list[ast.stmt]) -> bool:
+    """True when a block leaves its function."""
     return isinstance(body[-1], (ast.Return, ast.Raise))
 
 
@@ -218,7 +220,8 @@ def _condition(module: Module, test: ast.expr, found: Step, model: str, *, negat
     return f"{sides[0]} {sign} {sides[1]}"
 
 
-def _copied(module: Module, body: list[ast.stmt]) -> str:
+def copied(module: Module, body: list[ast.stmt]) -> str:
+    """The text of a block, to be put elsewhere."""
     indent = module.indent(body[0])
     lines = [line for item in body for line in module.segment(item).replace("\r\n", "\n").split("\n")]
     return "\n".join(line.removeprefix(indent).replace(module.unit, "    ") for line in lines)

@@ -82,13 +82,15 @@ class Doors:
     """Sign-ups of other kinds: whoever came by one of them would be another."""
     about: str = ""
     """What this kind of people is called: a log-in that is named for it is tried first."""
+    sure: bool = False
+    """Whether only what changes a refused probe is believed: a greeting alone is not."""
 
     def find(self, person: Person) -> Door | None:
         """The door that this person opens, None where none is found."""
         self.knocking = person
         probes = self.probes()
         if person.password is not None:
-            for door in itertools.chain(self._logins(person, probes), self._basic(person, probes), self._welcomes(person) if self.only is None else ()):
+            for door in itertools.chain(self._logins(person, probes), self._basic(person, probes), self._welcomes(person) if self.only is None and not self.sure else ()):
                 self._introduce(person)
                 return door
         return self._forged(person, probes)

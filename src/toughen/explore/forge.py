@@ -49,6 +49,8 @@ def hashers(session: Session) -> list[str]:
     found = functions(session, _HASHER)
     for module, tree in _modules(session):
         found += [f"{module}:{made[0]}.{_HASHES[made[1]]}" for node in tree.body if (made := _made(node)) and made[1] in _HASHES]
+    if session.blueprint.framework == "django":
+        found.append("django.contrib.auth.hashers:make_password")
     if any("werkzeug.security" in text for text in session.sources.values()):
         found.append("werkzeug.security:generate_password_hash")
     return found

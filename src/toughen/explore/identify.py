@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from toughen.explore import kinds
@@ -13,7 +13,8 @@ from toughen.explore.forms import FORGERY
 from toughen.explore.handshake import fetched_token
 from toughen.explore.newcomers import Newcomers, Person
 from toughen.explore.outcomes import Depth, depth
-from toughen.explore.people import role_column, role_values, users_table
+from toughen.explore.people import beside, role_column, role_values, users_table
+from toughen.explore.search import first_plan
 from toughen.explore.session import Entry, Plan, RouteState, Session
 from toughen.explore.tenants import houses, tenancy
 from toughen.explore.values import Candidate, normal
@@ -32,6 +33,7 @@ _MAKERS = 4
 """Routes whose answers are tried for keys of people of a further kind."""
 _STRANGER = 3
 """Number of the user of each role who belongs to another tenant."""
+_REDIRECTS = frozenset({302, 303, 307})
 _OUTSIDE = {"source", "memory"}
 """How people came to be whom no table of the database holds."""
 
@@ -47,6 +49,8 @@ class Registrar:
     newcomers: Newcomers | None = None
     kind: str = ""
     """What people are called who are not the users: after their table."""
+    admitted: list[tuple[str, Person]] = field(default_factory=list)
+    """Names of those who were minted, and who they are."""
 
     def mint(self) -> None:
         """Mint users; then, for routes that refuse all of them, people of each other kind that has a door of its own."""
@@ -93,13 +97,15 @@ class Registrar:
         self.newcomers = Newcomers(self.session, self.states, self.table)
         doors = Doors(self.session, self.states, self.newcomers.signup())
         people = self.newcomers.people()
+        doors.sure = bool(doors.probes()) and any(self.newcomers.confirmable(person) for person in people)
         for person in people:
             self.door = doors.find(person)
             if self.door is not None:
                 break
         if self.door is None:
             confirmed = [person for person in people if self.newcomers.confirmed(person)]
-            self.door = next((door for person in confirmed if (door := doors.find(person)) is not None), None)
+            doors.sure = False
+            self.door = next((door for person in confirmed or people if (door := doors.find(person)) is not None), None)
         if self.door is None and self._handed_out(doors):
             return
         if self.door is None:
@@ -108,6 +114,29 @@ class Registrar:
             return
         self._mint_roles(people)
         self._log_in_is_reached()
+        self._through_another(doors)
+
+    def _through_another(self, doors: Doors) -> None:
+        """Where pages send whoever holds a token to their log-in all the same: everybody logs in there as well, and holds both."""
+        own = self.door
+        shut = [state for state in doors.probes() if self._sent_to_log_in(state)] if own is not None and own.header is not None and self.admitted else []
+        if not shut or self.newcomers is None:
+            return
+        # A log-in was reached as an honest request before: here it is one more way in.
+        self.door = Doors(self.session, self.states, self.newcomers.signup(), only=frozenset(each.route.id for each in shut), sure=True, most=len(shut)).find(self.admitted[0][1])
+        for name, person in self.admitted if self.door is not None and self.door.cookie else ():
+            known = self.session.wallet.identities[name]
+            other = self.admit(person, name, known.role)
+            if other is not None:
+                self.session.wallet.add(replace(known, credential=replace(known.credential, cookies=(*known.credential.cookies, *other.credential.cookies))))
+        self.door = own
+
+    def _sent_to_log_in(self, state: RouteState) -> bool:
+        """Whether a page does not know the first of those who were minted."""
+        checkpoint = self.session.lab.world.checkpoint()
+        exchange = self.session.send(first_plan(self.session, state).call(state.route, self.admitted[0][0], state.body))
+        self.session.lab.world.rollback(checkpoint)
+        return exchange.status in _REDIRECTS and depth(exchange) is Depth.REFUSED
 
     def _handed_out(self, doors: Doors, *, further: bool = False) -> bool:
         """Two users through a sign-up without a password that hands out the token itself; whether there is one."""
@@ -209,8 +238,13 @@ class Registrar:
                     label = self.kind if label == "user" else f"{self.kind}_{label}"
                     role = self.kind if role is None else f"{self.kind}.{role}"
                 identity = self.admit(person, f"{label}{number}", role)
+                if identity is None and own is not None and person.how == "row" and self.table is not None and (person := makes.another([])) is not None:
+                    # An account that lets nobody in any more.
+                    fits = column is None or _same_role(person.row.get(column), value) or self._raise(person, column, value)
+                    identity = self.admit(person, f"{label}{number}", role) if fits else None
                 if identity is not None:
                     self.session.wallet.add(replace(identity, tenant=None if house is None else str(house)))
+                    self.admitted.append((identity.name, person))
                     if person.call is not None:
                         self.session.founders[identity.name] = person.call
 
@@ -221,6 +255,9 @@ class Registrar:
         done = self.session.lab.world.assign(self.table.name, column, value, ((keys[0], person.row.get(keys[0])),))
         if done:
             person.row[column] = value
+        if done and (flag := beside(self.table, column)):
+            self.session.lab.world.assign(self.table.name, flag, value, ((keys[0], person.row.get(keys[0])),))
+            person.row[flag] = value
         return done
 
     def admit(self, person: Person, name: str, role: str | None) -> Identity | None:

@@ -30,6 +30,9 @@ _PLACES = {
 _CREDENTIAL = {"authorization", "x_api_key", "x_auth_token", "x_access_token", "cookie", "host", "user_agent"}
 _REFUSED = 400
 _NEXT = {str: "integer", int: "number", float: "boolean", bool: "array", list: "object"}
+_WHOLE = frozenset({"__all__", "non_field_errors", "detail", "errors", "error", "message", "messages"})
+"""Where complaints stand that are of no single field."""
+_OF_ROWS = re.compile(r"does not exist|already|unique|select a valid choice|is not one of the available|didn.t match|do not match|too common|too similar|invalid pk", re.IGNORECASE)
 _EXISTS = re.compile(r"already|exist|taken|duplicate|in use|unique", re.IGNORECASE)
 
 
@@ -122,6 +125,16 @@ def _any_fields(state: RouteState, exchange: Exchange, session: Session) -> dict
     return fields
 
 
+def named_fields(state: RouteState, plan: Plan, exchange: Exchange, session: Session) -> Iterator[Plan]:
+    """Optional fields that a refusal names, one at a time: "enter an email or a phone number"."""
+    if exchange.status != _REFUSED or plan.why == "named":
+        return
+    said = normal(message(exchange))
+    for key, parameter in state.parameters.items():
+        if key[0] in {Place.JSON, Place.FORM, Place.QUERY} and plan.get(key) is None and re.search(rf"(^|_){normal(parameter.name)}(_|$)", said) and not grants_power(parameter.name):
+            yield plan.put({key: first(session, state, parameter)}, "named")
+
+
 def _missing_key(exchange: Exchange) -> str:
     failure = exchange.failure or next(iter(exchange.handled), None)
     if failure and failure.type.endswith("KeyError"):
@@ -148,7 +161,8 @@ def invalid_fields(state: RouteState, plan: Plan, exchange: Exchange, session: S
     """Mend what a 422 (FastAPI, marshmallow, jsonschema) names: add what is missing, change what is of the wrong kind."""
     bodies = [exchange.response.json if exchange.response else None, *(_told(each.message) for each in exchange.handled if "Validation" in each.type)]
     changes: dict[Key, Candidate] = {}
-    for place, path, text in (each for body in bodies for each in _complaints(body)):
+    told = [(*each, False) for body in bodies for each in _complaints(body)] + [(*each, True) for each in _rejected(exchange)]
+    for place, path, text, declared in told:
         key = _key_for(state, plan, place, path)
         if key[0] is Place.HEADER and carries_credential(Parameter(key[0], key[1])):
             continue
@@ -157,6 +171,10 @@ def invalid_fields(state: RouteState, plan: Plan, exchange: Exchange, session: S
         if "none_required" in text and sent is not None and not parameter.required:
             return plan.drop({key}, "422")
         corrected = _corrected(parameter, text)
+        if corrected == parameter and sent is not None and declared:
+            # A serializer's own field knows its kind; another value of it may do.
+            changes[key] = Candidate(session.maker.make(parameter), "422")
+            continue
         if corrected == parameter and sent is not None:
             # The complaint does not say what is wrong with what was sent: the next kind of value.
             corrected = replace(parameter, type=_NEXT.get(type(sent.value), "string"))
@@ -166,6 +184,14 @@ def invalid_fields(state: RouteState, plan: Plan, exchange: Exchange, session: S
             state.body = "json" if key[0] is Place.JSON else "form"
         changes[key] = Candidate(session.maker.make(parameter), "422")
     return plan.put(changes, "422") if changes else None
+
+
+def _rejected(exchange: Exchange) -> list[tuple[str, tuple[str | int, ...], str]]:
+    """What a form of Django's, or a serializer of its REST framework, says of single fields; what a row lacks or has already is no matter of the value's kind."""
+    body = exchange.response.json if exchange.response is not None and exchange.status == _REFUSED else None
+    said = {name: " ".join(map(str, each)) for name, each in body.items() if isinstance(each, list) and all(isinstance(one, str) for one in each)} if isinstance(body, dict) else {}
+    said |= dict(exchange.rejected)
+    return [("", (name,), text) for name, text in list(said.items())[:20] if name not in _WHOLE and not _OF_ROWS.search(text)]
 
 
 def _told(text: str) -> Json:
@@ -234,6 +260,8 @@ def _corrected(parameter: Parameter, text: str) -> Parameter:
         return replace(parameter, maximum=int(match.group(1)) - 1)
     if match := re.search(r"(?:one of|expected|be)[: ]+((?:'[^']+'(?:, | or )?)+)", text):
         return replace(parameter, enum=tuple(re.findall(r"'([^']+)'", match.group(1))))
+    if match := re.search(r"(\d+)[- ]digits?\b", low):
+        return replace(parameter, pattern=rf"^\d{{{match.group(1)}}}$")
     if match := re.search(r"pattern '([^']+)'", text):
         return replace(parameter, pattern=match.group(1))
     return parameter

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toughen.explore import handshake
-from toughen.explore.confirming import confirm
+from toughen.explore.confirming import confirm, unconfirmed
 from toughen.explore.forge import hashers
 from toughen.explore.literals import KEY, VALUE
 from toughen.explore.outcomes import Depth, depth
@@ -49,6 +49,8 @@ class Newcomers:
     """Whether a new account lets nobody in before it is confirmed."""
     door_in_memory: RouteState | None = None
     """The route that signs people up who live in memory."""
+    _hashed: str | None = None
+    """The one hash that is written into rows: whoever is logged in may be known by it (Django's sessions are)."""
 
     def signup(self) -> RouteState | None:
         """The route whose success inserts into the table of users."""
@@ -103,6 +105,10 @@ class Newcomers:
         self.confirming = True
         return confirm(self.session, self.states, self.table, person.row)
 
+    def confirmable(self, person: Person) -> bool:
+        """Whether somebody who signed up has something of his account that may still want to be confirmed."""
+        return self.table is not None and person.how == "signup" and unconfirmed(self.session, self.table, person.row)
+
     def renewed(self, state: RouteState, plan: Plan) -> Plan:
         """A sign-up for somebody else: new names, the common password, and all else as it was accepted."""
         session, changes = self.session, handshake.handed_out(self.session, plan)
@@ -125,7 +131,7 @@ class Newcomers:
         if column is None:
             return []
         role = role_column(self.table)
-        rows = sorted(rows, key=lambda row: "admin" in str(row.get(role or "", "")).lower() or str(row.get(role or "")) == "1")
+        rows = sorted(rows, key=lambda row: _switched_off(row) or "admin" in str(row.get(role or "", "")).lower() or str(row.get(role or "")) == "1")
         plain = [row for row in rows if isinstance(row.get(column), str) and len(str(row[column])) < 30 and not str(row[column]).startswith("$")]  # noqa: PLR2004
         # Beside hashes, a plain password is a row that nobody can log in with any more.
         if plain and not any(HASHED.match(str(row[column])) for row in rows):
@@ -144,12 +150,15 @@ class Newcomers:
 
     def _hash(self) -> str | None:
         """The project's own hash of the common password."""
+        if self._hashed is not None:
+            return self._hashed
         for function in hashers(self.session):
             try:
                 value = self.session.call_function(function, [PASSWORD])
             except LookupError:
                 continue
             if isinstance(value, str) and value != PASSWORD and len(value) > 20:  # noqa: PLR2004
+                self._hashed = value
                 return value
         return None
 
@@ -163,6 +172,8 @@ class Newcomers:
                     continue
                 if column.name == password_column(self.table):
                     row[column.name] = password
+                elif column.type == "boolean" and grants_power(column.name):
+                    row[column.name] = False
                 elif not column.nullable or column.unique or normal(column.name) in {"username", "email", "name"}:
                     kind = {"datetime": "string", "date": "string"}.get(column.type, column.type)
                     least = [each for each in column.enum if not POWERFUL.search(str(each))] or column.enum
@@ -245,6 +256,11 @@ class Newcomers:
         if not self.session.lab.world.insert(table.name, row):
             return None
         return Person(self.session.rows(table.name)[-1], model.password, "row")  # type: ignore[arg-type]
+
+
+def _switched_off(row: dict[str, object]) -> bool:
+    """Whether a row says that its account may not be used."""
+    return any(normal(name) in {"is_active", "active", "enabled", "is_enabled"} and str(value).lower() in {"0", "false"} for name, value in row.items())
 
 
 def _sent(plan: Plan) -> dict[str, Json]:

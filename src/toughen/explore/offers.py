@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Json, Parameter
 
 _MOST_ROLES = 3
+_RENEWING = ("refresh", "refresh_token")
 
 
 def first(session: Session, state: RouteState, parameter: Parameter) -> Candidate:
@@ -35,6 +36,9 @@ def offers(session: Session, state: RouteState, parameter: Parameter) -> Iterato
         return
     if re.search(r"csrf|xsrf", normal(name)):
         yield from tokens_of_own(session)[:1]
+    if normal(name) in _RENEWING and parameter.place not in {Place.HEADER, Place.COOKIE}:
+        # What a log-in handed out to be given back; nobody makes one up.
+        yield from [each for one in _RENEWING for each in session.pool.values.get(one, ()) if _fits(parameter, each.value)][:2]
     own = session.wallet.identities.get(session.current or "")
     if own is not None and "token" in words(name) and own.credential.headers and parameter.place not in {Place.HEADER, Place.COOKIE}:
         yield Candidate(own.credential.headers[0][1].rpartition(" ")[2], "identity")
@@ -49,6 +53,8 @@ def offers(session: Session, state: RouteState, parameter: Parameter) -> Iterato
     refers = parameter.place is Place.PATH or wanted.endswith(("_id", "_number"))
     if refers:
         yield from _referring(session, state, parameter, wanted)
+    else:
+        yield from _pointing(session, parameter)
     if parameter.default is not None and not isinstance(parameter.default, dict | list) and parameter.default != "":
         yield Candidate(parameter.default, "default")
     if key in state.bound and not refers:
@@ -63,6 +69,22 @@ def offers(session: Session, state: RouteState, parameter: Parameter) -> Iterato
     for kind in ("string", "integer", "number", "boolean", "array", "object"):
         if parameter.type == "any":
             yield Candidate(session.maker.make(replace(parameter, type=kind)), "type")
+
+
+def _pointing(session: Session, parameter: Parameter) -> Iterator[Candidate]:
+    """Keys for a field that is called after what it refers to (`product`, where the column is `product_id`): who asks himself, else the newest rows."""
+    column = f"{normal(parameter.name)}_id"
+    held = {one.name.lower(): one for table in session.blueprint.tables for one in table.columns}
+    told = held.get(column)
+    if told is None or told.references is None or normal(parameter.name) in held or parameter.type not in {"integer", "string", "any"}:
+        return
+    table, key = told.references
+    own = session.wallet.identities.get(session.current or "")
+    if own is not None and (own.table or "").lower() == table.lower() and own.row.get(key) is not None:
+        yield Candidate(own.row[key], "identity")
+    for row in reversed(session.rows(table)[-3:]):
+        if row.get(key) is not None:
+            yield Candidate(row[key], "rows", stored=(table, key))  # type: ignore[arg-type]
 
 
 def _roles(session: Session) -> list[Candidate]:

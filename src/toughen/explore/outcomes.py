@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from toughen.model.trace import Exchange
@@ -19,6 +20,9 @@ _NO_CREDENTIAL = re.compile(r"NoAuthorization|WrongToken|Unauthorized|NotAuthent
 """Exceptions that mean a refusal where nobody turns them into a 401."""
 _LOGIN_PAGE = re.compile(r"log-?in|sign-?in|auth", re.IGNORECASE)
 
+_UNSEEN = re.compile(r"<(style|script)\b.{0,20000}?</\1\s*>", re.IGNORECASE | re.DOTALL)
+"""What a page holds and does not show."""
+_CUT = 300
 _NO_ERROR = frozenset({"", "0", "00", "000", "none", "null", "false", "no"})
 _ASIDE = re.compile(r"\.log(\.\d+)?$|(^|/)(flask_session|sessions?|cache|\.cache|logs?)/")
 """Files that are written by the way: logs, sessions, what is kept for speed."""
@@ -55,10 +59,13 @@ def depth(exchange: Exchange, *, identified: bool = False) -> Depth:
             wrote = any(each.writes and each.rows != 0 for each in exchange.statements) or (
                 bool(exchange.request_body) and any(not _ASIDE.search(each) for each in exchange.written_files)
             )
+            if _form_refused(exchange):
+                return Depth.INVALID
             if exchange.method == "POST" and exchange.statements and not wrote and target.partition("?")[0] == exchange.target.partition("?")[0] and not to_login:
                 return Depth.INVALID
-            return Depth.REFUSED if to_login and ("next=" in target or not (identified or wrote)) else Depth.SUCCESS
-        if _form_again(exchange):
+            back = "next=" in target or f"={exchange.target.partition('?')[0]}" in unquote(target)
+            return Depth.REFUSED if to_login and (back or not (identified or wrote)) else Depth.SUCCESS
+        if _form_again(exchange) or _form_refused(exchange):
             return Depth.INVALID
         if not soft_failure(exchange):
             return Depth.SUCCESS
@@ -82,6 +89,12 @@ def _form_again(exchange: Exchange) -> bool:
     if response is None or exchange.method not in {"POST", "PUT", "PATCH"} or "html" not in (response.header("content-type") or ""):
         return False
     return "<form" in response.body.lower() and not any(each.writes for each in exchange.statements)
+
+
+def _form_refused(exchange: Exchange) -> bool:
+    """A form of the framework's own said no to what was sent, and nothing was done."""
+    wrote = {table for each in exchange.statements if each.rows != 0 for table in each.writes}
+    return bool(exchange.rejected) and exchange.method in {"POST", "PUT", "PATCH"} and not wrote - {"django_session"}
 
 
 def _lacks_credential(exchange: Exchange) -> bool:
@@ -124,7 +137,8 @@ def message(exchange: Exchange) -> str:
             value = response.json.get(key)
             if value:
                 return value if isinstance(value, str) else str(value)[:300]
-    return re.sub(r"<[^>]+>", " ", response.body)[:300].strip()
+    body = _UNSEEN.sub(" ", response.body) if "<style" in response.body or "<script" in response.body else response.body
+    return re.sub(r"<[^>]+>", " ", body)[:_CUT].strip()
 
 
 def wants_identity(exchange: Exchange) -> bool:

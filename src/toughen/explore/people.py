@@ -17,11 +17,12 @@ _PASSWORD = re.compile(
     r"|^hash(ed)?(_(password|pwd|pass))?$|^(pw|pass)(_?hash)?$",
     re.IGNORECASE,
 )
-HASHED = re.compile(r"^\$2[abxy]\$|^\$argon2|^pbkdf2:|^scrypt:|^\$pbkdf2|^\$5\$|^\$6\$|^[0-9a-f]{64}$|^[0-9a-f]{128}$")
+HASHED = re.compile(r"^(pbkdf2_sha\d+|bcrypt(_sha256)?|scrypt|argon2|md5|sha1)\$|^\$2[abxy]\$|^\$argon2|^pbkdf2:|^scrypt:|^\$pbkdf2|^\$5\$|^\$6\$|^[0-9a-f]{64}$|^[0-9a-f]{128}$")
 """How stored passwords look."""
 _ROLE = re.compile(r"^(user_?)?role$|^user_?type$|^account_?type$|^(papel|perfil|rol|cargo|rolle|tipo_usuario)$|^is_?(admin|superuser|staff|manager|vendor|seller)$|^admin$|^superuser$|^admin_?(role|flag|user|rights?)$|^(has_)?admin_?access$|^access_?level$|^permission_?level$", re.IGNORECASE)
 
 
+_FLAGS = frozenset({"is_superuser", "is_staff"})
 _MOST_ROLES = 40
 
 
@@ -38,8 +39,14 @@ def users_table(blueprint: Blueprint) -> Table | None:
 
 
 def role_column(table: Table) -> str | None:
-    """The column that says what a user may do."""
-    return next((column.name for column in table.columns if _ROLE.match(column.name)), None)
+    """The column that says what a user may do; the flags that Django's own users have only where there is no other."""
+    found = [column.name for column in table.columns if _ROLE.match(column.name)]
+    return next((name for name in found if name not in _FLAGS), next(iter(found), None))
+
+
+def beside(table: Table, column: str) -> str | None:
+    """The flag that goes with another one: whoever may do all in Django is of the staff, too."""
+    return "is_staff" if column == "is_superuser" and table.column("is_staff") else None
 
 
 def role_values(blueprint: Blueprint, table: Table, rows: Iterable[dict[str, Json]]) -> list[Json]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from toughen.errors import AgentLostError, BootError
 from toughen.explore import misplaced, stale
 from toughen.explore.outcomes import Depth, depth
-from toughen.lab import migrations
+from toughen.lab import dumps, migrations
 
 if TYPE_CHECKING:
     from toughen.explore.session import Session
@@ -25,14 +25,15 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
     """Create tables and seeds until no statement fails for want of a table; what was done, in words.
 
     Order (each step only while tables are missing): the entry's own `__main__` block, migrations, `create_all`,
-    scripts of the project that are named for it. The block is run as well where every page crashes: it may hold what
+    scripts of the project that are named for it, its files of SQL. The block is run as well where every page crashes: it may hold what
     the application needs. Raises BootError where its start-up fails to the end.
     """
     done: list[str] = []
     lab = session.lab
     missing = missing or lab.unstarted is not None
     root = lab.imports
-    steps = [("main_block", None), ("migrations", None), ("create_all", None), *(("command", each) for each in _commands(session)), *(("script", each) for each in _scripts(session))]
+    done.extend(_brought_up(session))
+    steps = [("main_block", None), ("migrations", None), ("create_all", None), *(("command", each) for each in _commands(session)), *(("script", each) for each in _scripts(session)), ("dump", None)]
     for step, script in steps:
         if not (missing or _missing(session)) and not (step == "main_block" and session.crashing):
             break
@@ -50,9 +51,11 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
             case "migrations":
                 done.extend(migrations.migrate(lab))
             case "command":
-                done.extend([f"ran flask {script}"] if migrations.flask(lab, script or "") else [])
+                done.extend(_commanded(session, script or ""))
             case "script":
                 done.extend(_run(session, script or "", root))
+            case "dump":
+                done.extend(dumps.load(lab))
         lab.world.discover(lab.opened)
     if lab.unstarted is not None:
         lab.begin()
@@ -63,6 +66,8 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
         with contextlib.suppress(AgentLostError, TimeoutError):
             lab.prepare("create_all")
         lab.world.discover(lab.opened)
+    if session.lab.entry.framework == "django" and _empty(session):
+        done.extend(_filled(session))
     if _empty(session):
         for script in _scripts(session):
             if _SEED.search(Path(script).stem) and _empty(session):
@@ -70,6 +75,16 @@ def prepare(session: Session, *, missing: bool = False) -> list[str]:
                 done.extend(_run(session, script, root))
                 lab.world.discover(lab.opened)
     session.reset()
+    return done
+
+
+def _brought_up(session: Session) -> list[str]:
+    """Bring a database of Django's up to its migrations: what one that lies in the project lacks may show only behind the log-in."""
+    if session.lab.entry.framework != "django":
+        return []
+    session.reset()
+    done = migrations.migrate(session.lab)
+    session.lab.world.discover(session.lab.opened)
     return done
 
 
@@ -101,7 +116,27 @@ def _missing(session: Session) -> bool:
 
 
 def _empty(session: Session) -> bool:
-    return not any(session.lab.world.tables().values())
+    """Whether nothing is in the tables; those that Django fills by itself do not count."""
+    held = session.lab.world.tables()
+    if session.lab.entry.framework == "django":
+        own = {table.name.lower() for table in session.blueprint.tables if table.location is not None}
+        return not any(rows for name, rows in held.items() if name.lower() in own)
+    return not any(held.values())
+
+
+def _filled(session: Session) -> list[str]:
+    """Load what a Django project brings along for its tables: fixtures, then commands that are named for it."""
+    done: list[str] = []
+    fixtures = sorted(file for file in session.lab.project.rglob("fixtures/*") if file.suffix in {".json", ".yaml", ".xml"} and "site-packages" not in file.parts)
+    if fixtures:
+        session.reset()
+        done += ["loaded its fixtures"] if migrations.manage(session.lab, "loaddata", *map(str, fixtures[:20]))[0] else []
+    for name in _commands(session):
+        if _empty(session):
+            session.reset()
+            done += _commanded(session, name)
+    session.lab.world.discover(session.lab.opened)
+    return done
 
 
 def _scripts(session: Session) -> list[str]:
@@ -116,10 +151,20 @@ def _scripts(session: Session) -> list[str]:
 
 def _commands(session: Session) -> list[str]:
     """Commands of Flask's that the project adds for preparing a database (`flask init-db`, as its tutorial has it)."""
+    if session.lab.entry.framework == "django":
+        files = [Path(file) for file in session.sources if "/management/commands/" in f"/{file}" and not Path(file).name.startswith("_")]
+        return sorted({file.stem for file in files if _SEED.search(file.stem)})[:4]
     if session.lab.entry.framework != "flask":
         return []
     found = [name or (function or "").removesuffix("_command").replace("_", "-") for text in session.sources.values() for name, function in _COMMAND.findall(text)]
     return sorted({name for name in found if _SCRIPT.search(name)}, key=lambda name: (bool(_SEED.search(name)), name))[:4]
+
+
+def _commanded(session: Session, name: str) -> list[str]:
+    """Run a command of the project's own."""
+    if session.lab.entry.framework == "django":
+        return [f"ran manage.py {name}"] if migrations.manage(session.lab, name)[0] else []
+    return [f"ran flask {name}"] if migrations.flask(session.lab, name) else []
 
 
 def _run(session: Session, script: str, root: Path) -> list[str]:

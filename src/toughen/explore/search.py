@@ -185,6 +185,7 @@ def _learned(session: Session, state: RouteState, plan: Plan, exchange: Exchange
 
 def _next(session: Session, state: RouteState, plan: Plan, exchange: Exchange, identity: str | None) -> Iterator[Plan]:
     """Plans that this failure suggests, the surest first."""
+    yield from learn.named_fields(state, plan, exchange, session)
     for better in (learn.demanded(state, plan, exchange, session), learn.invalid_fields(state, plan, exchange, session)):
         if better is not None:
             yield better

@@ -261,7 +261,7 @@ class Session:
                 self.missing_files.add(match.group(1))
         said = [statement.error for statement in exchange.statements if statement.error]
         for text in (*said, exchange.failure.message if exchange.failure else ""):
-            if match := re.search(r"no such (?:table: ([\w.\"]+)|column: ([\w.\"]+))|has no column named (\w+)|relation (\S+) does not exist", text):
+            if match := re.search(r"no such (?:table: ([\w.\"]+)|column: ([\w.\"]+))|has no column named (\w+)|relation (\S+) does not exist|Table '([^']+)' doesn't exist|Unknown column '([^']+)' in", text):
                 named = next(each for each in match.groups() if each).strip('"')
                 # A column that we named ourselves was text in the statement.
                 if "column" not in match.group(0) or (named not in exchange.target and named not in exchange.request_body):

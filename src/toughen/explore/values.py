@@ -203,7 +203,7 @@ class Maker:
         if form in {"uri", "url"} or parts & {"url", "uri", "link", "website", "homepage", "avatar", "image"}:
             return f"https://example.com/tg{number}"
         if parts & {"phone", "mobile", "tel", "telephone"}:
-            return f"+1555010{number % 10000:04d}"
+            return f"+1202555{number % 10000:04d}"
         if parts & {"username", "login", "nickname", "handle"} or joined == "user_name":
             return f"tguser{number}"
         if fixed := next((value for names, value in _FIXED if parts & names), ""):

@@ -44,11 +44,10 @@ def _verified(session: Session, target: LabTarget, state: RouteState, entry: Ent
         trace = target.run(Trial(calls, grants))
         if not _as_before(trace, entry):
             # Steps that are refused when they are sent again (what they make is there already) are no prerequisites.
-            fewer = _without_refused(calls, trace)
+            fewer, grants = _without_refused(calls, grants, trace)
             if len(fewer) == len(calls):
                 last = trace
                 continue
-            grants = tuple(replace(each, after=min(each.after, len(fewer) - 1)) for each in grants)
             calls, trace = fewer, target.run(Trial(fewer, grants))
             if not _as_before(trace, entry):
                 last = trace
@@ -83,13 +82,14 @@ def _granted(session: Session, target: LabTarget, variant: Entry, indexes: list[
     return tuple(found)
 
 
-def _without_refused(calls: tuple[Call, ...], trace: Trace) -> tuple[Call, ...]:
-    """The calls without the steps that were refused, as far as no later one takes a value from them."""
+def _without_refused(calls: tuple[Call, ...], grants: tuple[Grant, ...], trace: Trace) -> tuple[tuple[Call, ...], tuple[Grant, ...]]:
+    """The calls without the steps that were refused, as far as no later one takes a value from them; what is granted stays before the same step."""
     for index in range(len(calls) - 2, -1, -1):
         answer = trace.exchanges[index].response if index < len(trace.exchanges) else None
-        if answer is None or answer.status >= 400:  # noqa: PLR2004
-            calls = _without(calls, index) or calls
-    return calls
+        fewer = _without(calls, index) if answer is None or answer.status >= 400 else None  # noqa: PLR2004
+        if fewer:
+            calls, grants = fewer, tuple(replace(each, after=each.after - (each.after > index)) for each in grants)
+    return calls, grants
 
 
 def _as_before(trace: Trace, entry: Entry) -> bool:

@@ -32,7 +32,10 @@ class Behaviour:
 
 def behaviour(target: LabTarget, journey: Journey) -> Behaviour:
     """Run a Journey once and reduce it to what must stay."""
-    trace = target.anew(Trial(journey.calls, journey.grants))
+    honest = target.honest(journey.route)
+    # What comes after the answer is waited for.
+    late = honest is not None and honest.last.answered_after >= 0
+    trace = target.anew(Trial(journey.calls, journey.grants, patient=late))
     response = trace.last.response
     rows = Counter(f"{each.kind} {each.table}.{','.join(each.columns)}" for each in trace.changes)
     body = shape(response.json) if response is not None and response.is_json else (response.header("content-type") or "") if response else ""
@@ -77,6 +80,8 @@ def _without(behaviour: Behaviour, rewrites: frozenset[str]) -> Behaviour:
     for row, count in behaviour.rows:
         kind, _, place = row.partition(" ")
         table, _, columns = place.partition(".")
+        if f"{table}.*".lower() in rewrites:
+            continue
         left = [each for each in columns.split(",") if f"{table}.{each}".lower() not in rewrites]
         if kind != "updated" or left:
             rows[f"{kind} {table}.{','.join(left)}" if kind == "updated" else row] += count

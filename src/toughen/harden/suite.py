@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import xml.etree.ElementTree as ET
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toughen.lab import environment
 from toughen.lab.copying import copy_project
-from toughen.lab.postgres import serve
+from toughen.lab.servers import kind_of, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ def running(lab: Lab, tree: Path, suite: Suite) -> Iterator[Running]:
     report = place / "report.xml"
     command = ["-m", "pytest", "-q", "--maxfail=500", "-p", "no:cacheprovider", f"--junitxml={report}", *suite.files]
     # Tests clear tables, and what they clear must not be what is verified meanwhile.
-    with serve() if lab.world.server else nullcontext() as server:
+    with serve(kind_of(lab.world.server)) as server:
         box = lab.start_script(command, cwd=place / tree.name, server=server, apart=place)
         try:
             yield Running(box, report)

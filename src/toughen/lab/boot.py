@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError, BootError
-from toughen.lab import observe, sandbox, tools
+from toughen.lab import observe, sandbox, servers, tools
 from toughen.lab.child import Child, WholeChild
 from toughen.lab.outbox import Outbox
 from toughen.lab.settled import Settled
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from toughen.lab.environment import Environment
-    from toughen.lab.postgres import Server
+    from toughen.lab.servers import Server
     from toughen.lab.snapshot import World
     from toughen.lab.wire import Connection, Listener
     from toughen.model.blueprint import Entry, Json
@@ -34,6 +34,8 @@ _MOST_MISSING = 6
 _ATTEMPTS = 4
 _ANSWERED = "answers:"
 _STREWN, _CONTENT = "file:", "This file was put here so that there is one."
+_TYPED = "y\n" * 40
+"""What scripts of the project are answered that ask whoever started them: for a password, or whether to go on."""
 _AGENT = Path(__file__).with_name("agent")
 
 
@@ -169,7 +171,7 @@ class Lab:
                     "mode": mode,
                     "started": started,
                     "outbound": ["127.0.0.1", self._port],
-                    "postgres": self.world.server.told if self.world.server else None,
+                    **servers.told(self.world.server),
                     "body_limit": BODY_LIMIT,
                 }
             )
@@ -242,24 +244,26 @@ class Lab:
     def start_script(self, arguments: list[str], *, cwd: Path, variables: Mapping[str, str] | None = None, server: Server | None = None, apart: Path | None = None) -> sandbox.Box:
         """Start the prototype's interpreter on something of the project's, in the same kind of box; whoever starts it closes it.
 
-        Its connections to PostgreSQL lead to the lab's server, or to another `server` where it must not meet what the prototype serves; then
+        Its connections to a database server lead to the lab's server, or to another `server` where it must not meet what the prototype serves; then
         its folders outside the project lie `apart`, too.
         """
         self._number += 1
         led = server or self.world.server
         environment = sandbox.scrubbed(self.work, {**self.variables, **(variables or {}), **(self._led(led) if led else {})})
+        typed = self.work / f"script{self._number}.typed"
+        typed.write_text(_TYPED)
         return sandbox.start(
             [[str(self.environment.python), *arguments]],
             work=self.work, cwd=cwd, python=self.environment.python, environment=environment, name=f"script{self._number}",
             readable=(str(led.socket),) if led else (), elsewhere=self._elsewhere(apart or self.world.root),
+            stdin=typed,
         )
 
     def _led(self, server: Server) -> dict[str, str]:
-        """Variables by which a script's drivers find the server, and the programs of PostgreSQL's own that it starts."""
+        """Variables by which a script's drivers find the server, and the server's own programs that it starts."""
         config = self.work / f"script{self._number}.json"
-        config.write_text(json.dumps({"postgres": server.told, "outbound": None, "root": str(self.project)}))
-        told = {"PGHOST": str(server.socket), "PGPORT": str(server.told["port"]), "PGUSER": str(server.told["user"])}
-        return {**told, "PYTHONPATH": str(self.work / "agent" / "toughen_agent" / "site"), "TOUGHEN_AGENT": str(config)}
+        config.write_text(json.dumps({**servers.told(server), "outbound": None, "root": str(self.project)}))
+        return {**server.variables, "PYTHONPATH": str(self.work / "agent" / "toughen_agent" / "site"), "TOUGHEN_AGENT": str(config)}
 
     def run_script(self, arguments: list[str], *, cwd: Path, timeout: float = 60.0, variables: Mapping[str, str] | None = None) -> tuple[int | None, str]:
         """The same, to its end: (exit code, None where it was ended for its time; output)."""

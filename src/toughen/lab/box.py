@@ -177,7 +177,7 @@ def _inside(spec: dict[str, object], namespaced: bool) -> None:  # noqa: FBT001
         signal.signal(int(spec["parting"]), signal.SIG_IGN)  # type: ignore[call-overload]
     environment = dict(spec["environment"])  # type: ignore[call-overload]
     user = None if namespaced or os.getuid() else spec.get("user")
-    children = [_start(command, str(spec["cwd"]), environment, user) for command in spec["commands"]]  # type: ignore[attr-defined]
+    children = [_start(command, str(spec["cwd"]), environment, str(spec.get("stdin") or os.devnull), user) for command in spec["commands"]]  # type: ignore[attr-defined]
     main = children[-1]
     while True:
         pid, status = os.waitpid(-1, 0)
@@ -185,7 +185,7 @@ def _inside(spec: dict[str, object], namespaced: bool) -> None:  # noqa: FBT001
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _start(command: list[str], cwd: str, environment: dict[str, str], user: object = None) -> int:
+def _start(command: list[str], cwd: str, environment: dict[str, str], stdin: str, user: object = None) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -197,6 +197,8 @@ def _start(command: list[str], cwd: str, environment: dict[str, str], user: obje
         # A change of user would take it back (prctl(2)).
         _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         os.chdir(cwd)
+        # Not the lifeline: who asks there waits for ever.
+        os.dup2(os.open(stdin, os.O_RDONLY), 0)
         os.execve(command[0], command, environment)
     finally:
         os._exit(127)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uv import find_uv_bin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 INSTALL_SECONDS = 600
 """Longest time that one uv command may take."""
@@ -33,12 +33,13 @@ def locked(file: Path) -> Iterator[None]:
         yield
 
 
-def uv(*arguments: str) -> str | None:
-    """Run uv; None when it succeeded, else what it said."""
+def uv(*arguments: str, variables: Mapping[str, str] | None = None) -> str | None:
+    """Run uv, with further environment variables; None when it succeeded, else what it said."""
     environment = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
     environment["UV_PYTHON_DOWNLOADS"] = "never"
     # The box cannot write there: what is not compiled now is compiled anew at every boot.
     environment["UV_COMPILE_BYTECODE"] = "1"
+    environment |= variables or {}
     try:
         done = subprocess.run(
             [find_uv_bin(), "--no-progress", "--no-config", *arguments],

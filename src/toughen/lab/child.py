@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from toughen.lab import sandbox
     from toughen.lab.wire import Connection
     from toughen.model.trace import Exchange
-    from toughen.model.trial import Fault
+    from toughen.model.trial import Fault, Together
 
 REQUEST_SECONDS = 10.0
 """Longest time that one request may take before its process is killed."""
@@ -35,12 +35,14 @@ class Record:
 
     patience: float = 0.0
     """Seconds that what the request leaves running has to come to its end."""
+    told: bool = False
+    """Whether to tell what it writes out."""
     dies: bool = False
     """Whether the process ends as soon as the client has its answer."""
 
     def frame(self) -> dict[str, Any]:
         """The RECORD frame."""
-        told: dict[str, Any] = {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers), **({"memory": True} if self.memory else {}), **({"patience": self.patience} if self.patience else {}), **({"dies": True} if self.dies else {})}
+        told: dict[str, Any] = {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers), **({"memory": True} if self.memory else {}), **({"patience": self.patience} if self.patience else {}), **({"dies": True} if self.dies else {}), **({"told": True} if self.told else {})}
         return told if self.fault is None else {**told, "fault": asdict(self.fault)}
 
 
@@ -73,6 +75,22 @@ class Child:
             # What only hangs behind its answer keeps no client waiting.
             return observe.exchange(frame, request, ended="answered" if isinstance(frame.get("status"), int) else "hung")
         return observe.exchange(frame, request)
+
+    def pair(self, requests: Sequence[dict[str, Any]], plan: Together, timeout: float = 2 * REQUEST_SECONDS) -> tuple[list[Exchange], list[str]]:
+        """Serve two requests at once, and tell in words how they met; a process that hangs is killed."""
+        stop = {"awaits": plan.awaits} if plan.awaits else {"file": plan.file, "line": plan.line}
+        try:
+            self.connection.send({"do": "pair", "requests": list(requests), "stop": stop})
+            frame = self.connection.receive(timeout)
+        except (TimeoutError, AgentLostError):
+            self.kill()
+            return [observe.exchange({}, each, ended="died") for each in requests], []
+        told = frame.get("pair")
+        frames = [each if isinstance(each, dict) else {} for each in told] if isinstance(told, list) else []
+        where = f"await {plan.awaits}" if plan.awaits else f"{plan.file}:{plan.line}"
+        met = [f"A stands still at {where}", "B waits for A" if frame.get("waited") else "B runs to its end"] if frame.get("stood") else []
+        exchanges = [observe.exchange(each, request, ended="answered" if isinstance(each.get("status"), int) else "timeout") for each, request in zip([*frames, {}, {}], requests, strict=False)]
+        return exchanges, met
 
     def call(self, function: str, arguments: Sequence[Any], timeout: float = REQUEST_SECONDS) -> Any:  # noqa: ANN401
         """Call a function of the prototype's; its JSON-safe result. Raises AgentLostError, or LookupError where it raised."""

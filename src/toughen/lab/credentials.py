@@ -130,7 +130,8 @@ def renewed(child: Child, identity: Identity, rows: Callable[[str], list[dict[st
     exchange = child.serve(assemble(identity.login, resolver, (), None), Record(sql=1))
     if exchange.response is None or exchange.response.status >= 400:  # noqa: PLR2004
         return None
-    given = tuple(cookies(exchange.response.headers).items()) if identity.credential.cookies else ()
+    held = dict(identity.credential.cookies)
+    given = tuple({**held, **cookies(exchange.response.headers)}.items()) if held else ()
     if identity.header is None or not identity.token:
         return Credential(identity.credential.headers, given or identity.credential.cookies)
     try:

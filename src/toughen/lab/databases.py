@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
+import pymysql
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Json
     from toughen.model.blueprint import Table as Described
 
-REFUSED = (sqlite3.Error, psycopg.Error)
+REFUSED = (sqlite3.Error, psycopg.Error, pymysql.Error)
 """What a driver raises where the database does not do as it is told."""
 
 
@@ -61,6 +62,9 @@ class Database(Protocol):
 
     def multiply(self, table: str, count: int) -> int:
         """Insert so many copies of the table's newest rows, all or none; how many were taken."""
+
+    def declare(self, table: str, key: tuple[str, ...]) -> None:
+        """Have a unique key of these columns decide; REFUSED where rows break it."""
 
     def size(self) -> int:
         """Bytes that it takes on the disk."""

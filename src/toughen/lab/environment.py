@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from toughen.errors import EnvironmentFailedError
 from toughen.lab import interpreters
+from toughen.lab.building import install
 from toughen.lab.caching import cache_folder, locked, uv
 from toughen.lab.clones import MARKER, clone, notes_of
 from toughen.lab.distributions import distribution_of, supported
@@ -199,7 +200,7 @@ def _added(environment: Environment, package: str) -> str | None:
     # What is there already stays as it is, where that can be.
     held = ["-c", str(_frozen(environment))]
     ways: tuple[list[str], ...] = ([*dated, *held], held, dated, [])
-    done = any(uv("pip", "install", "--python", str(environment.python), *way, package) is None for way in ways)
+    done = any(install("--python", str(environment.python), *way, package) is None for way in ways)
     return f"added {package}, which the source needs and its requirements do not name" if done else None
 
 
@@ -237,7 +238,7 @@ def _step_down(environment: Environment, package: str) -> str | None:
     for bound in (f"<{major}", f"<{major}.{minor}") if minor else (f"<{major}",):
         files = [part for file in wanted.files if file.is_file() for part in ("-r", str(file))]
         told = ["-r", str(place / "requirements.txt"), "-c", str(place / "constraints.txt"), "--overrides", str(place / "overrides.txt")]
-        if uv("pip", "install", "--python", str(environment.python), *files, *told, f"{package}{bound}") is None:
+        if install("--python", str(environment.python), *files, *told, f"{package}{bound}") is None:
             return f"took {package}{bound}: later releases lack what the others import"
     return None
 
@@ -275,7 +276,7 @@ def _install(place: Path, python: Path, version: str, wanted: Needs) -> list[str
         listed.write_text("\n".join(lines))
         overrides.write_text("\n".join([*replaced.values(), *(line for line in pins if insist and _named(line) not in replaced)]))
         undated = _undated(replaced, wanted.later) if dated else []
-        failed = uv("pip", "install", "--python", str(python), *files, "-r", str(listed), "-c", str(limits), "--overrides", str(overrides), *dated, *undated)
+        failed = install("--python", str(python), *files, "-r", str(listed), "-c", str(limits), "--overrides", str(overrides), *dated, *undated)
         if failed is None:
             said = ["its pins contradict each other: took each as it stands"] if insist else []
             return [*notes, *said, *([f"packages as of {wanted.as_of}, the day of the last commit"] if dated else [])]

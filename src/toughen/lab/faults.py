@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from toughen.lab import observe
+from toughen.lab import observe, servers
 from toughen.lab.child import REQUEST_SECONDS, Record
 from toughen.lab.runner import TO_THE_END, Runner
 from toughen.model.trial import ANSWERED
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from toughen.model.trial import Fault
 
 LOCKED, LOST = "locked", "lost"
-STATES = {"serialization": "40001", "deadlock": "40P01", "full": "53100"}
-"""What PostgreSQL answers, by its SQLSTATE (postgresql.org/docs/current/errcodes-appendix.html)."""
-DATABASE = frozenset({LOCKED, LOST, *STATES})
+DATABASE = frozenset({LOCKED, LOST, *servers.FAULTS})
 _MOST = 20
 """Attempts at a locked statement after which nobody is going to give up."""
 
@@ -51,7 +49,7 @@ def failing(child: Child, request: dict[str, Any], fault: Fault, world: World) -
     if not runner.reach(fault.at, REQUEST_SECONDS):
         _finish(runner)
         return replace(runner.exchange(), ended="missed")
-    if fault.kind in STATES or fault.kind == LOST:
+    if fault.kind in servers.FAULTS or fault.kind == LOST:
         return _served(runner, fault, world)
     refused = 0
     with world.locked() as holds:
@@ -67,12 +65,13 @@ def failing(child: Child, request: dict[str, Any], fault: Fault, world: World) -
 
 
 def _served(runner: Runner, fault: Fault, world: World) -> Exchange:
-    """What PostgreSQL does: it answers with an error, or is gone."""
-    if world.server is None:
+    """What a server does: it answers with an error, or is gone."""
+    state = servers.state(world.server, fault.kind)
+    if world.server is None or not (state or fault.kind == LOST):
         _finish(runner)
         return replace(runner.exchange(), ended="missed")
-    if fault.kind in STATES:
-        runner.fail(STATES[fault.kind], fault.times)
+    if state:
+        runner.fail(state, fault.times)
         runner.read(REQUEST_SECONDS)
     else:
         world.server.hang_up()

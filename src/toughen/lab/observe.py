@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from toughen import sql
 from toughen.model.source import Location
-from toughen.model.trace import Demand, Exchange, Failure, Outgoing, Response, Sighting, Statement
+from toughen.model.trace import Demand, Exchange, Failure, Logged, Outgoing, Response, Sighting, Statement, Told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,10 +50,13 @@ def exchange(frame: dict[str, Any], request: dict[str, Any], *, ended: str = "an
             )
             for each in _items(frame, "outgoing")
         ),
+        rejected=tuple((str(name), str(said)) for name, said in frame["rejected"].items()) if isinstance(frame.get("rejected"), dict) else (),
         folders=tuple(str(each) for each in frame.get("folders") or () if isinstance(each, str)),
         written_files=tuple(str(each) for each in frame.get("written_files") or () if isinstance(each, str)),
         milliseconds=float(frame.get("milliseconds") or 0.0),
+        told=_told(frame.get("told")),
         grown=frame["grown"] if isinstance(frame.get("grown"), int) else None,
+        slept=float(frame.get("slept") or 0.0),
         waited=float(frame.get("waited") or frame.get("stuck") or 0.0),
     )
 
@@ -95,6 +98,15 @@ def _response(frame: dict[str, Any]) -> Response:
         with contextlib.suppress(ValueError, RecursionError):
             parsed, is_json = json.loads(text), True
     return Response(frame["status"], headers, text, size if isinstance(size, int) else len(body), parsed, is_json)
+
+
+def _told(value: object) -> Told | None:
+    if not isinstance(value, dict):
+        return None
+    files = [str(item[1]) for item in _items(value, "files", list) if len(item) == 2]  # noqa: PLR2004
+    lines = tuple(line for text in (_text(value, "written"), *files) for line in text.splitlines() if line.strip())
+    records = tuple(Logged(_number(each, "level"), _text(each, "logger"), _text(each, "message"), bool(each.get("own"))) for each in _items(value, "records"))
+    return Told(lines, records, bool(value.get("raised")))
 
 
 def _failure(value: object) -> Failure | None:

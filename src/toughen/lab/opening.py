@@ -19,8 +19,8 @@ from toughen.lab.child import Record
 from toughen.lab.copying import copy_project, roomy, sweep, texts
 from toughen.lab.elsewhere import missing, wanted
 from toughen.lab.lacks import Lacks
-from toughen.lab.postgres import serve
 from toughen.lab.sandbox import held
+from toughen.lab.servers import kind_of, serve
 from toughen.lab.snapshot import World
 from toughen.lab.variables import asked_for, fitting, wants_file, written
 from toughen.lab.wire import Listener
@@ -37,11 +37,11 @@ _AGENT = Path(__file__).with_name("agent")
 
 @contextlib.contextmanager
 def open_lab(
-    root: Path, entry: Entry, environment: Environment, variables: dict[str, str], *, import_seconds: float = IMPORT_SECONDS, postgres: bool = False
+    root: Path, entry: Entry, environment: Environment, variables: dict[str, str], *, import_seconds: float = IMPORT_SECONDS, server: str = ""
 ) -> Iterator[Lab]:
     """Copy the project into a throw-away world and boot it; everything is gone when the context ends.
 
-    `postgres` gives it a PostgreSQL server of its own. Raises BootError, and LabError where there is no such server to
+    `server` gives it a server of its own: `postgresql` or `mysql`. Raises BootError, and LabError where there is no such server to
     be had. The world lies in memory-backed storage where there is room.
     """
     sweep(roomy())
@@ -58,7 +58,7 @@ def open_lab(
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        world = World(work / "world", work / "pristine", servers.enter_context(serve()) if postgres else None)
+        world = World(work / "world", work / "pristine", servers.enter_context(serve(server)))
         world.elsewhere = _elsewhere(world.root, project, variables)
         lab = Lab(work, project, world, environment, entry, variables, listener, import_seconds=import_seconds, _port=port)
         _boot_with_what_is_missing(lab)
@@ -144,7 +144,7 @@ def _boot_with_what_is_missing(lab: Lab) -> None:
             said = f"{error.message} {error.hint}"
             package = None if _own_module(lab, said) else environments.missing(said)
             extended = environments.extend(lab.environment, package) if package else None
-            wanted = {name: value for name, value in asked_for(said, postgres=lab.world.server is not None).items() if name not in lab.variables} or fitting(said, lab.variables)
+            wanted = {name: value for name, value in asked_for(said, server=kind_of(lab.world.server)).items() if name not in lab.variables} or fitting(said, lab.variables)
             if extended is None and not wanted and not _made_folder(lab, said):
                 if not imported and not tabled and migrations.wanted(said):
                     tabled = migrations.made_tables(lab)

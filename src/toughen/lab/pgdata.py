@@ -210,6 +210,11 @@ class PostgresDatabase:
             cursor.executemany(f"INSERT INTO {place.quoted} ({named}) OVERRIDING SYSTEM VALUE VALUES ({', '.join('%s' for _ in columns)})", made)
         return len(made)
 
+    def declare(self, table: str, key: tuple[str, ...]) -> None:
+        """Have a unique key of these columns decide."""
+        live, shape = self._look()
+        live.execute(f"CREATE UNIQUE INDEX ON {_named(shape, table).quoted} ({', '.join(map(quoted, key))})")
+
     def size(self) -> int:
         """Bytes of its files."""
         found = self._connected().execute("SELECT pg_database_size(current_database())").fetchone()

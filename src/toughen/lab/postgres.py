@@ -85,6 +85,11 @@ class Server:
         """What the agent must know."""
         return {"socket": str(self.socket), "port": PORT, "user": USER}
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """By which PostgreSQL's own programs find it."""
+        return {"PGHOST": str(self.socket), "PGPORT": str(PORT), "PGUSER": USER}
+
     def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
         """A connection of the lab's own, each statement its own transaction. Raises psycopg.Error."""
         return psycopg.connect(host=str(self.socket), port=PORT, user=USER, dbname=database, autocommit=True, connect_timeout=10, application_name=_OURS)

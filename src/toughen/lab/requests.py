@@ -211,6 +211,11 @@ def _submitted_twice(credential: Credential, path: str) -> list[tuple[str, str]]
     return [(header.get(name.lower(), "X-CSRF-TOKEN"), value) for name, value in fitting[:1]]
 
 
+def _page_token(name: str, value: Value, given: dict[str, str]) -> str:
+    """Whoever sends a form of Django's has got its page himself: the token in it is that of his own cookie; "" for any other value."""
+    return given.get("csrftoken", "") if name == "csrfmiddlewaretoken" and isinstance(value, Literal | Extract) else ""
+
+
 def assemble(  # noqa: C901 - one case for each place
     call: Call, resolver: Resolver, exchanges: Sequence[Exchange], credential: Credential | None
 ) -> dict[str, Any]:
@@ -224,8 +229,8 @@ def assemble(  # noqa: C901 - one case for each place
     tree: list[tuple[tuple[str | int, ...], Json]] = []
     parts: list[tuple[tuple[str | int, ...], Json]] = []
     for argument in call.arguments:
-        value = resolver.resolve(argument.value, exchanges)
         name = str(argument.path[-1]) if argument.path else ""
+        value = _page_token(name, argument.value, given) or resolver.resolve(argument.value, exchanges)
         match argument.place:
             case Place.PATH:
                 segment = quote(text_of(value), safe="").replace("\\", r"\\")

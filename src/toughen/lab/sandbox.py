@@ -146,11 +146,12 @@ class Daemon:
 
 def start(
     commands: list[list[str]], *, work: Path, cwd: Path, environment: dict[str, str], name: str, python: Path | None = None, daemon: Daemon | None = None,
-    readable: Sequence[str] = (), elsewhere: Mapping[str, str] | None = None,
+    readable: Sequence[str] = (), elsewhere: Mapping[str, str] | None = None, stdin: Path | None = None,
 ) -> Box:
     """Start commands in one box: companions first, the main command last.
 
     `work` is the only folder that they can write to, by the name of `elsewhere` too: folder that this machine lacks -> one of the world; `name` tells the spec, status and log files of several boxes apart.
+    What they read from standard input stands in the file `stdin`; without one there is nothing.
     """
     interpreters = [*readable_for(python or Path(sys.executable)), *readable_for(Path(sys.executable)), *site.getsitepackages()]
     spec = {
@@ -164,6 +165,7 @@ def start(
         "readable": [*_SYSTEM, *readable, *(daemon.readable if daemon else interpreters)],
         "writable": [str(work), *_DEVICES],
         "elsewhere": dict(elsewhere or {}),
+        "stdin": str(stdin) if stdin else "",
         "limits": LIMITS,
         "status": str(work / f"{name}.status"),
     }

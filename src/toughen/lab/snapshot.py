@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from toughen.lab.databases import REFUSED
-from toughen.lab.pgdata import PostgresDatabase
 from toughen.lab.sandbox import PRIVATE
 from toughen.lab.sandbox import held as inside
+from toughen.lab.servers import kind_of, opened
 from toughen.lab.sqlite import SqliteFile, is_database
 
 if TYPE_CHECKING:
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toughen.lab.databases import Database
-    from toughen.lab.postgres import Server
     from toughen.lab.rows import Row, Table
+    from toughen.lab.servers import Server
     from toughen.model.blueprint import Json
+    from toughen.model.blueprint import Table as Described
     from toughen.model.journey import Grant
 
 _PRIVATE_FOLDERS = ("/tmp", "/dev/shm")  # noqa: S108
 _SKIPPED = {"node_modules", ".git", "__pycache__"}
-_SERVED = "postgresql:"
+_SERVED = ("postgresql:", "mysql:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Snapshot:
 
     digest: str
     images: dict[str, bytes]
-    """Images of the databases by their names (paths relative to the world's root; `postgresql:shop`)."""
+    """Images of the databases by their names (paths relative to the world's root; `postgresql:shop`, `mysql:shop`)."""
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class World:
     elsewhere: tuple[str, ...] = ()
     """Folders that only the box shows: they lie in the world."""
     _opened: set[str] = field(default_factory=set)
-    _served: dict[str, PostgresDatabase] = field(default_factory=dict)
+    _served: dict[str, Database] = field(default_factory=dict)
     _saved: dict[str, Any] = field(default_factory=dict)
     _start: dict[str, Table] = field(default_factory=dict)
 
@@ -79,7 +80,7 @@ class World:
             return []
         with contextlib.suppress(*REFUSED):
             for name in self.server.databases():
-                self._served.setdefault(name, PostgresDatabase(self.server, name))
+                self._served.setdefault(name, opened(self.server, name))
         return [self._served[name] for name in sorted(self._served)]
 
     def _lying_about(self) -> Iterator[str]:
@@ -128,14 +129,26 @@ class World:
         """Put another run's snapshot in place and make it the one that `restore` goes back to."""
         for name, image in snapshot.images.items():
             if name.startswith(_SERVED):
-                if self.server is not None:
-                    self.server.ensure(name.removeprefix(_SERVED))
-                    self._served.setdefault(name.removeprefix(_SERVED), PostgresDatabase(self.server, name.removeprefix(_SERVED))).load(image)
+                kind, _, own = name.partition(":")
+                if self.server is not None and kind == kind_of(self.server):
+                    self.server.ensure(own)
+                    self._served.setdefault(own, opened(self.server, own)).load(image)
                     self.laid += 1
                 continue
             path = self.root / name
             if path.resolve().is_relative_to(self.root.resolve()):
                 SqliteFile(path, name).load(image)
+        self.take()
+
+    def bring(self, snapshot: Snapshot) -> None:
+        """Put another run's snapshot in place, with the unique keys that this tree's own tables have beyond it, as a migration would."""
+        declared = {(each.name, table.name, key) for each in self.databases for table in each.described() for key in _keys(table)}
+        self.load(snapshot)
+        for each in self.databases:
+            held = {(each.name, table.name, key) for table in each.described() for key in _keys(table)}
+            for _, table, key in sorted(one for one in declared - held if one[0] == each.name and any(one[1] == known.name for known in each.described())):
+                with contextlib.suppress(*REFUSED):
+                    each.declare(table, key)
         self.take()
 
     def restore(self, written: Iterable[str] = ()) -> None:
@@ -279,3 +292,7 @@ class World:
 def _empty(path: str) -> bool:
     """A database that was opened and never written is an empty file."""
     return os.path.isfile(path) and os.path.getsize(path) == 0
+
+
+def _keys(table: Described) -> set[tuple[str, ...]]:
+    return {tuple(sorted(key)) for key in (*table.uniques, *((column.name,) for column in table.columns if column.unique and not column.primary_key))}

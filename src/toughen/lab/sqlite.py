@@ -169,6 +169,10 @@ class SqliteFile:
             live.execute("COMMIT")
         return len(made)
 
+    def declare(self, table: str, key: tuple[str, ...]) -> None:
+        """Have a unique key of these columns decide."""
+        self.change(f"CREATE UNIQUE INDEX {quoted('_'.join(('uq', table, *key)))} ON {quoted(table)} ({', '.join(map(quoted, key))})")
+
     def size(self) -> int:
         """Bytes of its files."""
         return sum(each.stat().st_size for suffix in ("", "-wal", "-journal") if (each := self.path.with_name(self.path.name + suffix)).exists())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
-from toughen.lab import faults, schedule
+from toughen.lab import faults, meeting
 from toughen.lab.belonging import Belonging
 from toughen.lab.child import Record
 from toughen.lab.copying import texts
@@ -247,7 +247,8 @@ class LabTarget:
 
     def _executed(self, trial: Trial, *, kept: bool) -> Trace:
         self.trials += 1
-        calls = [*trial.calls, *((trial.schedule.first, trial.schedule.second) if trial.schedule else ())]
+        at_once = trial.schedule or trial.together
+        calls = [*trial.calls, *((at_once.first, at_once.second) if at_once else ())]
         borrowed = [each.value.identity for call in calls for each in call.arguments if isinstance(each.value, Tampered)]
         for identity in self.wallet.stale([*(call.identity for call in calls), *borrowed]):
             self.wallet.renew(self.lab, identity)
@@ -293,6 +294,7 @@ class LabTarget:
         # A prototype that keeps its state in memory is one process wherever it runs.
         isolated = trial.workers == "each" if trial.workers else trial.isolated and not self.memory.together and bool(self.lab.world.databases)
         before_last, sown, weight = base, 0, 0
+        log: tuple[str, ...] = ()
         kept = kept and not isolated and self._shareable(trial)
         child: Child | None = self._kept if kept and self._kept is not None and self._kept.open else None
         try:
@@ -310,6 +312,9 @@ class LabTarget:
                 if index == len(trial.calls) - 1 and trial.schedule is None:
                     before_last, sown, weight = self._before_last(trial, child, before_last)
                 exchanges.append(self._send(child, call, resolver, exchanges, jar, trial))
+            if trial.together is not None:
+                child = child or self.lab.child(restored=restored)
+                log = self._together(child, trial, resolver, exchanges, jar)
             if trial.weighed:
                 weight += self.lab.world.weight(exchanges[-1].written_files)
             inside = self._inside(child) if child is not None else {}
@@ -321,7 +326,6 @@ class LabTarget:
                 child.close()
             left = outside.found(exchanges[-1] if exchanges else None) if wanted else ()
             outside.clear()
-        log: tuple[str, ...] = ()
         turns: tuple[Turn, ...] = ()
         if trial.schedule is not None:
             if trial.calls:
@@ -341,7 +345,7 @@ class LabTarget:
 
     def _shareable(self, trial: Trial) -> bool:
         """Whether a trial may run in a process that others have used: its state lies in databases, and nothing is asked of the process itself."""
-        of_its_own = bool(trial.schedule or trial.started or trial.traced or trial.loads or trial.fault or trial.kills or trial.measured or trial.workers or trial.patient)
+        of_its_own = bool(trial.schedule or trial.together or trial.started or trial.traced or trial.loads or trial.fault or trial.kills or trial.measured or trial.workers or trial.patient or trial.heard)
         return not of_its_own and not self.memory.together and bool(self.lab.world.databases)
 
     def _inside(self, child: Child) -> dict[str, Rows]:
@@ -350,19 +354,14 @@ class LabTarget:
 
     def _race(self, trial: Trial, resolver: Resolver, exchanges: list[Exchange], jar: Jar) -> tuple[tuple[str, ...], tuple[Turn, ...]]:
         assert trial.schedule is not None
-        plan = trial.schedule
-        try:
-            requests = [
-                assemble(call, resolver, exchanges, jar.credential(call.identity, self.wallet.get(call.identity))) for call in (plan.first, plan.second)
-            ]
-        except UnresolvedError as error:
-            lost = Exchange("", "", "", None, ended=f"not sent: {error}")
-            exchanges.extend((lost, lost))
-            return (str(error),), ()
-        result = schedule.force(self.lab, requests[0], requests[1], plan.stop_before, apart=trial.apart)
-        exchanges.extend((result.first, result.second))
-        log = tuple(result.log) if result.stopped else ("the first request never reached the statement to stop at",)
-        return log, tuple(result.turns)
+        return meeting.scheduled(self.lab, trial.schedule, meeting.Parties(resolver, exchanges, jar, self.wallet), trial.apart)
+
+    def _together(self, child: Child, trial: Trial, resolver: Resolver, exchanges: list[Exchange], jar: Jar) -> tuple[str, ...]:
+        """Have two calls served at once by one process, and the one that looks afterwards."""
+        assert trial.together is not None
+        met = meeting.together(child, trial.together, meeting.Parties(resolver, exchanges, jar, self.wallet))
+        exchanges.append(self._send(child, trial.together.then, resolver, exchanges, jar, trial))
+        return met
 
     def _send(self, child: Child, call: Call, resolver: Resolver, exchanges: list[Exchange], jar: Jar, trial: Trial) -> Exchange:
         """Have the trial's next call served, and what is to befall it happen."""
@@ -380,7 +379,7 @@ class LabTarget:
             exchange = faults.failing(child, request, fault, self.lab.world)
         else:
             measured = trial.measured and index == len(trial.calls) - 1
-            exchange = child.serve(request, Record(sql=2, lines=trial.traced, markers=tuple(resolver.markers.values()), fault=fault, memory=measured, patience=_PATIENCE if trial.patient else 0.0))
+            exchange = child.serve(request, Record(sql=2, lines=trial.traced, markers=tuple(resolver.markers.values()), fault=fault, memory=measured, patience=_PATIENCE if trial.patient else 0.0, told=trial.heard))
         jar.take(call.identity, exchange.response)
         sender = self.wallet.identities.get(call.identity or "")
         if sender is not None and sender.login is not None and sender.login.route == call.route:

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toughen.lab import migrations
 from toughen.lab.credentials import Wallet
 from toughen.lab.opening import open_lab
+from toughen.lab.servers import kind_of
 from toughen.lab.target import LabTarget, Memory
 
 if TYPE_CHECKING:
@@ -26,9 +28,10 @@ def mended(tree: Path, first: LabTarget, snapshot: Snapshot) -> Iterator[LabTarg
     """A changed tree of the same prototype, with a memory and journeys of its own. Raises BootError."""
     entry = first.blueprint.entry
     assert entry is not None
-    with open_lab(tree, entry, first.lab.environment, first.lab.variables, postgres=first.lab.world.server is not None) as lab:
+    with open_lab(tree, entry, first.lab.environment, first.lab.variables, server=kind_of(first.lab.world.server)) as lab:
         lab.redo(first.lab.steps)
-        lab.world.load(snapshot)
+        lab.world.bring(snapshot)
+        migrations.further(lab, first.lab.project)
         wallet = logged_in(lab, first.identities)
         yield LabTarget(lab, first.blueprint, wallet, first.snapshot, dict(first.learned), memory=Memory(together=first.memory.together))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from toughen.lab.addresses import PART, POSTGRES, SERVER, URL, part, spoken, wants_postgres
+from toughen.lab.addresses import PART, SERVER, URL, kind_of, part, spoken, wanted_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint
 
 _ALGORITHM = "HS256"
-_ADDRESS = "postgresql://toughen:toughen@localhost:5432/toughen"
+_ADDRESSES = {"postgresql": "postgresql://toughen:toughen@localhost:5432/toughen", "mysql": "mysql+pymysql://toughen:toughen@localhost:3306/toughen"}
 _FEW_ROUNDS = "10"
 _SHAPES = (
     (r"ROUNDS|WORK_?FACTOR|BCRYPT_\w*(COST|STRENGTH)|HASH_?COST", _FEW_ROUNDS),
@@ -81,15 +81,16 @@ class Dummies:
     values: dict[str, str]
     stood_in: tuple[str, ...] = ()
     """Variables that name a database server, for which SQLite stands in."""
-    postgres: bool = False
-    """Whether the prototype may connect to a PostgreSQL server."""
+    server: str = ""
+    """The kind of server that the prototype may connect to: `postgresql`, `mysql`, or "" for none."""
 
 
-def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str], given: Mapping[str, str] | None = None) -> Dummies:
+def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str], given: Mapping[str, str] | None = None, *, mysql: bool = True) -> Dummies:
     """Values for the required variables that neither a default nor the project's own .env supplies; what is `given` goes before them.
 
-    A PostgreSQL server is the lab's own, whatever address the project has for it. That of another server, which the lab
-    does not start, is replaced by SQLite's where the project speaks to it through SQLAlchemy, which can do either.
+    A server is the lab's own, whatever address the project has for it. That of one which the lab does not start, or cannot
+    have here (`mysql` says whether it has that one), is replaced by SQLite's where the project speaks to it through
+    SQLAlchemy, which can do either.
     """
     supplied = _dotenv(root / ".env")
     sample: dict[str, str] = {}
@@ -97,22 +98,28 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str], given: Mappi
         sample = {**_dotenv(root / name), **sample}
     texts = list(texts)
     speaks = spoken(root, texts)
+    kinds = {"postgresql", "mysql"} if mysql else {"postgresql"}
     found: dict[str, str] = {}
     stood_in: list[str] = []
     for each in blueprint.environment:
         if each.name in {"PATH", "HOME", "USER", "TMPDIR", "LANG"}:
             continue
         stated = supplied.get(each.name) or each.default or ""
-        if POSTGRES.search(stated):
+        if each.name == "DJANGO_SETTINGS_MODULE":
+            found.update({each.name: stated} if stated and each.name not in supplied else {})
+            continue
+        if kind_of(stated) in kinds:
             continue
         named = stated or sample.get(each.name, "")
-        if not stated and URL.search(each.name) and _served(named, blueprint, speaks):
-            found[each.name] = named if POSTGRES.search(named) and _whole(named) else speaks.server(named)
+        served = _served(named, blueprint, speaks)
+        served = served if served in kinds else ""
+        if not stated and URL.search(each.name) and served:
+            found[each.name] = named if kind_of(named) and _whole(named) else speaks.server(named, served)
         elif speaks.engines and URL.search(each.name) and (not stated or SERVER.search(stated)):
             if SERVER.search(named) or SERVER.search(blueprint.database or ""):
                 stood_in.append(each.name)
             found[each.name] = speaks.sqlite(named)
-        elif each.default is None and not stated and PART.search(each.name) and _served(named, blueprint, speaks):
+        elif each.default is None and not stated and PART.search(each.name) and served:
             found[each.name] = named or part(each.name)
         elif each.default is None and _MODE.search(each.name) and each.name not in supplied and not sample.get(each.name) and (mode := _mode(texts)):
             found[each.name] = mode
@@ -126,20 +133,22 @@ def dummies(blueprint: Blueprint, root: Path, texts: Iterable[str], given: Mappi
             found[each.name] = _ALGORITHM
     told = {each.name: supplied.get(each.name) or each.default or "" for each in blueprint.environment}
     given = given or {}
-    postgres = wants_postgres(blueprint, speaks, {**supplied, **told, **found}) or any("postgres" in each for each in given.values())
-    return Dummies({**found, **given}, tuple(each for each in stood_in if given.get(each, found[each]) == found[each]), postgres)
+    wanted = wanted_server(blueprint, speaks, {**supplied, **told, **found, **given})
+    return Dummies({**found, **given}, tuple(each for each in stood_in if given.get(each, found[each]) == found[each]), wanted if wanted in kinds else "")
 
 
-def _served(named: str, blueprint: Blueprint, speaks: Spoken) -> bool:
-    """Whether a database that is not named is on a PostgreSQL server: the sample says so, else the source, else the requirements."""
+def _served(named: str, blueprint: Blueprint, speaks: Spoken) -> str:
+    """On which kind of server a database is that is not named: the sample says so, else the source, else the requirements."""
     if SERVER.search(named) or named.startswith("sqlite"):
-        return bool(POSTGRES.search(named))
-    return blueprint.database == "postgresql" or (blueprint.database is None and bool(speaks.drivers))
+        return kind_of(named)
+    if blueprint.database in {"postgresql", "mysql"}:
+        return blueprint.database
+    return "" if blueprint.database is not None else "postgresql" if speaks.drivers else "mysql" if speaks.dialects else ""
 
 
 def _whole(address: str) -> bool:
     """Whether an address of a sample can be used as it stands: one with gaps to fill in cannot be read."""
-    return re.fullmatch(r"postgres(ql)?(\+\w+)?://[^\s<>{}$\[\]]+", address) is not None and not re.search(r":(port|PORT)\b", address)
+    return re.fullmatch(r"(postgres(ql)?|mysql|mariadb)(\+\w+)?://[^\s<>{}$\[\]]+", address) is not None and not re.search(r":(port|PORT)\b", address)
 
 
 def _mode(texts: Iterable[str]) -> str:
@@ -162,14 +171,14 @@ def _own(name: str) -> bool:
     return set(name.upper().split("_")) <= _OWN_WORDS
 
 
-def asked_for(said: str, *, postgres: bool = False) -> dict[str, str]:
+def asked_for(said: str, *, server: str = "") -> dict[str, str]:
     """Values for the variables that a failed import says it wants (what the source does not tell: a library's own, a prefix)."""
     names = [name for pattern in _ASKED for name in re.findall(pattern, said)]
     if "environ" in said:
         names += _UNSET.findall(said)
     if "Settings" in said or "BaseSettings" in said:
         names += [name.upper() for name in _FIELD.findall(said)]
-    return {name: _ADDRESS if postgres and URL.search(name) else _dummy(name) for name in dict.fromkeys(names)}
+    return {name: _ADDRESSES[server] if server and URL.search(name) else _dummy(name) for name in dict.fromkeys(names)}
 
 
 def fitting(said: str, held: Mapping[str, str]) -> dict[str, str]:

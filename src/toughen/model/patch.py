@@ -27,7 +27,7 @@ class Patch:
     note: str = ""
     """What a reviewer must know: the database that it was chosen for, tokens that become invalid, ..."""
     rewrites: tuple[str, ...] = ()
-    """Columns (`users.password`) whose values this mend changes by intention: a row that differs in nothing else is as before."""
+    """Columns (`users.password`) whose values this mend changes by intention: a row that differs in nothing else is as before; `keys.*` is any row of a table."""
     demands: tuple[str, ...] = ()
     """Environment variables that the mended code stops without."""
     withholds: tuple[str, ...] = ()

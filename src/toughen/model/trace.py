@@ -107,6 +107,30 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """One record of Python's logging."""
+
+    level: int
+    """30 is a warning, 40 an error."""
+    logger: str
+    message: str
+    own: bool
+    """Whether the project's own code wrote it, rather than a library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a request made its process write out."""
+
+    lines: tuple[str, ...] = ()
+    """On standard output and error, and in log files that are open."""
+    logged: tuple[Logged, ...] = ()
+    """What went to logging, whether a handler wrote it or not."""
+    raised: bool = False
+    """Whether an exception came out of the application: the server in front of it writes the traceback."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """One request, its answer and all that happened inside while it was served."""
 
@@ -129,6 +153,8 @@ class Exchange:
     asked: tuple[Demand, ...] = ()
     """What the prototype asked of the answers of the world outside; the key begins with the number of the answer."""
     sightings: tuple[Sighting, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
+    """(field, what is said of it) of a form of the framework's that refused what was sent."""
     lines: tuple[tuple[str, tuple[int, ...]], ...] = ()
     """(file, executed lines in order of first execution); only while lines are recorded."""
     last_line: Location | None = None
@@ -137,9 +163,13 @@ class Exchange:
     written_files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     """Folders of the project in which files were opened, or which were listed; relative to its root."""
+    told: Told | None = None
+    """What it made the process write out; only where the trial hears it."""
     grown: int | None = None
     """Bytes of memory by which the process was larger at its largest than before; only where the trial is measured and the system tells it."""
     milliseconds: float = 0.0
+    slept: float = 0.0
+    """Seconds that it slept by its own will before it answered."""
     waited: float = 0.0
     """Seconds that it waited for answers which never came, by the prototype's own clock; what it hung for is not among them."""
 

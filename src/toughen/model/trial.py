@@ -18,6 +18,22 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """Two calls at once in one process: the first stands still at a line or an await of the project's while the second runs whole."""
+
+    first: Call
+    second: Call
+    then: Call
+    """Sent to the same process when both are done."""
+    file: str = ""
+    """Path below the project's root."""
+    line: int = 0
+    """Before which the first stands still, where a thread serves it."""
+    awaits: int = 0
+    """After how many awaits in the project's code the first stands still, where a task serves it; 0 where a line says it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Planted:
     """A file that lies in the lab's own folder, outside of everything that is the prototype's, while a trial runs."""
 
@@ -39,13 +55,17 @@ class Sown:
     rows: int
 
 
+EVERY = -2
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What goes wrong around one call: with the world outside, with the database, or with files."""
 
     kind: str
     """Outside: refused, unknown-host, hang, reset, error (500), busy (429 with Retry-After), malformed (a page where JSON was
-    meant), truncated, slow. Database: locked (SQLite, for whoever writes); lost (every connection), serialization, deadlock, full (PostgreSQL). Files: disk-full, unwritable."""
+    meant), truncated, slow. Database: locked (SQLite, for whoever writes); lost (every connection), serialization, deadlock, full (PostgreSQL, MySQL), timeout (MySQL: a lock that is not had in time), down (every one that lies in a file or
+    is a server is gone, from that statement on). Files: disk-full, unwritable. The handler itself: raise (an error in its first line)."""
     at: int = 0
     """Number of the connection (of this host) that is hit first, or of the statement at which the database fails."""
     times: int = 0
@@ -53,11 +73,11 @@ class Fault:
     host: str = ""
     """Only this host; "" is any."""
     call: int = -1
-    """Index of the trial's call that meets it; -1 is the last."""
+    """Index of the trial's call that meets it; -1 is the last, -2 (EVERY) each of them."""
 
     def meets(self, index: int, calls: int) -> bool:
         """Whether it is the call of that index, of so many, that meets it."""
-        return index == (self.call if self.call >= 0 else calls - 1)
+        return self.call == EVERY or index == (self.call if self.call >= 0 else calls - 1)
 
 
 ANSWERED = -2
@@ -81,6 +101,8 @@ class Trial:
     grants: tuple[Grant, ...] = ()
     schedule: Schedule | None = None
     """Runs after the calls; its two exchanges are the last two of the Trace (first, second)."""
+    together: Together | None = None
+    """Runs after the calls, in the process that served them; its three exchanges are the last of the Trace (first, second, then)."""
     isolated: bool = False
     """True gives each call a process of its own, as separate workers would."""
     apart: float = 0.0
@@ -101,6 +123,8 @@ class Trial:
     """True tells which packages the process of the last call has loaded."""
     patient: bool = False
     """True gives what a request leaves running behind its answer some seconds to come to its end."""
+    heard: bool = False
+    """True tells what the process writes out while it serves: standard output and error, log records, log files."""
     workers: str = ""
     """one: all calls are served by one process; each: every call by another, though the prototype keeps its state in memory; "" is as `isolated` says."""
 

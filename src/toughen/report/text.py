@@ -69,7 +69,7 @@ def _finding(number: int, finding: Finding, titles: Mapping[str, str]) -> Iterat
     yield f"{number}. {finding.severity.value.upper()}  {title}"
     yield f"   {finding.break_id} on {finding.route}"
     yield f"   {finding.message}"
-    yield f"   at {finding.location}"
+    yield f"   at {finding.location}" if finding.location.file else "   in a library's own code"
     yield from told(finding.evidence.facts if finding.evidence else {})
 
 
@@ -101,7 +101,7 @@ def _others(number: int, findings: list[Finding], said: str) -> Iterator[str]:
         yield f"   The same in {len(findings)} more:"
     for at, each in enumerate(findings, number):
         about = f": {each.message.partition(' ends in ')[0]}" if each.message != said or " ends in " in said else ""
-        yield f"   {at}. {each.route}{about}, at {each.location}"
+        yield f"   {at}. {each.route}{about}" + (f", at {each.location}" if each.location.file else "")
 
 
 def _mends(verdict: Verdict) -> Iterator[str]:

@@ -279,3 +279,30 @@ def approve(loan_id: int, db: Session = Depends(get_db)):
     return {"status": loan.status}
 """
 """A loan that is approved twice is paid out twice."""
+NOTIFIED = SESSION.replace("from fastapi import", "import httpx\nfrom fastapi import") + """
+class Order(Base):
+    __tablename__ = "orders"
+    id = Column(Integer, primary_key=True)
+    item = Column(String)
+
+class NewOrder(BaseModel):
+    item: str
+
+Base.metadata.create_all(engine)
+
+def tell_the_warehouse(item):
+    httpx.post("https://warehouse.example/v1/shipments", json={"item": item}, timeout=5)
+
+@app.get("/orders")
+def orders(db: Session = Depends(get_db)):
+    return [{"id": each.id, "item": each.item} for each in db.query(Order)]
+
+@app.post("/orders", status_code=201)
+def order(data: NewOrder, db: Session = Depends(get_db)):
+    made = Order(item=data.item)
+    db.add(made)
+    tell_the_warehouse(data.item)
+    db.commit()
+    return {"id": made.id}
+"""
+"""The warehouse hears of an order before there is one."""

@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from toughen.model.blueprint import Blueprint, Column, Guard, Parameter, Place, Route, Table
+from toughen.model.blueprint import Blueprint, Column, EnvironmentVariable, Guard, Parameter, Place, Route, Table
 from toughen.model.source import Location
+from toughen.survey import django, openapi
 from toughen.survey import entries as entry_points
 from toughen.survey import guards as guarding
-from toughen.survey import openapi
 from toughen.survey.companions import companions
 from toughen.survey.environment import variables
 from toughen.survey.handlers import Handlers, merge
 from toughen.survey.history import history
 from toughen.survey.outbound import hosts
 from toughen.survey.project import Project, Symbol
+from toughen.survey.registry import models
 from toughen.survey.roles import roles
 from toughen.survey.routers import Graph
 from toughen.survey.routes import Found
@@ -27,6 +28,7 @@ from toughen.survey.storage import database
 from toughen.survey.suite import suite
 from toughen.survey.tables import tables
 from toughen.survey.templates import templates
+from toughen.survey.views import methods_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +54,7 @@ def survey(sources: Sources, *, app: str | None = None) -> Blueprint:
     entry, root = entry_points.choose(sources, app)
     handlers = _handlers(sources, entry, root)
     project = handlers.project
-    known = tables(project)
+    known = (*tables(project), *models(project)) if entry.framework == "django" else tables(project)
     routes = tuple(each for found_route in handlers.found for each in handlers.routes(found_route))
     return Blueprint(
         name=_name(sources),
@@ -62,10 +64,10 @@ def survey(sources: Sources, *, app: str | None = None) -> Blueprint:
         tables=known,
         roles=roles(project, known, routes),
         outbound=hosts(project),
-        environment=variables(project),
+        environment=(*variables(project), *_settings(sources, entry)),
         secrets=secrets(project),
         suite=suite(sources),
-        database=database(project, known, routes),
+        database=(django.engine(project) if entry.framework == "django" else None) or database(project, known, routes),
         unparsed=sources.unparsed,
         lines=sources.lines,
         companions=companions(sources.root, PurePosixPath(entry.file).parent.as_posix()),
@@ -79,6 +81,13 @@ def _handlers(sources: Sources, entry: Entry | None, root: Key | None, framework
     graph = Graph(Project(sources, entry.import_root, entry.package) if entry else Project(sources))
     graph.choose(root)
     return Handlers(graph, framework or (entry.framework if entry else ""))
+
+
+def _settings(sources: Sources, entry: Entry) -> tuple[EnvironmentVariable, ...]:
+    """The variable that says which settings Django takes, with the ones that the project is started with."""
+    named = django.settings_named(sources, entry.import_root) if entry.framework == "django" else None
+    file = next(iter(django.managers(sources)), entry.file)
+    return (EnvironmentVariable(django.SETTINGS, required=False, default=named, location=Location(file, 1)),) if named else ()
 
 
 def _name(sources: Sources) -> str:
@@ -187,7 +196,7 @@ class _Joined:
         for told in self.facts.get("routes") or ():
             if not isinstance(told, dict) or not isinstance(told.get("path"), str):
                 continue
-            for method in told.get("methods") or ("GET",):
+            for method in told.get("methods") or methods_of(self.project, self.symbol(told)[0]):
                 route = self.route(told, str(method).upper())
                 found.setdefault(route.id, route)
         return tuple(found.values())
@@ -238,6 +247,8 @@ class _Joined:
         self, told: dict[str, Any], base: Found, read: Route, operation: openapi.Operation | None
     ) -> tuple[Guard, ...]:
         listed = list(read.guards)
+        if isinstance(told.get("guards"), list):
+            return self.named_guards(told["guards"], listed)
         dependencies = told.get("dependencies")
         if isinstance(dependencies, list) and dependencies:
             fronts: list[tuple[str, Location, tuple[str, ...], str]] = []
@@ -259,6 +270,17 @@ class _Joined:
         if not listed and operation is not None and operation.security:
             listed = [Guard("scheme", name, self.handlers.place(base.handler)) for name in operation.security]
         return tuple(listed)
+
+    def named_guards(self, told: list[Any], read: list[Guard]) -> tuple[Guard, ...]:
+        """Guards that the framework itself names, and what the handler asks besides."""
+        found: list[Guard] = []
+        for each in (one for one in told if isinstance(one, dict)):
+            name = str(each.get("name"))
+            symbol, line = self.symbol({**each, "function": name.rpartition("(")[2].rstrip(")")})
+            where = Location(symbol.file, line, symbol.name) if symbol else Location("", 0)
+            found.append(Guard(str(each.get("kind")), name, where, tuple(map(str, each.get("roles") or ()))))
+        names = {each.name.partition("(")[0] for each in found}
+        return (*found, *(each for each in read if each.kind != "scheme" and each.name.rpartition(".")[2].partition("(")[0] not in names))
 
     def tables(self) -> tuple[Table, ...]:
         found: dict[str, Table] = {}

@@ -16,6 +16,8 @@ _NAMES: Final = (
     *_DEPENDENCIES,
     ".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env",
 )  # fmt: skip
+_LAID: Final = ("ops/alerts.yml", "ops/log-alerts.yml")
+"""Files that mends lay where there are none; what one holds that is there is nobody's business."""
 _LARGEST: Final = 1 << 18
 
 
@@ -35,4 +37,5 @@ def companions(root: Path, home: str = ".") -> tuple[tuple[str, str], ...]:
                 text = place.read_bytes().decode("utf-8")
                 if "\r" not in text and not text.startswith("\ufeff"):
                     found.append((name, text))
+    found += [(name, "") for name in _LAID if (root / name).exists()]
     return tuple(found)

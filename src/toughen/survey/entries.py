@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from toughen.errors import ConfigurationError, SurveyError
 from toughen.model.blueprint import Entry
+from toughen.survey import django
 from toughen.survey.facts import dotted
 from toughen.survey.project import Project, Symbol
 from toughen.survey.roots import import_root, module_of, package_of
@@ -42,6 +43,8 @@ class Candidate:
     root: Key | None
     """The router that it holds, None where it could not be followed."""
     factory: bool = False
+    library: str = ""
+    """Where the object is the framework's own: `django.core.wsgi:get_wsgi_application()`."""
     score: int = 0
     reasons: list[str] = field(default_factory=list)
 
@@ -52,6 +55,8 @@ class Candidate:
 
     def target(self, import_root: str) -> str:
         """`module:attribute`, or `module:function()`."""
+        if self.library:
+            return self.library
         return f"{module_of(self.file, import_root)}:{self.attribute}{'()' if self.factory else ''}"
 
 
@@ -91,7 +96,7 @@ def _some(sources: Sources, found: list[Candidate]) -> list[Candidate]:
         raise SurveyError(
             "no application object found" + (f": {unread}" if unread else ""),
             subject=str(sources.root),
-            hint=f"looked in {len(sources.facts)} Python files for a FastAPI, Starlette, Flask or connexion object, for a "
+            hint=f"looked in {len(sources.facts)} Python files for a FastAPI, Starlette, Flask, connexion or Django object, for a "
             "name that is assigned from a function which builds one, and for such functions; name it with "
             "--app module:attribute",
         )
@@ -172,11 +177,27 @@ def candidates(graph: Graph) -> list[Candidate]:
                 ):
                     each = Candidate(file, definition.name, graph.routers[made_here].kind, made_here, factory=True)
                     found[file, definition.name] = each
+    _djangos(project, found)
     _score(graph, list(found.values()))
     order = {file: index for index, file in enumerate(project.facts)}
     return sorted(
         found.values(), key=lambda each: (-each.score, each.file.count("/"), order[each.file], each.attribute)
     )
+
+
+def _djangos(project: Project, found: dict[tuple[str, str], Candidate]) -> None:
+    """Applications of Django's; without a file for a server, the one that `manage.py` starts."""
+    roots: set[str] = set()
+    for file, name, kind in django.applications(project):
+        each = found[file, name] = Candidate(file, name, "django", None)
+        roots.add(django.root_of(project.sources, file) or "")
+        if kind == "asgi":
+            each.add(-8, "the same application for another kind of server")
+        if django.root_of(project.sources, file) is not None:
+            each.add(3, "a manage.py lies above it")
+    for file in django.managers(project.sources):
+        if (django.root_of(project.sources, file) or "") not in roots:
+            found[file, "manage"] = Candidate(file, "manage", "django", None, library="django.core.wsgi:get_wsgi_application()")
 
 
 def _assigned_from_factory(graph: Graph, file: str, name: str) -> Key | None:
@@ -282,12 +303,13 @@ def _file_of(sources: Sources, place: str) -> str | None:
 
 def _only_framework(sources: Sources) -> str:
     roots = {module.partition(".")[0] for facts in sources.facts.values() for module in facts.imported}
-    return next((each for each in ("connexion", "fastapi", "flask", "starlette") if each in roots), "")
+    return next((each for each in ("connexion", "fastapi", "flask", "starlette", "django") if each in roots), "")
 
 
 def _entry(sources: Sources, chosen: Candidate, found: list[Candidate]) -> Entry:
-    package = package_of(sources, chosen.file)
-    root = "." if package else import_root(sources, chosen.file)
+    managed = django.root_of(sources, chosen.file) if chosen.framework == "django" else None
+    package = "" if managed else package_of(sources, chosen.file)
+    root = managed or ("." if package else import_root(sources, chosen.file))
     target = chosen.target(root)
     others = [each for each in found if (each.file, each.attribute) != (chosen.file, chosen.attribute)]
     same = any(each.score == chosen.score and each.root != chosen.root for each in others)

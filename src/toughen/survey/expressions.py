@@ -17,6 +17,7 @@ _FLASK: Final = {
     "json": Place.JSON, "form": Place.FORM, "args": Place.QUERY, "values": Place.FORM, "headers": Place.HEADER,
     "cookies": Place.COOKIE, "files": Place.FILE, "query_params": Place.QUERY,
 }  # fmt: skip
+_DJANGO: Final = {"GET": Place.QUERY, "POST": Place.FORM, "FILES": Place.FILE, "COOKIES": Place.COOKIE}
 _SAME: Final = frozenset(
     {"strip", "lower", "upper", "lstrip", "rstrip", "title", "capitalize", "split", "encode", "replace", "startswith",
      "endswith", "isdigit", "splitlines", "removeprefix", "removesuffix", "casefold"}
@@ -109,6 +110,12 @@ class Expressions(ABC):
                     # The values of a request without a body are its query.
                     query = attr == "values" and self.reader.method in {"GET", "HEAD"}
                     return self.root(Place.QUERY if query else _FLASK[attr])
+                if holder is not None and holder.place is None and not holder.path and attr in _DJANGO:
+                    return self.root(_DJANGO[attr])
+                if holder is not None and holder == Origin(None) and attr == "data" and self.speaks_rest():
+                    return self.root(Place.JSON)
+                if attr == "request" and holder is None and isinstance(owner, ast.Name) and owner.id == "self" and self.speaks_rest("django"):
+                    return Origin(None)
                 if holder is not None and holder.place is None and attr in {"data", "body"}:
                     return self.raw()
                 if holder is not None and self.parsed(holder) == "xml":
@@ -153,6 +160,10 @@ class Expressions(ABC):
         return target in {"flask.request", "quart.request", "connexion.request", "starlette.requests.request"} or (
             name == "flask" and target == "flask"
         )
+
+    def speaks_rest(self, other: str = "rest_framework") -> bool:
+        """Whether the file is one of Django REST framework's, whose requests hold what was parsed in `data`."""
+        return any(each.startswith(("rest_framework", other)) for each in self.project.facts[self.file].imports.values())
 
     def raw(self) -> Origin:
         """The body as it stands."""

@@ -21,6 +21,7 @@ _SCHEMES: Final = re.compile(r"^(?:OAuth2\w*|HTTPBearer|HTTPBasic|HTTPDigest|API
 _KNOWN: Final = re.compile(
     r"login_required|jwt_required|auth_required|token_required|fresh_login_required|roles?_(?:required|accepted)"
     r"|permissions?_required|requires_auth|jwt_refresh_token_required|fresh_jwt_required|admin_required"
+    r"|^user_passes_test$|^staff_member_required$"
     r"|^authenticate$|^authorize$|^requires$|^protected$"
 )
 _GLOBAL: Final = re.compile(r"^session$|current_user|auth|identity|jwt|claims|principal|^g$|token", re.IGNORECASE)

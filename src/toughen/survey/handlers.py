@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from toughen.model.blueprint import Guard, Parameter, Place, Route
 from toughen.model.source import Location
 from toughen.survey import guards as guarding
+from toughen.survey import urls
 from toughen.survey.asked import roles_in
 from toughen.survey.bodies import read_body
 from toughen.survey.facts import dotted
@@ -45,7 +46,8 @@ class Handlers:
     @cached_property
     def found(self) -> list[Found]:
         """Every route that the source declares."""
-        return [*collect(self.graph), *specified(self.graph)]
+        declared = urls.declared(self.project) if self.framework == "django" else []
+        return [*collect(self.graph), *specified(self.graph), *declared]
 
     @cached_property
     def hooks(self) -> list[tuple[Symbol, Mounted, Function]]:

@@ -18,7 +18,7 @@ _KINDS: Final = {"postgres": "postgresql", "mariadb": "mysql", "mongodb": "mongo
 _IMPORTS: Final = {
     "sqlite3": "sqlite", "aiosqlite": "sqlite", "psycopg2": "postgresql", "psycopg": "postgresql",
     "asyncpg": "postgresql", "pymysql": "mysql", "MySQLdb": "mysql", "mysql": "mysql", "aiomysql": "mysql",
-    "flask_mysqldb": "mysql", "pymongo": "mongodb", "motor": "mongodb",
+    "asyncmy": "mysql", "flask_mysqldb": "mysql", "flaskext": "mysql", "flask_mysql_connector": "mysql", "pymongo": "mongodb", "motor": "mongodb",
 }  # fmt: skip
 _KNOWN: Final = frozenset({"sqlite", "postgresql", "mysql"})
 _MUTATORS: Final = frozenset(

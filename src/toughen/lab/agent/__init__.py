@@ -15,6 +15,8 @@ CONFIG.json
                  "ready" it takes a child's orders on the server's connection, or becomes the child that "fork" asks for)
     outbound     [host, port] of the fault server, or null
     allow        [[host, port]...] that are reached as they are (the prototype's database); may be missing
+    postgres     {"socket": folder, "port", "user"} of the lab's server, or null: then nobody answers; may be missing
+    mysql        {"socket": path, "user": the agent's, "app": the prototype's, "mariadb": bool} likewise
     body_limit   bytes of an answer's body that are kept (the rest is counted and dropped)
 
 Server -> lab      {"hello": "server", "pid": int, "python": "3.11.7"}
@@ -43,7 +45,7 @@ Gated child (fork with "gate": true), before each SQL statement while it serves:
     lab -> child   {"go": null}            run this one, stop again at the next
                    {"go": k}               run until statement number k (0-based, counted within the request), stop there
                    {"go": -1}              run to the end of the request without stopping
-                   with any of them "fail" (an SQLSTATE) and "times": PostgreSQL answers this statement so, and so many more (0: all)
+                   with any of them "fail" (an SQLSTATE of PostgreSQL's, a number of MySQL's) and "times": the server answers this statement so, and so many more (0: all)
     child -> lab   {"blocked": n, "error": str}                 the statement waits for another's lock ("commits": true where it is a COMMIT); then waits
     lab -> child   {"retry": true}         try it again, {"retry": false}  raise the driver's own error to the app
 
@@ -63,8 +65,11 @@ STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "p
              RECORD: "memory" (EXCHANGE then has "grown": bytes by which the process was larger at its largest than before).
              RECORD: "patience" (seconds that what goes on behind the answer has to come to its end), "dies" (the process ends as soon
              as the client has its answer). EXCHANGE: "answered_after" (how many statements there were when it had it, if more came).
+             RECORD: "told" (EXCHANGE then has "told": {"written": what came out on standard output and error, "records": [{"level": int,
+             "logger", "message", "own": bool}...] of logging, "files": [[path, what an open text file got]...], "raised": bool: an
+             exception came out of the app, which its server writes out}).
              RECORD: "fault" {"kind", "at", "times", "host"}: what goes wrong outside (KINDS of fault_server, "refused",
-             "unknown-host"; "disk-full", "unwritable" for files) at the connection of that number, and so many times (0: from
+             "unknown-host"; "disk-full", "unwritable" for files; "down": every database is gone; "raise": the handler raises) at the connection of that number, and so many times (0: from
              there on). EXCHANGE: "waited" (seconds that it waited in vain, by its own clock). Before an EXCHANGE that never
              comes, because the request waits for ever or longer than a worker may: {"stuck": seconds that it waited}.
              demands: {"place", "key": [...], "present", "required", "default", "how": subscript|get|in|iterate|unpack,

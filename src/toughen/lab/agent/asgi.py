@@ -8,15 +8,18 @@ import selectors
 import time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from . import threads
+from . import threads, together
 from .answers import SERVER, Answer, Request, pieces
 from .recorder import RECORDER
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator
 
+    from .together import Hold
+
 Event = dict[str, Any]
 Finished = Callable[[Answer, Optional[BaseException]], None]
+Outcome = tuple[Answer, Optional[BaseException]]
 
 SPEC = {"version": "3.0", "spec_version": "2.3"}
 SHUTDOWN_SECONDS = 5.0
@@ -42,14 +45,16 @@ class AsgiCaller:
         self._others: set[Any] = set()
         """Tasks that were there before the request and go on beside it."""
         self._counted = -1
+        self._hold: Hold | None = None
+        """Where the first of two requests at once stands still."""
         create = self._loop.create_task
 
-        def create_task(*args: Any, **keywords: Any) -> Any:
+        def create_task(coroutine: Any, *args: Any, **keywords: Any) -> Any:
             self._born += 1
-            return create(*args, **keywords)
+            return create(coroutine if self._hold is None else self._hold.wraps(coroutine), *args, **keywords)
 
         self._create = create
-        self._loop.create_task = create_task  # type: ignore[method-assign]
+        self._loop.create_task = create_task  # type: ignore[method-assign,assignment]
         self._lifespan: asyncio.Task[None] | None = None
 
     def bound(self) -> str:
@@ -149,6 +154,21 @@ class AsgiCaller:
         following()
         await done
 
+    async def pair(self, requests: Iterable[dict[str, Any]], hold: Hold) -> tuple[list[Outcome], dict[str, Any]]:
+        """Serve two requests at once in this loop; what came of each, and how they met."""
+        calls = [_Call(self._app, Request(message), Answer(self._limit), self._loop) for message in requests]
+        errors: list[BaseException | None] = [None, None]
+
+        async def one(index: int) -> None:
+            errors[index] = await calls[index].run(calls[index].scope(self._state))
+
+        self._hold = hold
+        try:
+            told = await together.in_tasks(hold, one(0), one(1), self._loop.create_task)
+        finally:
+            self._hold = None
+        return [(call.answer, error) for call, error in zip(calls, errors)], told
+
     def _tasks(self) -> list[Any]:
         """Tasks of the running request."""
         return [task for task in asyncio.all_tasks(self._loop) if task not in self._others]
@@ -156,12 +176,12 @@ class AsgiCaller:
     async def _patient(self) -> None:
         """Let what the request left behind come to its end: its tasks, and threads that are at work for it."""
         until = time.monotonic() + RECORDER.patience
-        quiet = 0
-        while time.monotonic() < until and quiet < threads.QUIET:
+        still = 0
+        while time.monotonic() < until and still < threads.quiet():
             count = len(RECORDER.statements)
             await asyncio.sleep(threads.LOOK)
             mine = [task for task in self._tasks() if task is not asyncio.current_task()]
-            quiet = 0 if mine or threads.busy() or len(RECORDER.statements) != count else quiet + 1
+            still = 0 if mine or threads.busy() or len(RECORDER.statements) != count else still + 1
 
     async def stop(self) -> None:
         """Run the lifespan's shut-down."""

@@ -19,6 +19,7 @@ get_frame = sys._getframe
 FRAMEWORKS = frozenset(
     (
         "flask werkzeug starlette fastapi connexion a2wsgi asgiref uvicorn anyio multipart collections _collections_abc"
+        " django rest_framework rest_framework_simplejwt corsheaders whitenoise django_filters debug_toolbar"
         " flask_cors flask_compress flask_talisman brotli_asgi secweb"
         " sentry_sdk opentelemetry prometheus_client prometheus_flask_exporter"
     ).split()
@@ -263,3 +264,25 @@ def asked_multi(value: Any, place: str) -> Any:
         with suppress(TypeError, AttributeError):
             value.__class__ = recording(kind, place)
     return value
+
+
+def place_of(value: Any) -> str | None:
+    """Where what a recording multi-dictionary holds travelled, None for any other object."""
+    kind = type(value)
+    return next((place for (_, place), made in _SUBCLASSES.items() if made is kind), None) if kind in _RECORDING else None
+
+
+class RawText(str):
+    """The text of a request's body: what is read from it as JSON notes what it is asked for."""
+
+    __slots__ = ()
+
+
+class RawBody(bytes):
+    """A request's body as it came."""
+
+    __slots__ = ()
+
+    def decode(self, *args: Any, **keywords: Any) -> RawText:
+        """The same as text."""
+        return RawText(bytes.decode(self, *args, **keywords))

@@ -35,6 +35,7 @@ class App:
         self.asgi = speaks_asgi(target)
         self.flask = find_inside(target, "flask.app", "Flask")
         self.starlette = find_inside(target, "starlette.applications", "Starlette")
+        self.django = find_inside(target, "django.core.handlers.base", "BaseHandler")
         self.framework = self._framework()
 
     def _framework(self) -> str:
@@ -47,6 +48,8 @@ class App:
             return "fastapi"
         if self.starlette is not None:
             return "starlette"
+        if self.django is not None:
+            return "django"
         return type(self.target).__module__.split(".")[0]
 
 

@@ -11,7 +11,22 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import canaries, clock, faults, frames, lines, memory, sqlite, starting, threads
+from . import (
+    broken,
+    canaries,
+    clock,
+    faults,
+    frames,
+    lines,
+    memory,
+    mysql,
+    postgres,
+    sqlite,
+    starting,
+    threads,
+    together,
+    told,
+)
 from .asgi import AsgiCaller
 from .boot import speaks_asgi
 from .gate import Gate
@@ -86,6 +101,8 @@ class Child:
             do = order.get("do")
             if do == "serve":
                 await self._serve(order)
+            elif do == "pair":
+                self._wire.send(await self._pair(order))
             elif do == "call":
                 self._wire.send(await self._call(order))
             elif do == "rows":
@@ -113,8 +130,15 @@ class Child:
         RECORDER.dies = self._die if self._record.get("dies") else None
         if RECORDER.fault:
             faults.WAITS.begin(self._wire)
+            if RECORDER.gone():
+                postgres.hang_up()
+                mysql.hang_up()
+            if RECORDER.fault["kind"] == "raise":
+                broken.breaks(self._app)
         if RECORDER.lines:
             lines.begin()
+        if self._record.get("told"):
+            told.begin()
         self._size = memory.largest() if self._record.get("memory") else 0
         self._started = time.perf_counter()
 
@@ -124,13 +148,19 @@ class Child:
             RECORDER.answer = answer
         threads.join()
         cause = error or RECORDER.failure or RECORDER.passing
-        told = lines.end(cause) if RECORDER.lines else None
+        heard = told.end() if told.NOW is not None else None
+        ran = lines.end(cause) if RECORDER.lines else None
         waited = faults.WAITS.end() if RECORDER.fault else 0.0
         exchange = RECORDER.end()
         if waited:
             exchange["waited"] = round(waited, 1)
-        if told is not None:
-            exchange.update(told)
+        if RECORDER.slept:
+            exchange["slept"] = round(RECORDER.slept, 3)
+        if ran is not None:
+            exchange.update(ran)
+        if heard is not None:
+            # What comes out of the app is written by the server in front of it.
+            exchange["told"] = {**heard, "raised": error is not None}
         leaves = error is not None and not isinstance(error, Exception)
         if answer.status is None and not leaves:
             # What a server in front of the app sends when nothing came back.
@@ -176,6 +206,23 @@ class Child:
             if spec is not None and (origin is None or frames.relative(str(origin)) is None) and name[:2] != "__":
                 told.append(name)
         return told
+
+    async def _pair(self, order: Message) -> Message:
+        """Two requests at once in this process, and how each was answered."""
+        RECORDER.begin({})
+        outcomes, met = await self._caller.pair(order.get("requests") or (), together.Hold(order.get("stop") or {}))
+        RECORDER.end()
+        told: list[Message] = []
+        for answer, error in outcomes:
+            exchange: Message = {}
+            if answer.status is None and error is not None:
+                answer.status = SERVER_ERROR
+            answer.tell(exchange)
+            if error is not None:
+                exchange["failure"] = frames.failure(error)
+                frames.forget(error)
+            told.append(exchange)
+        return {"pair": told, **met}
 
     async def _call(self, order: Message) -> Message:
         module, _, path = str(order.get("function") or "").partition(":")

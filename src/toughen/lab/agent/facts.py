@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import Any, Callable
 
-from . import frames, routes, rules, tables
+from . import dj_models, dj_schema, dj_urls, frames, routes, rules, tables
 from .boot import App, layers
 from .recorder import RECORDER
 
@@ -22,17 +22,24 @@ def facts(app: App | None) -> dict[str, Any]:
             failed.append(name + ": " + type(error).__name__ + ": " + str(error)[:300])
             return otherwise
 
+    part("settings", dj_models.databases, None)
     return {
         "framework": app.framework if app is not None else None,
         "routes": part("routes", lambda: _routes(app), []),
-        "openapi": part("openapi", lambda: routes.openapi(app.starlette) if app and app.starlette else None, None),
+        "openapi": part("openapi", lambda: _openapi(app), None),
         "specs": part("specs", lambda: rules.specs(app.flask) if app and app.flask is not None else [], []),
-        "tables": part("tables", tables.tables, []),
+        "tables": part("tables", tables.tables, []) + part("models", dj_models.tables, []),
         "databases": RECORDER.tell_databases(),
         "threads": [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()],
         "modules": part("modules", _modules, []),
         "failed": failed,
     }
+
+
+def _openapi(app: App | None) -> dict[str, Any] | None:
+    if app is not None and app.starlette is not None:
+        return routes.openapi(app.starlette)
+    return dj_schema.document() if app is not None and app.django is not None else None
 
 
 def _routes(app: App | None) -> list[dict[str, Any]]:
@@ -43,6 +50,8 @@ def _routes(app: App | None) -> list[dict[str, Any]]:
         found += routes.gather(app.starlette)
     if app.flask is not None:
         found += rules.gather(app.flask)
+    if app.django is not None:
+        found += dj_urls.routes()
     for layer in layers(app.target):
         mounts = getattr(layer, "mounts", None)
         if isinstance(mounts, dict):

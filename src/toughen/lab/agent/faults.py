@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 REFUSED, UNKNOWN, HANGS = "refused", "unknown-host", "hang"
 FILES = {"disk-full": errno.ENOSPC, "unwritable": errno.EACCES}
 """What opening a file for writing fails with."""
+INSIDE = ("down", "raise")
+"""What goes wrong within: every database is gone, or the handler raises."""
 LONGEST = 30.0
 """Seconds that a worker is given by the servers in front of it (gunicorn's default): who waits longer is killed."""
 MANY = 20
@@ -164,7 +166,7 @@ def _settimeout(self: socket.socket, value: float | None) -> None:
 def met(host: str) -> str:
     """The kind of fault that a connection meets which is being opened now; "" where it meets none."""
     fault = RECORDER.fault
-    if not fault or fault["kind"] in FILES:
+    if not fault or fault["kind"] in FILES or fault["kind"] in INSIDE:
         return ""
     if fault["host"] and fault["host"] != host.lower():
         return ""

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import frames, starting
+from . import frames, starting, told
 from .recorder import RECORDER
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def keep_passing(module: ModuleType) -> None:
     original = module.Logger.handle
 
     def handle(self: Any, record: Any) -> Any:
+        if told.NOW is not None:
+            told.NOW.note(record)
         if RECORDER.active and record.exc_info and record.levelno >= module.ERROR:
             error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
             if isinstance(error, BaseException) and frames.relative(record.pathname) is None:

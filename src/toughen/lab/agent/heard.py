@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from .asked import AskedDict, foreign_ask, note
+from .asked import AskedDict, RawBody, RawText, asked_json, foreign_ask, note
 from .fault_server import named
 from .recorder import RECORDER
 
@@ -65,6 +65,8 @@ def _said(text: Unsaid) -> Any:
 def _heard(value: Any, text: Any) -> Any:
     if not RECORDER.demand or foreign_ask(3):
         return value
+    if type(text) in (RawBody, RawText):
+        return asked_json(value)
     try:
         if type(text) is Unsaid:
             return _wrapped(value, (*text.path, INSIDE))

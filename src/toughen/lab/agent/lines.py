@@ -12,7 +12,8 @@ from .functions import own_function
 from .recorder import RECORDER
 
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from collections.abc import Iterator
+    from types import CodeType, FrameType, FunctionType
 
 HANDLED = 3
 LINES = 20000
@@ -85,31 +86,39 @@ def end(error: BaseException | None) -> dict[str, Any]:
     }
 
 
-def _know(app: Any) -> None:
+def handlers(app: Any) -> list[FunctionType]:
+    """Return the functions of the project that answer its routes."""
     from . import facts
 
     targets: list[Any] = facts.endpoints(app)
+    if app.flask is not None:
+        targets += list(app.flask.view_functions.values())
+    return list(_functions(targets))
+
+
+def _know(app: Any) -> None:
+    _handlers.update(function.__code__ for function in handlers(app))
     aside: list[Any] = []
     if app.starlette is not None:
         aside += list((getattr(app.starlette, "exception_handlers", None) or {}).values())
     flask = app.flask
     if flask is not None:
-        targets += list(flask.view_functions.values())
         for name in ("after_request_funcs", "teardown_request_funcs"):
             aside += [each for held in (getattr(flask, name, None) or {}).values() for each in held]
         aside += list(getattr(flask, "teardown_appcontext_funcs", None) or ())
         for codes in (getattr(flask, "error_handler_spec", None) or {}).values():
             aside += [each for kinds in codes.values() for each in kinds.values()]
-    for found, known in ((targets, _handlers), (aside, _aside)):
-        for target in found:
-            kind = getattr(target, "view_class", None) or (target if isinstance(target, type) else None)
-            methods = [
-                getattr(kind, name, None) for name in ("get", "post", "put", "patch", "delete", "dispatch_request")
-            ]
-            for each in methods if kind is not None else [target]:
-                function = own_function(each) if each is not None else None
-                if function is not None:
-                    known.add(function.__code__)
+    _aside.update(function.__code__ for function in _functions(aside))
+
+
+def _functions(targets: list[Any]) -> Iterator[FunctionType]:
+    for target in targets:
+        kind = getattr(target, "view_class", None) or (target if isinstance(target, type) else None)
+        methods = [getattr(kind, name, None) for name in ("get", "post", "put", "patch", "delete", "dispatch_request")]
+        for each in methods if kind is not None else [target]:
+            function = own_function(each) if each is not None else None
+            if function is not None:
+                yield function
 
 
 def _line(code: CodeType, number: int) -> None:

@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from .pg_fork import hang_up
 from .pg_watch import WATCH
 from .recorder import RECORDER, plain
 
@@ -35,6 +36,8 @@ class Running:
         if names:
             note["names"] = names
         self.note = note
+        if RECORDER.down and RECORDER.gone(1):
+            hang_up()
         gate = RECORDER.gate
         self.fails = ""
         """What the lab wants sent instead, so that the server fails it; empty where the statement may run."""

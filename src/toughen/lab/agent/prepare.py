@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import frames, tables
+from . import dj_models, frames, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -238,6 +238,7 @@ def _dispose_async(engine: Any) -> None:
 
 def quiesce() -> None:
     """Close idle pooled connections, which must not be shared by processes; in-memory databases stay."""
+    dj_models.close()
     for engine in tables.objects("sqlalchemy.engine.base", "Engine"):
         try:
             if engine.url.get_backend_name() == "sqlite" and (

@@ -84,6 +84,8 @@ class Recorder:
         self.met = 0
         """Connections of this request that the fault could have hit so far."""
         self.gate: Gate | None = None
+        self.down = False
+        """Whether databases are gone while this request is served."""
         self.databases: dict[tuple[str, str], None] = {}
         """(driver, path) of every database that was opened, in order."""
         self.tasks: Callable[[], list[Any]] | None = None
@@ -107,6 +109,8 @@ class Recorder:
         self.passing: BaseException | None = None
         self.demands: dict[tuple[Any, ...], dict[str, Any]] = {}
         self.sightings: list[dict[str, Any]] = []
+        self.rejected: dict[str, Any] = {}
+        """Fields of the request that a form of the framework's refused, with what it says of each."""
         self.outgoing: list[dict[str, Any]] = []
         self.waiting: dict[int, dict[str, Any]] = {}
         """Connections that are being opened, by socket, until their local port is known."""
@@ -116,6 +120,8 @@ class Recorder:
         self.answered_after = -1
         self.rested = 0.0
         """Seconds of sleep that were left out behind the answer."""
+        self.slept = 0.0
+        """Seconds that the request was asleep before its answer."""
         self.answer: Any = None
         """The answer, once the client has it whole while something still runs behind it."""
 
@@ -126,6 +132,7 @@ class Recorder:
             # All requests of a frame share one.
             self._record, self._wanted = record, _wanted(record)
         self.sql, self.demand, self.lines, self.markers, self.fault = self._wanted
+        self.down = self.fault is not None and self.fault["kind"] == "down"
         if self.gate is not None:
             self.sql = self.sql or 1
             self.gate.begin()
@@ -135,7 +142,7 @@ class Recorder:
     def end(self) -> dict[str, Any]:
         """Stop to record; return the recorded part of the EXCHANGE, without failure, lines and answer."""
         self.active = False
-        self.dies, self.patience = None, 0.0
+        self.dies, self.patience, self.down = None, 0.0, False
         self.sql, self.demand, self.lines, self.markers, self.fault = _IDLE
         found: dict[str, Any] = {}
         if 0 <= self.answered_after < len(self.statements):
@@ -146,6 +153,8 @@ class Recorder:
             found["demands"] = list(self.demands.values())
         if self.sightings:
             found["sightings"] = self.sightings
+        if self.rejected:
+            found["rejected"] = self.rejected
         if self.outgoing:
             found["outgoing"] = self.outgoing
         if self.written:
@@ -175,6 +184,10 @@ class Recorder:
         """All databases so far; the next EXCHANGE tells only newer ones."""
         self._told_databases = len(self.databases)
         return self.opened()
+
+    def gone(self, noted: int = 0) -> bool:
+        """Whether databases are gone by now: from that statement of the request on; `noted` says that the one at hand is counted already."""
+        return self.down and self.fault is not None and len(self.statements) + self.dropped - noted >= self.fault["at"]
 
     def behind(self) -> bool:
         """Whether nobody waits for what happens now: the client has its answer, or a thread of the prototype's own is at work."""

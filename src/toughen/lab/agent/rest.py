@@ -34,7 +34,10 @@ async def async_sleep(delay: float, result: Any = None) -> Any:
 
 
 def _idle(seconds: Any, file: str) -> bool:
-    if not RECORDER.active or RECORDER.answered_after < 0 or not isinstance(seconds, (int, float)) or seconds <= 0:
+    if not RECORDER.active or not isinstance(seconds, (int, float)) or seconds <= 0:
+        return False
+    if RECORDER.answered_after < 0:
+        RECORDER.slept += seconds
         return False
     if RECORDER.rested + seconds > MOST or frames.relative(file) is None:
         return False

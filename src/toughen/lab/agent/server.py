@@ -17,14 +17,19 @@ from typing import Any, Callable
 from . import (
     boot,
     demand,
+    dj_requests,
+    dj_sqlite,
+    engines,
     facts,
     frames,
     frameworks,
     heard,
     late,
+    mysql,
     outbound,
     postgres,
     prepare,
+    queues,
     readers,
     rest,
     schemas,
@@ -62,11 +67,15 @@ class Server:
         finder = Finder()
         frameworks.register(finder)
         demand.register(finder)
+        dj_requests.register(finder)
+        dj_sqlite.register(finder)
+        queues.register(finder)
         heard.register(finder)
         schemas.register(finder)
         rest.install()
         outbound.install(finder, config.get("outbound"), config.get("allow") or ())
         postgres.install(finder, config.get("postgres"))
+        mysql.install(finder, config.get("mysql"))
         readers.register(finder)
         finder.install()
 
@@ -119,6 +128,7 @@ class Server:
     def _facts(self) -> dict[str, Any]:
         prepare.quiesce()
         postgres.look()
+        mysql.look()
         known = facts.facts(self._app)
         known["fork"] = fork_safety()
         known["lifespan"] = self._app is not None and self._app.asgi
@@ -154,6 +164,7 @@ class Server:
             os._exit(71)
         self._wire.close()
         postgres.reborn()
+        mysql.reborn()
         _to_the_end(partial(self._settle if order.get("settle") else self._live, order))
         return None
 
@@ -169,12 +180,13 @@ class Server:
         except BaseException as error:
             self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
             return
-        caller.live(postgres.let_go())
+        caller.live(engines.let_go())
         prepare.quiesce()
         postgres.look()
+        mysql.look()
         reason = fork_safety()
         if reason == "safe":
-            others = _sockets() - postgres.sockets() - sockets
+            others = _sockets() - postgres.sockets() - mysql.sockets() - sockets
             reason = caller.bound() or ("a connection is open" if others else "") or sqlite.held() or "safe"
         self._settled = caller
         # Children tell what they import to the process that they came from.
@@ -221,10 +233,10 @@ def fork_safety() -> str:
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
         return "threads alive after the import: " + ", ".join(others)
-    busy = sqlite.busy_connections() + postgres.busy_connections()
+    busy = sqlite.busy_connections() + postgres.busy_connections() + mysql.busy_connections()
     if busy:
         return "a transaction is open after the import: " + ", ".join(busy)
-    return postgres.bound() or "safe"
+    return postgres.bound() or mysql.bound() or "safe"
 
 
 def _sockets() -> set[str]:

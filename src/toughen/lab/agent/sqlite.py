@@ -26,6 +26,7 @@ SAMPLE = 3
 """Rows kept of each statement while frames are recorded."""
 MANY = 20
 """Parameter sets kept of an executemany."""
+GONE = "unable to open database file"  # sqlite.org/rescode.html#cantopen
 ROWS = 5000
 """Rows of one table of an in-memory database that are told."""
 _FACTORY = 4
@@ -74,6 +75,8 @@ def _run(
         gate.wait(index, note)
     while True:
         try:
+            if RECORDER.down and RECORDER.gone(1) and text != "ROLLBACK" and _file_of(getattr(arguments[0], "connection", arguments[0])) != "":
+                raise sqlite3.OperationalError(GONE)
             return call(*arguments), note
         except sqlite3.OperationalError as error:
             if gate is not None and "is locked" in str(error) and gate.blocked(index, str(error), commits=str(text).lstrip().upper().startswith(("COMMIT", "END"))):
@@ -291,6 +294,8 @@ def connect(database: Any, *args: Any, **keywords: Any) -> Any:
             positional[_TIMEOUT] = 0
         else:
             keywords["timeout"] = 0
+    if RECORDER.gone() and places.path_of(database, uri) not in ("", ":memory:"):
+        raise sqlite3.OperationalError(GONE)
     try:
         connection = _real_connect(database, *positional, **keywords)
     except sqlite3.OperationalError:

@@ -16,6 +16,8 @@ HOLD = 2.0
 """Seconds that a thread waits for the answer at most: its handler may wait for the thread."""
 LOOK, QUIET = 0.05, 8
 """Seconds between looks at what goes on, and looks without anything after which it is over."""
+_SCHEDULED, _SCHEDULERS = 60, ("dbos", "apscheduler", "huey", "schedule")
+"""Looks where a scheduler of the process looks every second itself, and by what it is known."""
 _IDLE = ("threading.py", "queue.py", "selectors.py")
 """Where a thread stands that waits for work."""
 _SPAWNED: list[threading.Thread] = []
@@ -46,6 +48,11 @@ def _hold(thread: threading.Thread) -> None:
     thread.run = held  # type: ignore[method-assign]
 
 
+def quiet() -> int:
+    """After how many looks without anything it is over."""
+    return _SCHEDULED if any(each in sys.modules for each in _SCHEDULERS) else QUIET
+
+
 def busy() -> bool:
     """Whether a thread beside this one is at work in the project's own code, rather than waiting for some."""
     own = (threading.get_ident(), threading.main_thread().ident)
@@ -62,11 +69,11 @@ def busy() -> bool:
 
 def patient(seconds: float) -> None:
     """Wait until no thread is at work any more."""
-    until, quiet = time.monotonic() + seconds, 0
-    while time.monotonic() < until and quiet < QUIET:
+    until, still = time.monotonic() + seconds, 0
+    while time.monotonic() < until and still < quiet():
         count = len(RECORDER.statements)
         time.sleep(LOOK)
-        quiet = 0 if busy() or len(RECORDER.statements) != count else quiet + 1
+        still = 0 if busy() or len(RECORDER.statements) != count else still + 1
 
 
 def join() -> None:

@@ -8,7 +8,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from . import postgres, routes
+from . import engines, routes
 
 if TYPE_CHECKING:
     from .boot import App
@@ -20,7 +20,7 @@ _ENDPOINTS = 400
 def up(app: App) -> None:
     """Do what SQLAlchemy does at the first query of a process, and FastAPI at the first request of a route."""
     _tie_mappers()
-    postgres.meet()
+    engines.meet()
     _find_endpoints(app)
 
 

@@ -6,14 +6,17 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from . import threads
+from . import threads, together
 from .answers import PIECE, SERVER, Answer, Request, Stream
 from .recorder import RECORDER
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
+    from .together import Hold
+
 Finished = Callable[[Answer, Optional[BaseException]], None]
+Outcome = tuple[Answer, Optional[BaseException]]
 
 
 class WsgiCaller:
@@ -49,6 +52,21 @@ class WsgiCaller:
             if RECORDER.patience:
                 threads.patient(RECORDER.patience)
             end(answer, error)
+
+    async def pair(self, requests: Iterable[dict[str, Any]], hold: Hold) -> tuple[list[Outcome], dict[str, Any]]:
+        """Serve two requests at once in two threads; what came of each, and how they met."""
+        environs = [_environ(Request(message)) for message in requests]
+        answers = [Answer(self._limit) for _ in environs]
+        errors: list[BaseException | None] = [None, None]
+
+        def one(index: int) -> Callable[[], None]:
+            def serve() -> None:
+                errors[index] = self._call(environs[index], answers[index], keep=environs[index]["REQUEST_METHOD"] != "HEAD")
+
+            return serve
+
+        told = together.in_threads(hold, one(0), one(1))
+        return list(zip(answers, errors)), told
 
     def _call(self, environ: dict[str, Any], answer: Answer, *, keep: bool) -> BaseException | None:
         def start_response(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import afterwards, timeline
+from toughen import afterwards, durable, timeline
 from toughen.model.finding import Evidence, Severity
+from toughen.model.patch import Patch
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.timeline import row_facts
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint, Route
     from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
-    from toughen.model.patch import Patch, Unmended
+    from toughen.model.patch import Unmended
     from toughen.model.trace import Trace
     from toughen.model.trial import Experiment
     from toughen.rule import Judgement, Target
@@ -176,14 +177,18 @@ class LostJob(Rule):
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """What is only rows is done before the answer."""
-        yield from afterwards.first(finding, blueprint, sources, _BRIEF)
+        """What is only rows is done before the answer; what takes long is written down, and resumed after a restart."""
+        offers = list(afterwards.first(finding, blueprint, sources, _BRIEF))
+        if any(isinstance(each, Patch) for each in offers):
+            yield from offers
+            return
+        yield from durable.mends(finding, blueprint, sources, _BRIEF)
 
     BROKEN: ClassVar[list[Broken]] = [
         Broken(_ORDERS, "POST /orders", SESSION_NEEDS),
         Broken(_REPORTS, "POST /reports"),
-        Broken(_SLOWLY, "POST /orders", SESSION_NEEDS, unmended="takes long"),
-        Broken(_TASK, "POST /orders", SESSION_NEEDS, unmended="create_task"),
+        Broken(_SLOWLY, "POST /orders", SESSION_NEEDS),
+        Broken(_TASK, "POST /orders", SESSION_NEEDS),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_ORDERS.replace("background_tasks.add_task(process, made.id)", "process(made.id)"), "it is done before the answer", SESSION_NEEDS),

@@ -113,9 +113,9 @@ class NoRetry(Rule):
     is not helped by a request that knocks without an end, and a payment that is sent twice is paid twice: a broken connection does
     not say whether the first one was done.
 
-    Shown, one of three. A question (GET, or a request with an idempotency key) fails once, by a broken connection and by a 500, and
+    Shown, one of four. A question (GET, or a request with an idempotency key) fails once, by a broken connection and by a 500, and
     the whole request fails though the next try would succeed (low). The service is down, and one request
-    calls it more than eight times (medium). A call that does something, without an idempotency key, is sent twice when its
+    calls it more than eight times (medium), or at least three times without any pause (low). A call that does something, without an idempotency key, is sent twice when its
     connection breaks (medium).
 
     Example: `for _ in range(3): try: httpx.post(".../charges") ...`.
@@ -152,6 +152,8 @@ class NoRetry(Rule):
             return self._holds(experiment, down, control, "endless", f"{host} is down, and one request calls it {count} times" + (" and goes on" if down.response is None else ""))
         if experiment.fact("kind") == "does" and len(again) > usual and again[number + 1].request == again[number].request and again[number + 1].sent == again[number].sent and not again[number + 1].key:
             return self._holds(experiment, broken, control, "twice", f"the connection to {host} breaks, and {again[number].request.rpartition(' ')[0]} is sent once more: it may be done twice")
+        if tries := retries.hurries(experiment, traces):
+            return self._holds(experiment, down, control, "hurried", f"{host} is down, and one request calls it {tries} times without a pause: the next try comes before anything can be well again")
         if retries.gives_up(experiment, traces):
             return self._holds(experiment, broken, control, "once", f"one broken connection to {host} fails the whole request; nothing is tried again")
         return Fails()
@@ -160,10 +162,10 @@ class NoRetry(Rule):
         outgoing = outages.met(experiment, exchange)
         assert outgoing is not None
         place = outgoing.location
-        told = "refuses every connection" if kind == "endless" else "breaks one connection"
+        told = "refuses every connection" if kind in {"endless", "hurried"} else "breaks one connection"
         facts: dict[str, Json] = {**outages.facts(exchange, control, outgoing, told), "connections": [*(each.request or each.host for each in retries.calls(experiment, exchange)[:12])]}
         detail = (("host", outgoing.host), ("kind", kind), ("call", f"{place.file}:{place.line}" if place else ""))
-        return Holds(Evidence(message, facts, place, detail, f"{kind} {outages.key(experiment)}", None if kind == "once" else Severity.MEDIUM))
+        return Holds(Evidence(message, facts, place, detail, f"{kind} {outages.key(experiment)}", None if kind in {"once", "hurried"} else Severity.MEDIUM))
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """One question, asked again."""
@@ -173,11 +175,12 @@ class NoRetry(Rule):
         Broken(_RATE, "GET /rate/{to}", ("flask", "requests"), unseen="whether somebody tries again is seen when it fails"),
         Broken(_PAY, "POST /payments", (*SESSION_NEEDS, "httpx"), unmended="for a person to say", unseen="whether somebody tries again is seen when it fails"),
         Broken(_QUOTE, "GET /quote", ("fastapi", "httpx"), unseen="whether somebody tries again is seen when it fails"),
+        Broken(_TRIES.replace("time.sleep(0.1 * 2 ** attempt)", "pass"), "GET /news", ("flask", "requests"), unmended="for a person to say", unseen="whether somebody tries again is seen when it fails"),
         Broken(_TRIES.replace("for attempt in range(3):", "attempt = 0\n    while True:").replace("time.sleep(0.1 * 2 ** attempt)", "attempt += 1"), "GET /news", ("flask", "requests"), unmended="for a person to say", unseen="whether somebody tries again is seen when it fails"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_TRIES, "three tries with growing pauses", ("flask", "requests")),
-        Sound(_PAY.replace("timeout=5)", 'timeout=5, headers={"Idempotency-Key": key})').replace("    for attempt in", "    key = str(uuid.uuid4())\n    for attempt in").replace("import httpx\n", "import uuid\nimport httpx\n"), "the service knows the second one again", (*SESSION_NEEDS, "httpx")),
+        Sound(_PAY.replace("timeout=5)", 'timeout=5, headers={"Idempotency-Key": key})').replace("    for attempt in", "    key = str(uuid.uuid4())\n    for attempt in").replace("import httpx\n", "import time\nimport uuid\nimport httpx\n").replace("            if attempt == 2:", "            time.sleep(0.1 * 2 ** attempt)\n            if attempt == 2:"), "the service knows the second one again", (*SESSION_NEEDS, "httpx")),
         Sound(_RATE.replace('        return jsonify({"error": "No rates at the moment"}), 502\n    rates = response.json()["rates"]', '        rates = {"EUR": 0.9}\n    else:\n        rates = response.json()["rates"]'), "it goes on with what was known last", ("flask", "requests")),
         Sound(_PAY.replace("range(3)", "range(1)").replace("attempt == 2", "True"), "what does something is given up at once, with reason", (*SESSION_NEEDS, "httpx")),
     ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import contention, quotas
+from toughen import contention, quotas, uniqueness
 from toughen.atomicity import mends
 from toughen.backends import TICKETS
 from toughen.doors import is_idle
 from toughen.model.finding import Evidence, Severity
 from toughen.oracle import same_rows, serial, succeeded, telling_write
-from toughen.pairs import apart, orders, pairs, steer, stumbles, switches, told
+from toughen.pairs import apart, noted_once, orders, pairs, steer, stumbles, switches, told
 from toughen.rule import Aside, Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.samples.places import AT_ONCE, COUNTED, EVENTS, SEATED, THREE
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
@@ -103,6 +103,8 @@ class CheckThenAct(Rule):
             return Fails()
         if experiment.fact("switches") and same_rows(race, serially) and same_rows(traces["first"], serially, among=("b",)):
             return Unclear("both are told yes, and a state is switched as one alone switches it: nobody is seen to lose by it")
+        if noted_once(experiment, traces):
+            return Unclear("the same person is told yes twice, and the rows are as after once: nobody is seen to lose by it")
         write = telling_write(one, race)
         table = write.writes[0] if write else ""
         return Holds(
@@ -115,7 +117,7 @@ class CheckThenAct(Rule):
                     "rows": [f"{each.kind} {each.table}" for each in race.changes],
                 },
                 write.location if write else None,
-                steer(one, write, table), severity=Severity.MEDIUM if _twice(race.changes) else None,
+                (*steer(one, write, table), ("keys", ";".join(",".join(key) for key in uniqueness.asked(one, race, table)))), severity=Severity.MEDIUM if _twice(race.changes) else None,
             )
         )
 

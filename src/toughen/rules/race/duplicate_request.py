@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import repeats, settlements, sql, timeline
+from toughen import deferring, knowing, repeats, settlements, sql, timeline
 from toughen.atomicity import mends
 from toughen.model.finding import Evidence, Severity
 from toughen.model.patch import Unmended
@@ -17,6 +17,7 @@ from toughen.samples.resends import (
     CHARGED,
     LOANS,
     NOTES,
+    NOTIFIED,
     ONLY_MEMORY,
     PAYMENTS,
     REFUNDS,
@@ -141,7 +142,7 @@ class DuplicateRequest(Rule):
             return Fails()
         facts: dict[str, Json] = {"request": shown(two.last), "key": experiment.fact("key"), "one process": [*before], "two": [*now]}
         message = "sent again with the same key to another worker, it is done again: the first one alone remembers it"
-        return Holds(Evidence(message, {name: value[:300] if isinstance(value, str) else value for name, value in facts.items()}, None, (("how", "worker"),)))
+        return Holds(Evidence(message, {name: value[:300] if isinstance(value, str) else value for name, value in facts.items()}, None, (("how", "answers"), ("key", experiment.fact("key")))))
 
     def _settled(self, traces: Mapping[str, Trace]) -> Judgement:
         one, two = traces["control"], traces["twice"]
@@ -196,7 +197,7 @@ class DuplicateRequest(Rule):
         key = experiment.fact("key")
         told_of: dict[str, Json] = {"request": shown(two.last), **({"key": key} if key else {}), "answers": [answer(each) for each in two.exchanges[-2:]], "done twice": [*row_facts(extra)]}
         severity = None if key or any(each.kind == "updated" for each in extra) else Severity.MEDIUM
-        return Evidence(f"{message}: {row_facts(extra)[0]}", {**told_of, **(facts or {})}, write.location if write else None, (("how", experiment.fact("how")),), severity=severity)
+        return Evidence(f"{message}: {row_facts(extra)[0]}", {**told_of, **(facts or {})}, write.location if write else None, (("how", experiment.fact("how")), ("key", key)), severity=severity)
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """At once: what makes the second wait, or see the first. The rest is for a brief."""
@@ -207,6 +208,13 @@ class DuplicateRequest(Rule):
         if how == "settled":
             yield from settlements.mends(finding, blueprint, sources)
             return
+        if how == "killed":
+            yield from deferring.mends(finding, blueprint, sources, _BRIEFS["killed"][1])
+            return
+        key = finding.evidence.fact("key") if finding.evidence else ""
+        if key and how in {"turn", "worker", "answers"}:
+            yield from knowing.mends(finding, blueprint, sources, key, _BRIEFS["worker" if how == "worker" else "turn"][1])
+            return
         yield Unmended(*_BRIEFS.get(how, _BRIEFS["turn"]))
 
     BROKEN: ClassVar[list[Broken]] = [
@@ -214,10 +222,11 @@ class DuplicateRequest(Rule):
         Broken(CANCELS, "POST /orders/{order_id}/cancel", unseen="a row is read and two are changed, as everywhere"),
         Broken(LOANS, "POST /loans/{loan_id}/approve", SESSION_NEEDS, unseen="a row is read and two are changed, as everywhere"),
         Broken(TAGS, "POST /tags", unseen="a row is looked for and made, as everywhere"),
-        Broken(REFUNDS, "POST /refunds", unmended="looked for before anything is done"),
-        Broken(REMEMBERED, "POST /orders", SESSION_NEEDS, unmended="memory of one process"),
-        Broken(ONLY_MEMORY, "POST /payments", ("fastapi",), unmended="memory of one process"),
-        Broken(CHARGED, "POST /orders", ("flask", "requests"), unmended="before the rows are committed"),
+        Broken(REFUNDS, "POST /refunds"),
+        Broken(REMEMBERED, "POST /orders", SESSION_NEEDS),
+        Broken(ONLY_MEMORY, "POST /payments", ("fastapi",), unmended="neither an engine nor a function that connects"),
+        Broken(CHARGED, "POST /orders", ("flask", "requests"), unmended="returns is used"),
+        Broken(NOTIFIED, "POST /orders", ("fastapi", "sqlalchemy", "httpx")),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(UNIQUE, "a unique key decides, and its violation is answered with what the first one made", SESSION_NEEDS),

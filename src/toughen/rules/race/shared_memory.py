@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import memories
+from toughen import memories, tearing
 from toughen.model.finding import Evidence, Severity
 from toughen.model.patch import Unmended
 from toughen.model.source import Location
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
+from toughen.samples.memory import CACHED, DEPOSITS, FILED, LIMITED, NOTES, PIECES, REGISTRY, SEATS, TODOS
+from toughen.specimens import SESSION_NEEDS
 from toughen.twists import answer, shown, succeeded
 
 if TYPE_CHECKING:
@@ -23,180 +24,18 @@ if TYPE_CHECKING:
     from toughen.model.trial import Experiment
     from toughen.rule import Judgement, Target
 
-_TODOS = """from fastapi import FastAPI, HTTPException
-from pydantic import BaseModel
-app = FastAPI()
-todos = []
-
-class Todo(BaseModel):
-    title: str
-
-@app.get("/todos")
-def list_todos():
-    return todos
-
-@app.post("/todos", status_code=201)
-def add(todo: Todo):
-    made = {"id": len(todos) + 1, "title": todo.title}
-    todos.append(made)
-    return made
-
-@app.get("/todos/{todo_id}")
-def show(todo_id: int):
-    for each in todos:
-        if each["id"] == todo_id:
-            return each
-    raise HTTPException(404, "No such todo")
-"""
-_NOTES = """from uuid import uuid4
-from flask import Flask, jsonify, request
-app = Flask(__name__)
-
-class Notes:
-    def __init__(self):
-        self._kept = {}
-
-    def save(self, text):
-        key = uuid4().hex
-        self._kept[key] = text
-        return key
-
-    def find(self, key):
-        return self._kept.get(key)
-
-notes = Notes()
-
-@app.post("/notes")
-def write():
-    return jsonify({"id": notes.save(request.get_json()["text"])}), 201
-
-@app.get("/notes/<key>")
-def read(key):
-    text = notes.find(key)
-    return jsonify({"text": text}) if text is not None else (jsonify({"error": "no such note"}), 404)
-"""
-_SEATS = """from flask import Flask, jsonify
-app = Flask(__name__)
-seats = 40
-
-@app.get("/seats")
-def left():
-    return jsonify({"left": seats})
-
-@app.post("/seats/book")
-def book():
-    global seats
-    if seats < 1:
-        return jsonify({"error": "sold out"}), 409
-    seats -= 1
-    return jsonify({"ok": True})
-"""
-_CACHED = SESSION + """
-class Todo(Base):
-    __tablename__ = "todos"
-    id = Column(Integer, primary_key=True)
-    title = Column(String)
-
-class NewTodo(BaseModel):
-    title: str
-
-Base.metadata.create_all(engine)
-known = {}
-
-@app.post("/todos", status_code=201)
-def add(data: NewTodo, db: Session = Depends(get_db)):
-    made = Todo(title=data.title)
-    db.add(made)
-    db.commit()
-    known[made.id] = made.title
-    return {"id": made.id}
-
-@app.get("/todos/{todo_id}")
-def show(todo_id: int, db: Session = Depends(get_db)):
-    if todo_id not in known:
-        row = db.get(Todo, todo_id)
-        if row is None:
-            raise HTTPException(404, "No such todo")
-        known[todo_id] = row.title
-    return {"title": known[todo_id]}
-"""
-_LIMITED = PLAIN + """
-    start.execute("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, body TEXT)")
-
-attempts = {}
-
-@app.route("/notes")
-def notes():
-    conn = get_db()
-    rows = conn.execute("SELECT id, body FROM notes").fetchall()
-    conn.close()
-    return jsonify([dict(row) for row in rows])
-
-@app.route("/notes", methods=["POST"])
-def note():
-    attempts[request.remote_addr] = attempts.get(request.remote_addr, 0) + 1
-    if attempts[request.remote_addr] > 100:
-        return jsonify({"error": "slow down"}), 429
-    conn = get_db()
-    made = conn.execute("INSERT INTO notes (body) VALUES (?)", (request.get_json()["body"],)).lastrowid
-    conn.commit()
-    conn.close()
-    return jsonify({"id": made}), 201
-"""
-_REGISTRY = """from fastapi import FastAPI, HTTPException
-app = FastAPI()
-handlers = {}
-
-def handler(name):
-    def keep(function):
-        handlers[name] = function
-        return function
-    return keep
-
-@handler("upper")
-def upper(text):
-    return text.upper()
-
-@app.get("/handlers")
-def names():
-    return sorted(handlers)
-
-@app.post("/run/{name}")
-def run(name: str, text: str):
-    if name not in handlers:
-        raise HTTPException(404, "No such handler")
-    return {"result": handlers[name](text)}
-"""
-_FILED = """import json
-import os
-from flask import Flask, jsonify, request
-app = Flask(__name__)
-FILE = "todos.json"
-todos = json.load(open(FILE)) if os.path.exists(FILE) else []
-
-def load():
-    return json.load(open(FILE)) if os.path.exists(FILE) else []
-
-@app.get("/todos")
-def show():
-    return jsonify(load())
-
-@app.post("/todos")
-def add():
-    todos.append({"title": request.get_json()["title"]})
-    with open(FILE, "w") as file:
-        json.dump(todos, file)
-    return jsonify({"ok": True}), 201
-"""
+_SHORT = 80
 
 
 class SharedMemory(Rule):
-    """What the business owns lies in a variable: a restart forgets it, and a second worker never knew it.
+    """What the business owns lies in a variable: a restart forgets it, a second worker never knew it, and two requests at once tear it.
 
-    Who pays: everybody, at the first deployment. With two workers it is there or not there by chance.
+    Who pays: everybody, at the first deployment. With two workers it is there or not there by chance; with one, two threads both
+    see the last piece, and of two tasks one change is lost.
 
     Shown: an honest request adds to a variable of a module, and another shows what was added. In one process it does; with
-    a process for each request, as two workers are, it does not. What is also in a database or a file, caches, counters of
+    a process for each request, as two workers are, it does not. Or two honest requests in one process, of which the first stands still at a
+    line or where it gives way, leave what is read in no order of the two. What is also in a database or a file, caches, counters of
     attempts, and what is filled at import count for nothing.
 
     Example: `todos = []`, `todos.append(todo)` in one handler and `return todos` in another.
@@ -206,7 +45,7 @@ class SharedMemory(Rule):
     """
 
     id = "race/shared-memory"
-    title = "What is stored is forgotten at the next restart"
+    title = "What is stored lies in the memory of one process"
     severity = Severity.MEDIUM
     cwe = (362, 567)
     order = 63
@@ -218,10 +57,14 @@ class SharedMemory(Rule):
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Each variable is tried on the first route that reads it."""
         yield from memories.experiments(target, route, journey)
+        yield from tearing.experiments(target, route, journey)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """There in one process, and not in another."""
-        control, apart = traces["control"], traces["apart"]
+        control = traces["control"]
+        if experiment.fact("how") == "torn":
+            return self._torn(experiment, traces)
+        apart = traces["apart"]
         refused = next((each for each in control.exchanges if not succeeded(each)), None)
         if refused is not None:
             return Unclear(f"the honest requests do not succeed: {answer(refused)}")
@@ -253,9 +96,41 @@ class SharedMemory(Rule):
             )
         )
 
+    def _torn(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
+        """Two at once in one process leave what no order of the two leaves."""
+        control, race = traces["control"], traces["race"]
+        if not succeeded(control.exchanges[-3]) or not succeeded(control.last):
+            return Unclear(f"the honest requests do not succeed: {answer(control.exchanges[-3])}")
+        found = tearing.torn(traces)
+        if found is None:
+            return Fails()
+        now, serially, answers = found
+        name, line = experiment.fact("store"), int(experiment.fact("line"))
+        where = race.schedule[0].removeprefix("A stands still at ")
+        return Holds(
+            Evidence(
+                f"two requests at once in one process tear {name}: {_short(now)} is read afterwards, {_short(serially)} one after the other",
+                {
+                    "requests": [shown(each) for each in race.exchanges[-3:-1]], "answers": answers, "the first stands still at": where, "read afterwards": now, "one after the other": serially,
+                    "workers": "one process is enough: its threads, or its tasks where they give way",
+                },
+                Location(experiment.fact("file"), line),
+                (("store", name), ("how", "torn"), ("writers", experiment.fact("writers")), ("readers", experiment.fact("readers")), ("where", where)),
+                severity=Severity.HIGH,
+                key=f"{name}, torn",
+            )
+        )
+
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """A brief: which variable, which routes, which table."""
         evidence = finding.evidence
+        if evidence is not None and evidence.fact("how") == "torn":
+            yield Unmended(
+                f"{evidence.fact('store')} lies in the memory of one process: a lock there would be right in one worker only",
+                f"What must hold afterwards: what {evidence.fact('writers')} reads and changes is one step. Keep it in a table and change it by one UPDATE with its condition; until then one lock around the lines "
+                f"from the read to the write (at {evidence.fact('where')}), with one worker.",
+            )
+            return
         name, writers, readers = (evidence.fact(each) for each in ("store", "writers", "readers")) if evidence else ("it", "", "")
         where = f" in the database that is there ({blueprint.database})" if blueprint.database not in {None, "memory"} else ": SQLite takes one file and no server"
         yield Unmended(
@@ -265,16 +140,23 @@ class SharedMemory(Rule):
         )
 
     BROKEN: ClassVar[list[Broken]] = [
-        Broken(_TODOS, "GET /todos", ("fastapi",), unmended="wants a table"),
-        Broken(_NOTES, "GET /notes/{key}", unmended="wants a table"),
-        Broken(_SEATS, "GET /seats", unmended="wants a table"),
+        Broken(TODOS, "GET /todos", ("fastapi",), unmended="wants a table"),
+        Broken(NOTES, "GET /notes/{key}", unmended="wants a table"),
+        Broken(SEATS, "GET /seats", unmended="wants a table"),
+        Broken(DEPOSITS, "POST /accounts/{account_id}/deposit", ("fastapi",), unmended="right in one worker only", unseen="that it lies in memory is told of the route that reads it"),
+        Broken(PIECES, "POST /products/{product_id}/buy", unmended="right in one worker only", unseen="that it lies in memory is told of the route that reads it"),
     ]
     SOUND: ClassVar[list[Sound]] = [
-        Sound(_CACHED, "what is in memory is in the database, too", SESSION_NEEDS),
-        Sound(_LIMITED, "attempts are counted, and nobody's business is lost with them"),
-        Sound(_REGISTRY, "what is filled at import is the same in every process", ("fastapi",)),
-        Sound(_FILED, "what is added is in a file, from which it is read"),
+        Sound(CACHED, "what is in memory is in the database, too", SESSION_NEEDS),
+        Sound(LIMITED, "attempts are counted, and nobody's business is lost with them"),
+        Sound(REGISTRY, "what is filled at import is the same in every process", ("fastapi",)),
+        Sound(FILED, "what is added is in a file, from which it is read"),
     ]
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _SHORT else f"{flat[: _SHORT - 1]}…"
 
 
 def _body(exchange: Exchange) -> str:

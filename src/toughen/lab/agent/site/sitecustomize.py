@@ -1,7 +1,7 @@
 """Owns the start of the prototype's own scripts: their databases and their way out lead where the lab says.
 
 The lab puts this folder first on PYTHONPATH and names, in TOUGHEN_AGENT, a JSON file with the keys "postgres",
-"outbound" and "root" of the agent's configuration. Nothing is recorded, and no script fails because of this.
+"mysql", "outbound" and "root" of the agent's configuration. Nothing is recorded, and no script fails because of this.
 """
 
 # ruff: noqa: INP001 - Python looks for it by this name, in a folder of its own
@@ -30,12 +30,13 @@ def _lead() -> None:
     module = sys.modules[_AGENT] = module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    from toughen_agent import frames, hooks, outbound, postgres  # type: ignore[import-not-found]
+    from toughen_agent import frames, hooks, mysql, outbound, postgres  # type: ignore[import-not-found]
 
     frames.own(str(config.get("root") or os.getcwd()))
     finder = hooks.Finder()
     outbound.install(finder, config.get("outbound"), ())
     postgres.install(finder, config.get("postgres"))
+    mysql.install(finder, config.get("mysql"))
     finder.install()
 
 
