@@ -74,10 +74,10 @@ def test_a_check_around_the_step_and_a_method_of_the_model(changed: Callable[...
     """`if enough: ... else: refuse`, and a row that changes itself."""
     assert '+        if not Product.objects.filter(pk=one.pk, stock__gte=amount).update(stock=F("stock") - amount):' in changed(SHOP, lambda m: claim_saved(m, _line("one.stock -= amount")))
     assert changed(SHOP, lambda m: claim_saved(m, _line("self.balance -= amount")))[2:] == [
+        "-        self.save()",
         '+        if not type(self).objects.filter(pk=self.pk, balance__gte=amount).update(balance=F("balance") - amount):',
         "+            raise ValueError('too little')",
         '+        self.refresh_from_db(fields=["balance"])',
-        "-        self.save()",
     ]
 
 

@@ -82,6 +82,22 @@ def test_a_column_that_holds_nothing_before_is_asked_for_that(mended: Callable[.
     assert "Loan.status.is_(None)).update({Loan.status: str(loan_id)})" in mended(source, lambda m: settle(m, _line("str(loan_id)", source), unset=True))
 
 
+def test_a_flag_is_asked_for_as_a_flag(mended: Callable[..., Any], run: Callable[..., Any], tmp_path: Path) -> None:
+    """`used = True` asks for a row that is not used, also where nothing stands there yet."""
+    source = LOANS.replace("loan.status = 'approved'", "loan.status = True").replace("Column(String, default='pending')", "Column(Boolean)").replace("Column, Integer", "Boolean, Column, Integer")
+    text = mended(source, lambda m: settle(m, _line("loan.status = True", source)))
+    assert "Loan.status.isnot(True)).update({Loan.status: True})" in text
+    names = run(text)
+    engine = names["create_engine"](f"sqlite:///{tmp_path}/bank.db")
+    names["Base"].metadata.create_all(engine)
+    with names["Session"](engine) as db:
+        db.add(names["Loan"](id=1))
+        db.commit()
+        assert names["approve"](1, db) is True
+        with pytest.raises(names["HTTPException"]):
+            names["approve"](1, db)
+
+
 def test_a_row_that_is_none_until_it_is_loaded_is_known(mended: Callable[..., Any]) -> None:
     """`loan = None`, then a query inside an `if`: the name is that model's row wherever it is one."""
     load = "    loan = db.query(Loan).filter(Loan.id == loan_id).first()\n    loan.status = 'approved'"

@@ -145,6 +145,35 @@ def test_claim_sql_tests_the_row_and_copies_the_refusal(changed: Callable[..., A
     ]
 
 
+TILL = """
+import pymysql
+from flask import jsonify, request
+
+def pay():
+    data = request.get_json()
+    conn = pymysql.connect(host='db', database='bank')
+    with conn.cursor() as cur:
+        cur.execute('SELECT balance FROM accounts WHERE id = 1')
+        row = cur.fetchone()
+        if row['balance'] < data['amount']:
+            return jsonify(error='Insufficient funds'), 400
+        cur.execute('UPDATE accounts SET balance = balance - %s WHERE id = %s', (data['amount'], 1))
+    conn.commit()
+    return jsonify(ok=True)
+"""
+
+
+def test_claim_sql_counts_as_mysql_counts(changed: Callable[..., Any], at: Callable[..., Any]) -> None:
+    """MySQL's drivers tell how many rows changed, on the cursor: an amount of 0 changes none, and is answered as before."""
+    assert changed(TILL, lambda m: claim_sql(m, at(m.text, "UPDATE accounts"), "balance >= ?", ["data['amount']"])) == [
+        "-        cur.execute('UPDATE accounts SET balance = balance - %s WHERE id = %s', (data['amount'], 1))",
+        "+        cur.execute('UPDATE accounts SET balance = balance - %s WHERE id = %s AND balance >= %s', (data['amount'], 1, data['amount']))",
+        "+        if cur.rowcount == 0 and data['amount'] != 0:",
+        "+            conn.rollback()",
+        "+            return jsonify(error='Insufficient funds'), 400",
+    ]
+
+
 ORDERS = """
 def create(db, items):
     order = Order()

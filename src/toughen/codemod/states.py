@@ -36,7 +36,9 @@ def settle(module: Module, line: int, *, key: str = "id", unset: bool = False) -
     if refusal.lstrip().startswith("raise") and swallowing(module, statement) is not None:
         halt("a broad handler around the change would swallow the refusal")
     text = module.segment(value)
-    condition = f"{model}.{column}.is_(None)" if unset else f"{model}.{column} != {text}"
+    flag = isinstance(value, ast.Constant) and isinstance(value.value, bool)
+    # `!= True` is what linters dislike, and holds for no row that has nothing there.
+    condition = f"{model}.{column}.is_(None)" if unset else f"{model}.{column}.isnot({text})" if flag else f"{model}.{column} != {text}"
     parts = [f"{session}.query({model})", f".filter({model}.{key} == {row}.{key}, {condition})", f".update({{{model}.{column}: {text}}})"]
     draft = hit(module, statement, parts, session, refusal) + imports
     return draft.note(f"{column} is changed by an UPDATE of its own now: ORM events and version columns do not see it.")

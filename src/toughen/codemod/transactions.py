@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _OUTSIDE = {"requests", "httpx", "urllib", "smtplib", "subprocess", "aiohttp", "socket", "stripe", "boto3", "openai"}
 _BEGIN = 'execute("BEGIN IMMEDIATE")'
+_COUNTS_CHANGED = re.compile(r"\b(pymysql|MySQLdb|mysql\.connector|flask_mysqldb|flaskext\.mysql)\b")
+"""Drivers of MySQL; SQLAlchemy has them count rows that were hit."""
 CONFLICT = 409
 
 
@@ -179,7 +181,7 @@ def claim_sql(module: Module, line: int, condition: str, values: Sequence[str] =
     Shapes: `cursor.execute(...)`, `conn.execute(...)` as a statement or assigned to one name, values written out. The
     refusal is the copy of the check's: the nearest earlier `if` of the function that refuses and mentions the column
     (first word of the condition); without one, 409 in the file's style. Refuses other statements, UPDATEs that hold the
-    condition already, and text that is put together.
+    condition already, and text that is put together. Drivers of MySQL count rows that changed: an amount of 0 is let pass.
     """
     found = execution(module, line)
     statement = module.statement(line)
@@ -208,7 +210,7 @@ def claim_sql(module: Module, line: int, condition: str, values: Sequence[str] =
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)]):
             result = name
-        case ast.Expr() if _is_cursor(function, owner):
+        case ast.Expr() if owner in _cursors(function):
             result = owner
         case ast.Expr():
             result = "claimed"
@@ -220,29 +222,32 @@ def claim_sql(module: Module, line: int, condition: str, values: Sequence[str] =
     undo = (
         "" if "close()" in refusal or "rollback()" in refusal else f"    {connection_of(function, owner)}.rollback()\n"
     )
-    lines = f"if {result}.rowcount == 0:\n{undo}" + "\n".join(
+    # MySQL counts the rows that it changed: none where nothing is taken, though one was hit.
+    nothing = f" and {values[0]} != 0" if values and condition.endswith(">= ?") and _COUNTS_CHANGED.search(module.text) else ""
+    lines = f"if {result}.rowcount == 0{nothing}:\n{undo}" + "\n".join(
         "    " + item if item.strip() else item for item in refusal.split("\n")
     )
     return draft + after(module, statement, lines) + imports
 
 
-def _is_cursor(function: FunctionNode, name: str) -> bool:
-    return any(
-        isinstance(item, ast.Assign) and dotted(item.targets[0]) == name and isinstance(item.value, ast.Call)
-        and dotted(item.value.func).endswith(".cursor")
-        for item in scope_of(function)
-    )  # fmt: skip
+def _cursors(function: FunctionNode) -> dict[str, str]:
+    """The cursors that a function makes, by name, with their connections: `cur = conn.cursor()`, `with conn.cursor() as cur`."""
+    made: list[tuple[ast.expr | None, ast.expr]] = []
+    for item in scope_of(function):
+        match item:
+            case ast.Assign(targets=[target], value=value):
+                made.append((target, value))
+            case ast.With(items=items):
+                made += [(each.optional_vars, each.context_expr) for each in items]
+    return {
+        dotted(target): dotted(value.func.value) for target, value in made
+        if target is not None and isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "cursor"
+    }  # fmt: skip
 
 
 def connection_of(function: FunctionNode, name: str) -> str:
     """The connection that a cursor of that name was made from; the name itself where it is none."""
-    for item in scope_of(function):
-        match item:
-            case ast.Assign(targets=[target], value=ast.Call(func=ast.Attribute(value=value, attr="cursor"))) if (
-                dotted(target) == name
-            ):
-                return dotted(value)
-    return name
+    return _cursors(function).get(name) or name
 
 
 def copied_refusal(module: Module, function: FunctionNode, statement: ast.stmt, mention: str) -> tuple[str, Draft]:
