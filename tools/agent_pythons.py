@@ -16,6 +16,7 @@ PROMISED = tuple(f"3.{minor}" for minor in range(9, 15))
 PACKAGES = (
     "fastapi", "flask", "flask-sqlalchemy", "marshmallow", "python-multipart", "sqlalchemy[asyncio]",
     "asyncpg", "psycopg[binary]", "psycopg-pool", "psycopg2-binary",
+    "aiomysql", "mysql-connector-python", "pymysql",
 )  # fmt: skip
 """What the tests' prototypes import, without versions: each Python gets the newest that was made for it."""
 PATIENCE = 900

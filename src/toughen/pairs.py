@@ -11,6 +11,7 @@ from toughen import timeline
 from toughen.model.journey import Call, Grant, Literal, stepped
 from toughen.model.trial import Experiment, Schedule, Trial
 from toughen.oracle import clock, read_before, same_rows, state, stops, succeeded, touched, updated, volatile
+from toughen.parting import parted
 from toughen.timeline import row_facts
 
 if TYPE_CHECKING:
@@ -146,17 +147,26 @@ def pairs(target: Target, route: Route, journey: Journey, room: float, most: int
     honest = target.honest(route.id)
     if honest is None or not touched(honest.last, target.habits())[1]:
         return
+    journey, honest = _two_rows(target, journey, honest)
     calls, grants = tuned(journey, honest, AMPLE)
     status = target.run(Trial((*calls, calls[-1]), grants)).last.status
     apart = _APART if status is not None and status >= 500 else 0.0  # noqa: PLR2004
-    for pair in _pairs(target, route, journey, room, most):
+    for pair in _pairs(target, route, (journey, honest), room, most):
         yield replace(pair, apart=apart)
 
 
-def _pairs(target: Target, route: Route, journey: Journey, room: float, most: int) -> Iterator[Pair]:
-    honest, habits = target.honest(route.id), target.habits()
-    if honest is None:
-        return
+def _two_rows(target: Target, journey: Journey, honest: Trace) -> tuple[Journey, Trace]:
+    """The journey, and what it does, with two rows where its last request names one twice."""
+    calls, grants = tuned(journey, honest, AMPLE)
+    other = parted(target, calls, grants, honest)
+    if other == calls:
+        return journey, honest
+    changed = replace(journey, calls=(*journey.calls[:-1], other[-1]))
+    return changed, target.run(Trial(changed.calls, changed.grants))
+
+
+def _pairs(target: Target, route: Route, known: tuple[Journey, Trace], room: float, most: int) -> Iterator[Pair]:
+    (journey, honest), habits = known, target.habits()
     calls, grants = tuned(journey, honest, room)
     before, own = calls[:-1], calls[-1]
     given = 0

@@ -6,8 +6,8 @@ import contextlib
 import io
 import json
 import re
+import time
 import zipfile
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,8 @@ import pymysql
 from toughen.errors import LabError
 from toughen.lab import mycatalog
 from toughen.lab.copies import TAKEN, copies, keys_of
-from toughen.lab.mycatalog import BINARY, FRACTIONS, NUMBERS, TEXTS
 from toughen.lab.mysql import APP, named
-from toughen.lab.rows import MOST, Row, Table, key_of, plain
+from toughen.lab.myvalues import inserts, rows_of, stored, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
 
     from toughen.lab.mycatalog import Shape, TableShape
     from toughen.lab.mysql import Server
+    from toughen.lab.myvalues import Raw
+    from toughen.lab.rows import Row, Table
     from toughen.model.blueprint import Json
     from toughen.model.blueprint import Table as Described
 
-Raw = tuple[tuple[bytes | None, ...], ...]
-"""Rows as the server writes them."""
 _SESSION = (
     "SET SESSION innodb_lock_wait_timeout = 1, lock_wait_timeout = 1, time_zone = '+00:00', foreign_key_checks = 0, unique_checks = 0,"
     " sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'"
@@ -41,8 +40,8 @@ _IN_THE_WAY = frozenset({1205, 1213, 1317, 3024, 1969})
 """Somebody keeps rows or tables locked (mariadb.com/kb/en/mariadb-error-codes)."""
 _GONE = frozenset({0, 2006, 2013})
 _COUNTERS = "SELECT TABLE_NAME, AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND AUTO_INCREMENT IS NOT NULL"
-_LARGEST, _PIECE = 256 << 20, 1 << 20
-"""Bytes of an image that are unpacked, and of one INSERT."""
+_LARGEST = 256 << 20
+"""Bytes of an image that are unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ class MysqlDatabase:
                 if sum(each.file_size for each in archive.infolist()) > _LARGEST:
                     raise LabError("the stored rows are too many to be unpacked", subject=self.database)
                 index = json.loads(archive.read("index.json"))
-                rows = {str(name): _raw(json.loads(archive.read(f"rows/{number}"))) for number, name in enumerate(index["tables"])}
+                rows = {str(name): stored(json.loads(archive.read(f"rows/{number}"))) for number, name in enumerate(index["tables"])}
                 statements = tuple(map(str, index["shape"]))
                 counters = {str(name): int(value) for name, value in index["counters"].items()}
         except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
@@ -130,7 +129,7 @@ class MysqlDatabase:
             raw = saved.rows[table.name]
             known = self._read.get(table.name)
             if known is None or known[0] is not raw:
-                known = self._read[table.name] = (raw, _rows(table, raw))
+                known = self._read[table.name] = (raw, rows_of(table, raw))
             found[table.name] = known[1]
         return found
 
@@ -153,7 +152,7 @@ class MysqlDatabase:
         with self._given() as cursor:
             place = _named(self._look(cursor), table)
             fits = " AND ".join(f"{named(name)} <=> %s" for name, _ in where) or "true"
-            values = [_value(place, name, each) for name, each in ((column, value), *where)]
+            values = [value_of(place, name, each) for name, each in ((column, value), *where)]
             return int(cursor.execute(f"UPDATE {place.quoted} SET {named(column)} = %s WHERE {fits}", values)) > 0
 
     def insert(self, table: str, row: Row) -> bool:
@@ -161,7 +160,7 @@ class MysqlDatabase:
         with self._given() as cursor:
             place = _named(self._look(cursor), table)
             names, marks = ", ".join(map(named, row)), ", ".join("%s" for _ in row)
-            return int(cursor.execute(f"INSERT INTO {place.quoted} ({names}) VALUES ({marks})", [_value(place, name, each) for name, each in row.items()])) > 0
+            return int(cursor.execute(f"INSERT INTO {place.quoted} ({names}) VALUES ({marks})", [value_of(place, name, each) for name, each in row.items()])) > 0
 
     def multiply(self, table: str, count: int) -> int:
         """Insert copies of the newest rows."""
@@ -210,6 +209,9 @@ class MysqlDatabase:
             self._live = self.server.connect(self.database)
             with self._live.cursor() as first:
                 first.execute(_SESSION)
+                if not self.server.program.mariadb:
+                    # MySQL 8 tells of AUTO_INCREMENT what it knew a day ago.
+                    first.execute("SET SESSION information_schema_stats_expiry = 0")
         try:
             with self._live.cursor() as cursor:
                 yield cursor
@@ -296,7 +298,7 @@ class MysqlDatabase:
         cursor.execute("BEGIN")
         try:
             cursor.execute(f"DELETE FROM {table.quoted}")
-            for statement in _inserts(table, rows):
+            for statement in inserts(table, rows):
                 cursor.execute(statement)
             cursor.execute("COMMIT")
         except pymysql.Error:
@@ -330,6 +332,7 @@ class MysqlDatabase:
                         cursor.execute(f"KILL {int(number)}")
                 if not others:
                     return
+                time.sleep(0.005)
 
 
 def _code(error: pymysql.Error) -> int:
@@ -346,74 +349,3 @@ def _named(shape: Shape, name: str) -> TableShape:
         if table.name.lower() == name.lower():
             return table
     raise pymysql.ProgrammingError(1146, f"no table {name}")
-
-
-def _raw(rows: list[list[str | None]]) -> Raw:
-    return tuple(tuple(None if each is None else each.encode("latin-1") for each in row) for row in rows)
-
-
-def _inserts(table: TableShape, rows: Raw) -> Iterator[str]:
-    places = [number for number, name in enumerate(table.columns) if name in table.written]
-    head = f"INSERT INTO {table.quoted} ({', '.join(named(table.columns[place]) for place in places)}) VALUES "
-    piece: list[str] = []
-    size = 0
-    for row in rows:
-        text = "(" + ", ".join(_literal(table.types[place], row[place]) for place in places) + ")"
-        piece.append(text)
-        size += len(text)
-        if size > _PIECE:
-            yield head + ", ".join(piece)
-            piece, size = [], 0
-    if piece:
-        yield head + ", ".join(piece)
-
-
-def _literal(kind: str, value: bytes | None) -> str:
-    """A value as a constant that means these bytes, whatever characters they are."""
-    if value is None:
-        return "NULL"
-    if kind in NUMBERS or kind in FRACTIONS:
-        return value.decode()
-    if kind in BINARY:
-        return f"x'{value.hex()}'"
-    return f"_utf8mb4 x'{value.hex()}'" if kind in TEXTS else "'" + value.decode("utf-8", "replace").replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def _rows(table: TableShape, raw: Raw) -> Table:
-    found: Table = {}
-    alike: Counter[str] = Counter()
-    for values in raw[-MOST:]:
-        row: Row = {name: _plain(kind, value) for name, kind, value in zip(table.columns, table.types, values, strict=True)}
-        key = key_of(row, table.keys) if table.keys else json.dumps(row, default=str)
-        # Rows without a key are told apart by what they hold, and equal ones by their number.
-        alike[key] += 1
-        found[key if alike[key] == 1 else f"{key}#{alike[key]}"] = row
-    return found
-
-
-def _plain(kind: str, value: bytes | None) -> Json:
-    if value is None:
-        return None
-    if kind in NUMBERS:
-        return int(value)
-    if kind in FRACTIONS:
-        return float(value)
-    if kind == "bit":
-        return int.from_bytes(value, "big")
-    return plain(value) if kind in BINARY else plain(value.decode("utf-8", "replace"))
-
-
-def _value(table: TableShape, column: str, value: Json) -> object:
-    """A value as the driver takes it for a column of that type."""
-    kind = table.kind(column)
-    match value:
-        case bool():
-            return int(value)
-        case dict() | list():
-            return json.dumps(value)
-        case str() if kind in BINARY and re.fullmatch(r"hex:([0-9a-f]{2})*", value):
-            return bytes.fromhex(value[4:])
-        case str() if kind in {"datetime", "timestamp", "date"}:
-            # The form of RFC 3339 is not the server's.
-            return re.sub(r"(Z|[+-]00:?00)$", "", value)
-    return value

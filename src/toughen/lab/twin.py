@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toughen.lab import migrations
@@ -15,7 +16,6 @@ from toughen.lab.target import LabTarget, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from toughen.lab.boot import Lab
     from toughen.lab.snapshot import Snapshot
@@ -61,7 +61,13 @@ def adopted(lab: Lab, first: LabTarget, snapshot: Snapshot, probe: Probe | None 
     imported is another one here), else fresh ones.
     """
     with first.lab.world.lock:
-        shutil.copytree(first.lab.world.pristine, lab.world.root, symlinks=True, dirs_exist_ok=True)
+        pristine, root = first.lab.world.pristine, lab.world.root
+
+        def there(folder: str, names: list[str]) -> list[str]:
+            """Links that the copy has already: `copytree` cannot write one over another."""
+            return [each for each in names if (Path(folder) / each).is_symlink() and (root / Path(folder).relative_to(pristine) / each).is_symlink()]
+
+        shutil.copytree(pristine, root, symlinks=True, dirs_exist_ok=True, ignore=there)
     lab.redo(first.lab.steps)
     lab.written |= first.lab.written
     lab.world.load(snapshot)

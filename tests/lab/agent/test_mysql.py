@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -219,10 +221,13 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def interpreter() -> Callable[[str], str]:
-    """An interpreter that has a driver."""
+def interpreter(pytestconfig: pytest.Config) -> Callable[[str], str]:
+    """The agent's interpreter, where it has the driver; else one that has."""
+    given = str(Path(pytestconfig.getoption("--agent-python")).absolute())
 
     def python(driver: str) -> str:
+        if subprocess.run([given, "-c", f"import {driver}, sqlalchemy.ext.asyncio, greenlet"], capture_output=True, timeout=60, check=False).returncode == 0:
+            return given
         packages = (*PACKAGES, "mysqlclient") if driver == "MySQLdb" else PACKAGES
         try:
             return str(build(Needs("the tests", requirements=packages)).python)

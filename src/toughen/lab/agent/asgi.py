@@ -8,7 +8,7 @@ import selectors
 import time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from . import threads, together
+from . import aside, threads, together
 from .answers import SERVER, Answer, Request, pieces
 from .recorder import RECORDER
 
@@ -137,6 +137,7 @@ class AsgiCaller:
             self._current = context.run(self._create, one(call, call.scope(self._state)))
 
         async def one(call: _Call, scope: dict[str, Any]) -> None:
+            aside.SERVED.set(True)
             try:
                 if self._counted != self._born:
                     # Listing tasks is dear, and only what was born meanwhile can have stayed.
@@ -160,6 +161,7 @@ class AsgiCaller:
         errors: list[BaseException | None] = [None, None]
 
         async def one(index: int) -> None:
+            aside.SERVED.set(True)
             errors[index] = await calls[index].run(calls[index].scope(self._state))
 
         self._hold = hold
@@ -177,6 +179,7 @@ class AsgiCaller:
         """Let what the request left behind come to its end: its tasks, and threads that are at work for it."""
         until = time.monotonic() + RECORDER.patience
         still = 0
+        aside.free()
         while time.monotonic() < until and still < threads.quiet():
             count = len(RECORDER.statements)
             await asyncio.sleep(threads.LOOK)

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import (
+    aside,
     broken,
     canaries,
     clock,
@@ -84,7 +85,9 @@ class Child:
             lines.install(self._app)
         try:
             if not self._settled:
+                aside.starts(now=True)
                 await self._caller.start()
+                aside.settled()
         except BaseException as error:
             self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
             return

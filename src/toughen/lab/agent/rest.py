@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from . import frames
+from . import aside, frames
 from .recorder import RECORDER
 
 MOST = 60.0
@@ -24,13 +24,19 @@ def install() -> None:
 
 def sleep(seconds: float, /) -> None:
     """Sleep, unless nobody waits for it."""
+    if aside.sleeps(seconds):
+        return
     _real_sleep(0 if _idle(seconds, sys._getframe(1).f_code.co_filename) else seconds)
 
 
 async def async_sleep(delay: float, result: Any = None) -> Any:
     """Sleep, unless nobody waits for it."""
     caller = sys._getframe(1)
-    return await _real_async_sleep(0 if _idle(delay, caller.f_code.co_filename) else delay, result)
+    file = caller.f_code.co_filename
+    slept = await _real_async_sleep(0 if _idle(delay, file) else delay, result)
+    if not aside.SERVED.get() and frames.relative(file) is not None:
+        await aside.stands()
+    return slept
 
 
 def _idle(seconds: Any, file: str) -> bool:

@@ -11,10 +11,12 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from functools import partial
 from typing import Any, Callable
 
 from . import (
+    aside,
     boot,
     demand,
     dj_requests,
@@ -73,6 +75,7 @@ class Server:
         heard.register(finder)
         schemas.register(finder)
         rest.install()
+        aside.install(finder)
         outbound.install(finder, config.get("outbound"), config.get("allow") or ())
         postgres.install(finder, config.get("postgres"))
         mysql.install(finder, config.get("mysql"))
@@ -89,6 +92,7 @@ class Server:
         except boot.LoadFailedError as error:
             self._failed = {"failed": {"stage": error.stage, "failure": frames.failure(error.cause)}}
         seconds = time.perf_counter() - started
+        aside.settled()
         if self._app is not None and fork_safety() == "safe":
             warm.up(self._app)
         gc.collect()
@@ -148,7 +152,10 @@ class Server:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         parent = os.getpid()
         try:
-            pid = os.fork()
+            with warnings.catch_warnings():
+                # Threads that rest are begun anew where they are wanted.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                pid = os.fork()
         except OSError as error:
             return {"failed": {"stage": "fork", "failure": frames.failure(error)}}
         finally:
@@ -175,11 +182,13 @@ class Server:
         self._wire.send({"hello": "settled", "id": order.get("id"), "pid": os.getpid()})
         caller = AsgiCaller(self._app.target, int(self._config.get("body_limit") or BODY_LIMIT))
         sockets = _sockets()
+        aside.starts(now=True)
         try:
             caller.live(caller.start())
         except BaseException as error:
             self._wire.send({"failed": {"stage": "lifespan", "failure": frames.failure(error)}})
             return
+        aside.settled()
         caller.live(engines.let_go())
         prepare.quiesce()
         postgres.look()
@@ -230,7 +239,8 @@ def _to_the_end(life: Callable[[], None]) -> None:
 
 def fork_safety() -> str:
     """`safe`, or why a fork would not be like a fresh process."""
-    others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    known = {threading.main_thread(), *aside.resting()}
+    others = [thread.name for thread in threading.enumerate() if thread not in known]
     if others:
         return "threads alive after the import: " + ", ".join(others)
     busy = sqlite.busy_connections() + postgres.busy_connections() + mysql.busy_connections()

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from . import frames
+from . import aside, frames
 from .recorder import RECORDER
 
 PATIENCE = 1.0
@@ -68,7 +68,8 @@ def busy() -> bool:
 
 
 def patient(seconds: float) -> None:
-    """Wait until no thread is at work any more."""
+    """Wait until no thread is at work any more; what rested meanwhile goes on."""
+    aside.free()
     until, still = time.monotonic() + seconds, 0
     while time.monotonic() < until and still < quiet():
         count = len(RECORDER.statements)
