@@ -105,3 +105,12 @@ def test_a_redirect_or_success_is_no_refusal() -> None:
     source = FLASK + _handler("return jsonify({'error': 'n', 'code': 404}), 200")
     module = Module("a.py", source)
     assert refuse(module, module.function("pay"), 400, "No").text == "return jsonify({'error': 'No'}), 400"
+
+
+def test_a_handler_of_pages_refuses_with_a_page() -> None:
+    """Where a handler shows pages alone and no refusal is there to copy, the framework's own page of that status is shown, and no JSON."""
+    pages = "from flask import Flask, redirect, render_template\napp = Flask(__name__)\n\n@app.route('/rates')\ndef rates():\n    if not asked:\n        return redirect('/')\n    return render_template('rates.html')\n"
+    module = Module("app.py", pages)
+    assert refuse(module, module.function("rates"), 502, "No rates").text == "abort(502, description='No rates')"
+    scripts = pages.replace("return redirect('/')", "return {'rates': []}")
+    assert "jsonify" in refuse(Module("app.py", scripts), Module("app.py", scripts).function("rates"), 502, "No rates").text

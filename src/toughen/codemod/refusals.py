@@ -303,7 +303,16 @@ def _standard(module: Module, function: FunctionNode, status: int, text: str) ->
     if roots & {"starlette"}:
         code = f"raise HTTPException(status_code={status}, detail={module.literal(text)})"
         return Refusal(code, ("from starlette.exceptions import HTTPException",), raises=True)
+    if roots & {"flask"} and answers(module, function) and _shows_pages(function):
+        return Refusal(f"abort({status}, description={module.literal(text)})", ("from flask import abort",), raises=True)
     if roots & {"flask"} and answers(module, function):
         code = f"return jsonify({{{module.literal('error')}: {module.literal(text)}}}), {status}"
         return Refusal(code, ("from flask import jsonify",))
     return halt(f"{module.file} shows no way in which {function.name} could refuse a request")
+
+
+def _shows_pages(function: FunctionNode) -> bool:
+    """True when a function answers with pages alone: somebody reads them, and no script."""
+    returned = [each.value for each in ast.walk(function) if isinstance(each, ast.Return) and each.value is not None]
+    names = [dotted(each.func).rpartition(".")[2] for value in returned for each in [value] if isinstance(each, ast.Call)]
+    return "render_template" in names and set(names) <= {"render_template", "redirect"} and len(names) == len(returned)
