@@ -6,6 +6,8 @@ import json
 import tomllib
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -233,6 +235,7 @@ def test_a_reviewed_policy_is_the_oracle(prototype: Write) -> None:
     assert "POST /plans refuses user, whom toughen-policy.toml allows it" in done.stderr
 
 
+@pytest.mark.long
 def test_what_the_reviewed_policy_allows_is_meant(prototype: Write) -> None:
     """The same hole between tenants is no finding where the owner's policy says that he wants it."""
     project = prototype({"main.py": APP.replace("FOREIGN", OPEN)})

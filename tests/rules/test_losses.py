@@ -178,7 +178,7 @@ def flip(loan_id: int, db: Session = Depends(get_db), user: User = Depends(get_c
 """
 
 
-@pytest.mark.parametrize("taken", [False, True], ids=["closed", "taken"])
+@pytest.mark.parametrize("taken", [False, pytest.param(True, marks=pytest.mark.long)], ids=["closed", "taken"])
 def test_a_switch_that_two_turn_is_turned_once(tmp_path: Path, taken: bool) -> None:  # noqa: FBT001
     """Closing twice leaves what closing once leaves, and a flag is no number; where each takes the row for himself, one of them loses it."""
     source = changed(LOANS, ("    loan.closed = True\n", "    loan.closed = True\n    loan.user_id = user.id\n")) if taken else LOANS
