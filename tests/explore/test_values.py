@@ -105,3 +105,12 @@ def test_a_failure_is_explained_in_one_line() -> None:
     assert "never ended" in explain(Exchange("GET", "/", "", None, ended="timeout"))
     assert explain(answered(400, {"detail": "bad\nvalue"})) == "400: bad value"
     assert not soft_failure(answered(200, [1]))
+
+
+def test_records_by_their_number_are_found_by_number_and_text() -> None:
+    """`{"1": {...}, "2": {...}}` names records: JSON makes texts of numbers, and a route may want either."""
+    pool = Pool()
+    pool.learn({"1": {"name": "tea"}, "2": {"name": "coffee"}}, 0, "products")
+    assert {each.value for each in pool.find("product_id")} == {"1", 1, "2", 2}
+    pool.learn({"a7": {"name": "tea"}, "b8": {"name": "coffee"}}, 1, "notes")
+    assert {each.value for each in pool.find("note_id")} == {"a7", "b8"}

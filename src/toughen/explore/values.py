@@ -105,7 +105,9 @@ class Pool:
                 self.add(name, Candidate(value, "pool", Origin(entry, pointer)))
         for name, keys in _registers(body, resource):
             for key in keys:
-                self.add(f"{singular(normal(name))}_id", Candidate(key, "pool"))
+                # JSON knows no numbers as names: a number is meant by one as often as its text.
+                for value in (key, int(key)) if re.fullmatch(r"0|[1-9]\d{0,17}", key) else (key,):
+                    self.add(f"{singular(normal(name))}_id", Candidate(value, "pool"))
 
     def add(self, name: str, candidate: Candidate) -> None:
         """Take a value under a normalized name."""
