@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from toughen.model.blueprint import Place
 from toughen.model.journey import Argument, Literal, Marker
 from toughen.model.trial import Trial
+from toughen.sql import bindings
 from toughen.twists import answer, body_of, changed, named, negative, parameter_of, raw_json, succeeded
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from toughen.model.blueprint import Json, Route, Table
     from toughen.model.journey import Call, Journey, Value
-    from toughen.model.trace import Exchange, Failure
+    from toughen.model.trace import Exchange, Failure, Statement
     from toughen.rule import Target
 
 _HUGE = 10**30
@@ -30,6 +31,9 @@ _SLOW = 1500.0
 _TICK = 1.1
 _FAILED, _INVALID = 500, 422
 _LARGEST_CALL = 200_000
+_DIRECTION = re.compile(r"type|kind|direction|category|side|debit|credit|status", re.IGNORECASE)
+_HELD = re.compile(r"balance|wallet|saldo|account|budget|ledger", re.IGNORECASE)
+"""Words of what somebody has, to which entries add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +361,20 @@ def signed(target: Target, route: Route, field: str) -> bool:
         for statement in honest.last.statements if honest else ():
             if (match := below.search(statement.text)) and (match.group(1) != "?" or 0 in statement.parameters):
                 return True
+            if honest and any(_keeps_books(table, field, statement, honest.last) for table, _ in written_rows(target, route)):
+                return True
     return False
+
+
+def _keeps_books(table: Table, field: str, statement: Statement, shows: Exchange) -> bool:
+    """Whether the entries of a table add up to what somebody has: their sum by a key is shown as a balance, and no other column says in which direction one goes."""
+    if table.name.lower() not in statement.reads or not re.search(rf"\bSUM\s*\([^()]*\b{re.escape(field)}\b", statement.text, re.IGNORECASE):
+        return False
+    if any(_DIRECTION.search(column.name) for column in table.columns):
+        return False
+    keys = [column for where, column, how in bindings(statement.text) if where == table.name.lower() and how == "eq"]
+    told = shows.response.body if shows.response else ""
+    return bool(keys) and any(_HELD.search(each) for each in (statement.text, *keys, told[:2000]))
 
 
 def same_value(found: Json, wanted: str) -> bool:

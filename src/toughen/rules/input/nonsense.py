@@ -10,6 +10,7 @@ from toughen.model.finding import Evidence, Severity
 from toughen.model.journey import Literal
 from toughen.model.trial import Experiment, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.specimens import PLAIN
 from toughen.sweep import honest_types, signed
 from toughen.timeline import row_facts
 from toughen.twists import (
@@ -37,6 +38,42 @@ if TYPE_CHECKING:
 
 _NEGATIVE, _LOWER = -17, -17 * 10**6
 _FAILED = 500
+
+
+_LEDGER = PLAIN + """
+    start.execute("CREATE TABLE IF NOT EXISTS wallets (id INTEGER PRIMARY KEY, name TEXT)")
+    start.execute("CREATE TABLE IF NOT EXISTS entries (id INTEGER PRIMARY KEY, wallet_id INTEGER REFERENCES wallets(id), amount INTEGER, comment TEXT)")
+
+@app.route("/wallets", methods=["POST"])
+def open_wallet():
+    conn = get_db()
+    made = conn.execute("INSERT INTO wallets (name) VALUES (?)", (str(request.get_json()["name"]),)).lastrowid
+    conn.commit()
+    conn.close()
+    return jsonify({"id": made}), 201
+
+@app.route("/wallets/<int:wallet_id>")
+def wallet(wallet_id):
+    conn = get_db()
+    row = conn.execute("SELECT * FROM wallets WHERE id = ?", (wallet_id,)).fetchone()
+    total = conn.execute("SELECT SUM(amount) FROM entries WHERE wallet_id = ?", (wallet_id,)).fetchone()[0]
+    conn.close()
+    if row is None:
+        return jsonify({"error": "no such wallet"}), 404
+    return jsonify({"id": row["id"], "name": row["name"], "total": total or 0})
+
+@app.route("/wallets/<int:wallet_id>/entries", methods=["POST"])
+def enter(wallet_id):
+    data = request.get_json()
+    conn = get_db()
+    if conn.execute("SELECT id FROM wallets WHERE id = ?", (wallet_id,)).fetchone() is None:
+        conn.close()
+        return jsonify({"error": "no such wallet"}), 404
+    conn.execute("INSERT INTO entries (wallet_id, amount, comment) VALUES (?, ?, ?)", (wallet_id, int(data["amount"]), str(data["comment"])))
+    conn.commit()
+    conn.close()
+    return jsonify({"ok": True}), 201
+"""
 
 
 class Nonsense(Rule):
@@ -145,6 +182,7 @@ def pay():
 """, "POST /payments"),
     ]
     SOUND: ClassVar[list[Sound]] = [
+        Sound(_LEDGER, "what is spent is an entry below zero: a wallet has what its entries add up to", alike="what entries add up to is seen by use"),
         Sound(
             """import sqlite3
 from flask import Flask, jsonify, request
