@@ -15,10 +15,23 @@ _COROUTINE, _YIELDS = 0x80, 0x20 | 0x200
 
 def breaks(app: Any) -> None:
     """Have every handler of the app raise as soon as it is called; who calls it sees the same function as before."""
+    if getattr(app, "django", None) is not None:
+        _views(app.django)
+        return
     for function in lines.handlers(app):
         code = _raising(function)
         if code is not None:
             function.__code__ = code
+
+
+def _views(handler: Any) -> None:
+    """Have Django call what raises in place of every view; many are methods of a library's."""
+
+    def raising(*_: Any, **__: Any) -> Any:
+        raise RuntimeError(MESSAGE)
+
+    kind = type(handler)
+    kind.make_view_atomic = lambda _handler, _view: raising
 
 
 def _raising(function: FunctionType) -> CodeType | None:
