@@ -70,8 +70,16 @@ def verdict_of(
         decision, why = "ready", f"no break was proven on {reached} of {routes} routes"
     return Verdict(
         blueprint, decision, why, (*sorted(findings, key=_gravity), *open_suspicions), tuple(unclear), explored.journeys,
-        explored.unreached, explored.target.identities, timings, (*notes, *explored.notes),
+        explored.unreached, explored.target.identities, timings, (*notes, *_handed_over(explored), *explored.notes),
     )
+
+
+def _handed_over(explored: Explored) -> tuple[str, ...]:
+    """What a reader must know of tasks that requests hand to workers of the prototype's own."""
+    brokers = sorted({each.host for trace in explored.target.memory.honest.values() for exchange in trace.exchanges for each in exchange.outgoing if each.request.startswith("TASK ")})
+    if not brokers:
+        return ()
+    return (f"tasks that are handed to a broker ({', '.join(brokers)}) count as handed over: no worker is at work here, and one that a request waits for is done at once",)
 
 
 def _gravity(finding: Finding) -> tuple[int, str]:

@@ -26,21 +26,28 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange
     from toughen.rule import Target
 
-HAPPENS = {"refused": "a service refuses the connection", "error": "a service answers 500", "malformed": "a service answers a page instead of JSON", "locked": "the database is locked"}
+HAPPENS = {
+    "refused": "a service refuses the connection", "error": "a service answers 500", "malformed": "a service answers a page instead of JSON", "locked": "the database is locked",
+    "full": "the database has no room left", "serialization": "the database cannot keep two requests apart", "lost": "the database breaks off the connection", "down": "nobody answers where the database is",
+}
 _PATH = "a path of the server"
+DATABASE = "what the database said"
 _SIGNS = (
     ("a traceback", re.compile(r'Traceback \(most recent call last\)|File \\?"[^"\n]+\.py\\?", line \d+')),
     (_PATH, re.compile(r"(?<![\w:/.])/(?:[\w.-]+/)+[\w-]+\.py\b")),
     ("a connection string", re.compile(r"\b(?:postgres(?:ql)?|mysql|mongodb|redis|amqp|mssql)(?:\+\w+)?://[^\s\"'/]+:[^\s\"'/]+@[^\s\"']+")),
+    ("the address of a server inside", re.compile(r"connection to server (?:at|on) \W|could not translate host name \W|Can't connect to (?:MySQL )?server on ")),
     ("an object of the program", re.compile(r"<[\w.]+ object at 0x[0-9a-fA-F]+>")),
     ("the program's own exception", re.compile(r"\(?\b[a-z_]\w*(?:\.[a-z_]\w*)*\.[A-Z]\w*(?:Error|Exception)\b\)?[: ].{3,}")),
 )
 _KEY = re.compile(r"key|token|secret|appid|app_id|passw|auth|signature", re.IGNORECASE)
+_SERVER = ("serialization", "full", "lost", "down")
+"""What befalls the database where it is a server; before the first statement where nobody answers."""
 _SHORTEST, _TELLING, _SHOWN, _FILES = 4, 24, 160, 60
 
 
 def experiments(target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
-    """Each service that the honest request calls fails in several ways; the database is locked at its first write."""
+    """Each service that the honest request calls fails in several ways; so does the database, at its first write."""
     honest = target.honest(route.id)
     if honest is None:
         return
@@ -51,8 +58,11 @@ def experiments(target: Target, route: Route, journey: Journey) -> Iterator[Expe
         trials |= {kind: Trial(calls, grants, traced=True, fault=Fault(kind, each.number, 0, each.host)) for kind in ("refused", "error", "malformed")}
         yield Experiment(trials, f"{each.host} fails", detail)
     write = next((index for index, each in enumerate(honest.last.statements) if each.writes), None)
-    if write is not None and target.blueprint.database == "sqlite":
-        yield Experiment({"control": Trial(calls, grants), "locked": Trial(calls, grants, fault=Fault("locked", write))}, "the database is locked", detail)
+    kinds = ("locked", "full") if target.blueprint.database == "sqlite" else _SERVER
+    if write is not None and target.blueprint.database is not None:
+        trials = {"control": Trial(calls, grants)}
+        trials |= {kind: Trial(calls, grants, fault=Fault(kind, 0 if kind == "down" else write)) for kind in kinds}
+        yield Experiment(trials, "the database fails", detail)
 
 
 def given_away(exchange: Exchange, control: Exchange, files: str) -> tuple[str, str] | None:
@@ -70,13 +80,23 @@ def given_away(exchange: Exchange, control: Exchange, files: str) -> tuple[str, 
         text = " ".join(each.text.split())
         if len(text) >= _TELLING and text[:80] in flat and text[:80] not in known:
             return "the text of a SQL statement", _around(flat, flat.index(text[:80]))
+    said = next((each for each in _said(exchange) if each in flat and each not in known), None)
     for what, pattern in _SIGNS:
         match = pattern.search(body)
         if what == _PATH and match is not None and not re.search(r"/(?:site-packages|python3)/", match.group()) and not match.group().endswith(tuple(f"/{each}" for each in files.split("\n") if each)):
             continue
         if match is not None and match.group() not in known:
             return what, _around(body, match.start())
-    return None
+    return (DATABASE, _around(flat, flat.index(said))) if said is not None else None
+
+
+def _said(exchange: Exchange) -> Iterator[str]:
+    """What a database server answered to statements that failed, each the first line; SQLite's own words tell nobody anything."""
+    for each in exchange.statements:
+        kind, _, words = (each.error or "").partition(": ")
+        line = " ".join(words.split("\n", 1)[0].split())
+        if len(line) >= _TELLING and not kind.startswith("sqlite3."):
+            yield line
 
 
 def _is_debug_page(exchange: Exchange) -> bool:

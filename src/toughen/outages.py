@@ -77,6 +77,12 @@ def met(experiment: Experiment, exchange: Exchange) -> Outgoing | None:
     return found[number] if number < len(found) else None
 
 
+def missed(experiment: Experiment, exchange: Exchange) -> str:
+    """Why nothing is seen of the connection that was to go wrong."""
+    host = experiment.fact("host")
+    return f"while {host} fails, the request comes to no end in time" if exchange.ended == "timeout" else f"the request did not come to call {host} again"
+
+
 def unhandled(exchange: Exchange) -> bool:
     """Whether a request ended in an exception that nobody answered."""
     failure = exchange.failure

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
-from toughen import timeline
-from toughen.model.journey import Call, Grant, Literal, stepped
+from toughen import sql, timeline
+from toughen.model.blueprint import Place
+from toughen.model.journey import Call, Extract, Grant, Literal, stepped
 from toughen.model.trial import Experiment, Schedule, Trial
-from toughen.oracle import clock, read_before, same_rows, state, stops, succeeded, touched, updated, volatile
+from toughen.oracle import clock, own, read_before, same_rows, state, stops, succeeded, touched, updated, volatile
 from toughen.parting import parted
 from toughen.timeline import row_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from toughen.model.blueprint import Json, Place, Route
-    from toughen.model.journey import Journey
+    from toughen.model.blueprint import Json, Route
+    from toughen.model.journey import Argument, Journey
     from toughen.model.source import Location
     from toughen.model.trace import Exchange, RowChange, Statement, Trace
     from toughen.rule import Target
 
 _APART = 1.1
+_LOCKS = re.compile(r"\bFOR\s+(NO\s+KEY\s+)?UPDATE\b|\bFOR\s+(KEY\s+)?SHARE\b|\bLOCK\s+IN\s+SHARE\s+MODE\b", re.IGNORECASE)
+"""What keeps a row that is read from everybody else."""
+_SERVERS = ("postgresql", "mysql")
 _FLAG = re.compile(r"^(is|has|was)_|ed$|^(done|active|open|read|available|enabled)$", re.IGNORECASE)
 AMPLE = 12
 """How many honest requests a tuned resource has room for where none should be refused."""
@@ -168,16 +175,20 @@ def _two_rows(target: Target, journey: Journey, honest: Trace) -> tuple[Journey,
 def _pairs(target: Target, route: Route, known: tuple[Journey, Trace], room: float, most: int) -> Iterator[Pair]:
     (journey, honest), habits = known, target.habits()
     calls, grants = tuned(journey, honest, room)
-    before, own = calls[:-1], calls[-1]
+    before, call = calls[:-1], calls[-1]
     given = 0
     places = stops(honest.last, honest.last, habits)
     if places:
         given += 1
-        yield Pair(before, own, own, grants, f"{route.id} twice at once", places)
-    peer = target.peer(own.identity) if own.identity else None
+        yield Pair(before, call, call, grants, f"{route.id} twice at once", places)
+    peer = target.peer(call.identity) if call.identity else None
     if peer is not None and places:
         given += 1
-        yield Pair(before, own, own.by(peer.name), grants, f"{route.id} by two users at once", places)
+        yield Pair(before, call, call.by(peer.name), grants, f"{route.id} by two users at once", places)
+    opposed = crossed(target, route, journey, room) if given < most else None
+    if opposed is not None:
+        given += 1
+        yield opposed
     for other in target.journeys():
         if given >= most:
             return
@@ -190,8 +201,93 @@ def _pairs(target: Target, route: Route, known: tuple[Journey, Trace], room: flo
         places = tuple(each for each in stops(honest.last, facing.last, habits) if honest.last.statements[each].verb != "commit")
         if places:
             given += 1
-            moved = [shifted(call, len(before)) for call in other.calls]
-            yield Pair((*before, *moved[:-1]), own, moved[-1], (*grants, *other.grants), f"{route.id} and {other.route} at once", places)
+            moved = [shifted(each, len(before)) for each in other.calls]
+            yield Pair((*before, *moved[:-1]), call, moved[-1], (*grants, *other.grants), f"{route.id} and {other.route} at once", places)
+
+
+def crossed(target: Target, route: Route, journey: Journey, room: float) -> Pair | None:
+    """This request and the one that goes the other way (A to B, B to A), where two arguments name rows of one table of a server, which each holds until it has both.
+
+    Whoever holds the first row waits for whoever holds the second; the server chooses a victim. None where no two arguments are such, or where
+    nobody may go the other way.
+    """
+    honest, habits = target.honest(route.id), target.habits()
+    if honest is None or target.blueprint.database not in _SERVERS or target.blueprint.stand_in:
+        return None
+    holds = _holding(honest.last, habits)
+    found = next((each for each in combinations(journey.call.arguments, 2) if _of_one_table(each, honest, holds)), None)
+    if found is None:
+        return None
+    calls, grants = tuned(journey, honest, room)
+    for each in consumption(honest):
+        if each.taken < 0:
+            # What one gives the other takes.
+            calls, grants = put(calls, grants, each, int(-each.taken * room) if float(-each.taken * room).is_integer() else -each.taken * room, honest)
+    call, (one, two) = calls[-1], found
+    back = call.with_argument(one.place, one.path, two.value).with_argument(two.place, two.path, one.value)
+    peer = target.peer(call.identity) if call.identity else None
+    for way in (back, *((back.by(peer.name),) if peer is not None else ())):
+        if all(map(succeeded, target.run(Trial((*calls, way), grants)).exchanges[-2:])):
+            places = tuple(dict.fromkeys((*(index for index, _, _ in holds[1:2]), *stops(honest.last, honest.last, habits)[:1])))
+            names = " and ".join(".".join(map(str, each.path)) for each in found)
+            return Pair(calls[:-1], call, way, grants, f"{route.id} and the same with {names} the other way round at once", places)
+    return None
+
+
+def _holding(exchange: Exchange, habits: frozenset[str]) -> list[tuple[int, tuple[str, str], str]]:
+    """(statement, (table, column), value) of each row that a request comes to hold, by the key that it is asked for by; of each row the first."""
+    found: dict[tuple[tuple[str, str], str], int] = {}
+    for index, statement in own(exchange, habits):
+        if statement.verb in {"update", "delete"} or (statement.verb == "select" and _LOCKS.search(statement.text)):
+            for (table, column, how), value in zip(sql.bindings(statement.text), statement.parameters, strict=False):
+                if how == "eq" and not isinstance(value, list | dict):
+                    found.setdefault(((table, column), str(value)), index)
+    return [(index, column, value) for (column, value), index in found.items()]
+
+
+def _of_one_table(both: tuple[Argument, ...], honest: Trace, holds: list[tuple[int, tuple[str, str], str]]) -> bool:
+    """Whether two arguments name two rows of one table that the request comes to hold one after the other."""
+    values = [_sent(each, honest) for each in both]
+    if None in values or values[0] == values[1]:
+        return False
+    columns = [{(column, index) for index, column, value in holds if value == each} for each in values]
+    return any(one == two and first != second for one, first in columns[0] for two, second in columns[1])
+
+
+def _sent(argument: Argument, honest: Trace) -> str | None:
+    """What the honest request sent at an argument's place, as text; None where that is not told."""
+    value: object = None
+    sent = honest.last.request_body or ""
+    match argument.place, argument.value:
+        case _, Literal(known):
+            value = known
+        case Place.QUERY | Place.FORM, _:
+            text = urlsplit(honest.last.target).query if argument.place is Place.QUERY else sent
+            value = dict(parse_qsl(text)).get(str(argument.path[-1]))
+        case Place.JSON, _:
+            value = _below(_parsed(sent), argument.path)
+        case _, Extract(step, pointer) if step < len(honest.exchanges):
+            response = honest.exchanges[step].response
+            value = _below(response.json if response is not None else None, pointer)
+    return None if value is None or isinstance(value, list | dict) else str(value)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _below(value: object, path: tuple[str | int, ...]) -> object:
+    for part in path:
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
 
 
 def shifted(call: Call, steps: int) -> Call:
@@ -206,11 +302,18 @@ def orders(traces: Mapping[str, Trace]) -> dict[str, Trace]:
 
 def apart(traces: Mapping[str, Trace]) -> bool:
     """Whether the rows live in one process's memory, so that no race is seen: two processes leave other kinds of rows, or none at all."""
-    one, own = (Counter((each.table, each.kind) for each in traces[name].changes) for name in ("control", "again"))
-    race = traces["race"]
+    one, race = _kinds(traces["control"]), traces["race"]
+    if one and one == _kinds(race):
+        # Two processes left what one leaves.
+        return False
+    own = _kinds(traces["again"])
     # Two that undo each other's change leave nothing one after the other, either.
     lost = bool(one) and not race.changes and any(map(succeeded, race.exchanges[-2:]))
     return one != own or (lost and bool(traces["first"].changes and traces["second"].changes))
+
+
+def _kinds(trace: Trace) -> Counter[tuple[str, str]]:
+    return Counter((each.table, each.kind) for each in trace.changes)
 
 
 def stumbles(traces: Mapping[str, Trace]) -> tuple[str, Location] | None:

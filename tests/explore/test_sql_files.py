@@ -59,7 +59,7 @@ SCRIPT = """
     """
 
 
-@pytest.mark.parametrize(("name", "text"), [("db/schema.sql", DUMP), ("setup_db.py", SCRIPT)])
+@pytest.mark.parametrize(("name", "text"), [("db/schema.sql", DUMP), pytest.param("setup_db.py", SCRIPT, marks=pytest.mark.long)])
 def test_tables_are_made_as_the_author_made_them(prototype: Write, name: str, text: str) -> None:
     """On MySQL, whatever the file calls its database; a script that asks is answered. One connection for all lives through it."""
     if lacks := mysql.lacking():

@@ -181,7 +181,8 @@ CASES = {
 RACES = "race/lost-update", "race/check-then-act"
 
 
-@pytest.mark.parametrize("case", [pytest.param(each, marks=[] if each == "PyMySQL" else [pytest.mark.long]) for each in CASES])
+@pytest.mark.long
+@pytest.mark.parametrize("case", list(CASES))
 def test_a_race_is_mended(prototype: Write, case: str) -> None:
     """Each handler's race is proven on MySQL; once it is mended the same requests succeed, and no race is left there."""
     if lacks := mysql.lacking():

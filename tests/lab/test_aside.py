@@ -204,6 +204,31 @@ KINDS = {
         yield
         scheduler.shutdown()
 """),
+    "a task of the start-up that begins at once": FASTAPI.replace("# what runs by itself", """
+    async def loop():
+        while True:
+            tick()
+            pack()
+            await asyncio.sleep(0.2)
+
+    @asynccontextmanager
+    async def lifespan(app):
+        task = asyncio.create_task(loop())
+        yield
+        task.cancel()
+"""),
+    "a thread of the start-up that begins at once": FASTAPI.replace("# what runs by itself", """
+    def loop():
+        while True:
+            tick()
+            pack()
+            time.sleep(0.2)
+
+    @asynccontextmanager
+    async def lifespan(app):
+        threading.Thread(target=loop, daemon=True).start()
+        yield
+"""),
     "a task of the start-up": FASTAPI.replace("# what runs by itself", """
     async def loop():
         while True:
@@ -218,6 +243,9 @@ KINDS = {
         task.cancel()
 """),
 }
+_FIRST = ("a thread that sleeps", "BackgroundScheduler", "AsyncIOScheduler")
+"""What every run of the tests sees."""
+_EACH = [pytest.param(each, marks=[] if each in _FIRST else [pytest.mark.long]) for each in KINDS]
 BUY = Call("POST /buy", (Argument(Place.JSON, ("item",), Literal(1)),), body="json")
 READ = {f"GET /{each}": Journey(f"GET /{each}", (Call(f"GET /{each}"),), 200, anonymous=True) for each in ("rates", "orders")}
 JOURNEYS = {"POST /buy": Journey("POST /buy", (BUY,), 200, anonymous=True), **READ}
@@ -255,7 +283,7 @@ def rows(trace_changes: object) -> list[tuple[str, str]]:
     return [(each.table, each.kind) for each in trace_changes]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", _EACH)
 def test_no_trial_meets_what_runs_by_itself(tmp_path: Path, environment: Environment, kind: str) -> None:
     """However long a trial takes, its rows and statements are its requests' alone; races and kills are judged as without it, and a process is forked for each request."""
     with shop(tmp_path / "shop", environment, KINDS[kind]) as target:
@@ -277,7 +305,7 @@ def test_no_trial_meets_what_runs_by_itself(tmp_path: Path, environment: Environ
     assert not box.alive()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", _EACH)
 def test_a_trial_that_waits_sees_it_done(tmp_path: Path, environment: Environment, kind: str) -> None:
     """Where what goes on behind the answer counts, time passes for it: the order is packed, and the loop ticks."""
     with shop(tmp_path / "shop", environment, KINDS[kind]) as target:
@@ -286,7 +314,7 @@ def test_a_trial_that_waits_sees_it_done(tmp_path: Path, environment: Environmen
         assert any(each.table == "ticks" for each in trace.changes)
 
 
-HANDED_ON = KINDS["BackgroundScheduler"].replace('sell(request.json["item"])', "order(request.json[\"item\"])").replace('    @app.post("/buy")', """    def ship(item):
+HANDED_ON = KINDS["BackgroundScheduler"].replace('sell(request.json["item"])', 'order(request.json["item"])').replace('    @app.post("/buy")', """    def ship(item):
         run("INSERT INTO orders (item, status) VALUES (?, 'shipped')", item)
 
 
@@ -308,24 +336,56 @@ def test_a_job_that_a_scheduler_may_finish_is_not_lost(tmp_path: Path, environme
         assert [each for each in outcomes if isinstance(each, Inconclusive) and "apscheduler" in each.reason]
 
 
-WORKER = FLASK.replace("# what runs by itself", """
+WORKERS = {
+    "a thread": FLASK.replace("# what runs by itself", """
     import queue
 
     WAITING, DONE = queue.Queue(), queue.Queue()
 
     def work():
         while True:
-            DONE.put(sell(WAITING.get()))
+            item = WAITING.get()
+            time.sleep(0.2)
+            DONE.put(sell(item))
 
     load()
     threading.Thread(target=work, daemon=True).start()
-""").replace('sell(request.json["item"])', "(WAITING.put(request.json[\"item\"]), DONE.get(timeout=5))[1]")
+""").replace('sell(request.json["item"])', '(WAITING.put(request.json["item"]), DONE.get(timeout=5))[1]'),
+    "a task": FASTAPI.replace("# what runs by itself", """
+    async def work():
+        while True:
+            item, done = await app.state.waiting.get()
+            await asyncio.sleep(0.2)
+            done.set_result(sell(item))
+
+    @asynccontextmanager
+    async def lifespan(app):
+        app.state.waiting = asyncio.Queue()
+        task = asyncio.create_task(work())
+        yield
+        task.cancel()
+""").replace("        if not sell(item):", "        done = asyncio.get_running_loop().create_future()\n        await app.state.waiting.put((item, done))\n        if not await done:"),
+    "a loop of its own": FLASK.replace("# what runs by itself", """
+    import asyncio
+
+    async def work(item):
+        await asyncio.sleep(0.2)
+        return sell(item)
+
+    def slowly(item):
+        found = []
+        thread = threading.Thread(target=lambda: found.append(asyncio.run(work(item))))
+        thread.start()
+        thread.join()
+        return found[0]
+""").replace('sell(request.json["item"])', 'slowly(request.json["item"])'),
+}
 
 
-def test_a_worker_that_a_request_waits_for_works(tmp_path: Path, environment: Environment) -> None:
-    """A thread that waits for work rather than for the clock is no loop of its own accord: it serves, in processes that are started whole."""
-    with shop(tmp_path / "shop", environment, WORKER) as target:
-        assert target.lab.whole
+@pytest.mark.parametrize("kind", WORKERS)
+def test_a_worker_that_a_request_waits_for_works(tmp_path: Path, environment: Environment, kind: str) -> None:
+    """A thread or task that waits for work rather than for the clock is no loop of its own accord, and what a request begins is the request's: it serves, and may sleep meanwhile."""
+    with shop(tmp_path / "shop", environment, WORKERS[kind]) as target:
         trace = target.anew(Trial((BUY,)))
         assert trace.last.status == 200
         assert rows(trace.changes) == [("items", "updated"), ("orders", "inserted")]

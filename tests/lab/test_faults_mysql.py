@@ -103,3 +103,18 @@ def test_what_the_server_says_is_what_the_driver_raises(target: tuple[str, LabTa
     again = served(shop, "deadlock", times=1)
     assert again.response is not None
     assert again.response.json == {"attempts": 2}
+
+
+def test_a_server_that_is_gone(target: tuple[str, LabTarget]) -> None:
+    """From the statement that is named on, what is connected breaks off and nobody answers; a request after it finds the server as it was."""
+    driver, shop = target
+    at_once, later = served(shop, "down", at=0), served(shop, "down", at=1)
+    assert at_once.failure is not None
+    assert at_once.failure.type.startswith(driver)
+    assert ("2003" in at_once.failure.message, at_once.statements) == (True, ())
+    assert later.failure is not None
+    assert later.failure.type.startswith(driver)
+    assert any(code in later.failure.message for code in CODES["lost"]), later.failure
+    assert later.statements[0].error is None
+    assert any(each.error for each in later.statements[1:])
+    assert served(shop).status == 200

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
+import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pymysql
+import pymysql.cursors
 import pytest
 
 from toughen.errors import LabError
-from toughen.lab import dumps, mysql
+from toughen.lab import dumps, images, mysql
 from toughen.lab.mydata import MysqlDatabase
 from toughen.lab.rows import changes
 from toughen.lab.snapshot import World
@@ -159,15 +164,53 @@ def test_a_counter_alone_is_put_back(world: World) -> None:
 
 
 def test_restore_makes_the_shape_anew(world: World) -> None:
-    """Tables, columns, views, triggers and procedures that a trial changed are as they were."""
+    """Tables, columns, views, triggers and procedures that a trial changed are as they were; the database's own characters too."""
+    do(world, "ALTER DATABASE CHARACTER SET latin1")
     world.take()
     before = world.tables()
     do(world, "ALTER TABLE users ADD COLUMN extra INT", "DROP TABLE log", "DROP VIEW names", "DROP PROCEDURE tidy", "CREATE TABLE more (id INT)")
     world.restore()
     assert world.tables() == before
     assert world.laid == 1
-    do(world, "CALL tidy()", "INSERT INTO notes (user_id) VALUES (1)")
+    do(world, "CALL tidy()", "INSERT INTO notes (user_id) VALUES (1)", "CREATE TABLE later (name TEXT)")
     assert len(world.tables()["log"]) == 1
+    with world.server.connect("shop") as live, live.cursor() as cursor:  # type: ignore[union-attr]
+        cursor.execute("SHOW CREATE TABLE later")
+        assert "latin1" in str(cursor.fetchone())
+
+
+MODES = "SELECT sql_mode FROM information_schema.triggers WHERE trigger_schema = 'shop' UNION ALL SELECT sql_mode FROM information_schema.routines WHERE routine_schema = 'shop'"
+
+
+def test_triggers_and_procedures_keep_the_mode_that_they_were_made_in(world: World, server: Server) -> None:
+    """It decides whether a value that does not fit is an error: when rows are put back, and when the whole shape is."""
+
+    def modes() -> list[str]:
+        with server.connect("shop") as live, live.cursor() as cursor:
+            cursor.execute(MODES)
+            return [str(mode) for (mode,) in cursor.fetchall()]
+
+    do(world, "DROP PROCEDURE tidy", "SET sql_mode = 'ANSI_QUOTES'", 'CREATE PROCEDURE tidy() BEGIN DELETE FROM "log"; END')
+    world.take()
+    before = modes()
+    assert "STRICT_TRANS_TABLES" in before[0]
+    assert "ANSI_QUOTES" in before[1]
+    do(world, "INSERT INTO notes (user_id, body) VALUES (1, 'new')")
+    world.restore()
+    assert (modes(), world.laid) == (before, 0)
+    do(world, "DROP TABLE log")
+    world.restore()
+    assert (modes(), world.laid) == (before, 1)
+    do(world, "CALL tidy()")
+
+
+def test_a_view_of_a_view_is_made_anew(world: World) -> None:
+    """Whatever they are called: the one that the other needs comes first."""
+    do(world, "CREATE VIEW zeta AS SELECT name FROM users", "CREATE VIEW alpha AS SELECT name FROM zeta")
+    world.take()
+    do(world, "DROP VIEW zeta")
+    world.restore()
+    do(world, "SELECT name FROM alpha")
 
 
 def test_who_keeps_a_row_locked_is_ended(world: World) -> None:
@@ -206,10 +249,18 @@ def test_a_snapshot_goes_to_another_server(world: World, tmp_path: Path) -> None
 
 
 def test_an_image_that_is_damaged_is_refused(world: World) -> None:
-    """What cannot be read is an error of the lab's own, not of the prototype's."""
+    """What cannot be read, or does not fit, is an error of the lab's own, not of the prototype's."""
     (database,) = world.databases
-    with pytest.raises(LabError):
-        database.load(b"nonsense")
+    whole = world.take().images["mysql:shop"]
+    for image in (b"nonsense", whole[:-40], whole.replace(b'"tables": ["log"', b'"tables": ["nil"', 1), images.packed([("index.json", "[" * 100_000)])):
+        with pytest.raises(LabError):
+            database.load(image)
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["rows/0"] = b'[["one", "two"]]'
+    with pytest.raises(LabError, match="do not fit"):
+        database.load(images.packed(parts.items()))
+    database.load(whole)
 
 
 def test_grants_and_rows_of_the_labs_own(world: World) -> None:
@@ -243,6 +294,31 @@ def test_only_what_changed_is_read(world: World, server: Server) -> None:
     database.close()
 
 
+def test_an_interrupt_is_told_as_one(world: World, server: Server) -> None:
+    """Rows are being put back, with triggers that stand still meanwhile: what comes out is the interrupt; the next time all is as it was."""
+    world.take()
+    before = world.tables()
+    do(world, "INSERT INTO notes (user_id, body) VALUES (1, 'new')")
+    (database,) = world.databases
+    assert isinstance(database, MysqlDatabase)
+
+    class Interrupted(pymysql.cursors.Cursor):
+        def execute(self, query: Any, args: Any = None) -> int:
+            if query.startswith("INSERT INTO `notes`"):
+                database._live._force_close()
+                raise KeyboardInterrupt
+            return super().execute(query, args)
+
+    live = database._live = server.connect("shop")
+    live.cursorclass = Interrupted
+    with pytest.raises(KeyboardInterrupt):
+        world.restore()
+    world.restore()
+    assert world.tables() == before
+    do(world, "INSERT INTO notes (user_id, body) VALUES (1, 'again')")
+    assert len(world.tables()["log"]) == 3
+
+
 def test_a_dump_of_another_server_runs(server: Server) -> None:
     """The name of its database, its definers and the collations of MySQL 8 stand in no way; a statement that fails is left out."""
     server.ensure("mine")
@@ -261,3 +337,13 @@ SELECT nonsense FROM nowhere;
         assert cursor.fetchall() == (("a;b",), ("it's",))
         cursor.execute("SHOW DATABASES LIKE 'theirs'")
         assert cursor.fetchall() == ()
+
+
+def test_what_is_no_file_of_sql_is_left_out(server: Server, tmp_path: Path) -> None:
+    """A link that leads nowhere, and a pipe that nobody writes to."""
+    os.mkfifo(tmp_path / "a.sql")
+    (tmp_path / "b.sql").symlink_to("nowhere")
+    (tmp_path / "c.sql").write_text("CREATE TABLE kept (id INT)")
+    server.ensure("filed")
+    lab: Any = SimpleNamespace(world=SimpleNamespace(server=server), opened={"filed"}, project=tmp_path)
+    assert dumps.load(lab) == ["ran c.sql"]

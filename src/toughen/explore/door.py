@@ -44,6 +44,7 @@ _MOST_NAMES = 6
 _MOST_TAKERS = 6
 _PROBES = 3
 _OK = 200
+_LEAVES = re.compile(r"log-?_?(out|off)|sign-?_?(out|off)", re.IGNORECASE)
 _GARBAGE = "tg-no-such-credential"
 
 
@@ -319,6 +320,8 @@ class Doors:
             state for state in self.states.values()
             if state.reached is None and None in state.tried and depth(state.tried[None]) is Depth.REFUSED and (self.only is None or state.route.id in self.only)
         ]
+        # Who asks to be logged out is sent to the log-in page, too, and has lost his cookie.
+        found = [state for state in found if not _LEAVES.search(state.route.path)] or found
         found.sort(key=lambda state: (state.route.method != "GET", state.route.path.count("{"), len(state.parameters)))
         # What one realm lets in, another refuses in its own words.
         ways: dict[tuple[int | None, str], RouteState] = {}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_SECONDS = 300
+_SECONDS, _LINKED_SECONDS = 300, 20
 _NAMES = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+)", re.MULTILINE)
 _SHOWN = 400
 
@@ -50,8 +50,13 @@ def _fetch(package: str, place: Path) -> None:
     failed = _load(package, held, own)
     if failed:
         # The system's lists of packages are old, or not there: lists of our own need nobody's leave.
-        own = _lists(place.parent)
-        failed = _apt([*own, "update"], held) or _load(package, held, own)
+        # Packages have locks of their own, the lists are for all of them.
+        with locked(place.parent / "lists.lock"):
+            own = _lists(place.parent)
+            for old in held.glob("*.deb"):
+                # Of another version, perhaps.
+                old.unlink()
+            failed = _apt([*own, "update"], held) or _load(package, held, own)
     if failed:
         raise LabError(f"the package {package} cannot be had", subject=package, hint=failed)
     for file in sorted(held.glob("*.deb")):
@@ -86,7 +91,7 @@ def _apt(arguments: Sequence[str], cwd: Path) -> str:
 def _run(command: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        return subprocess.run(list(command), cwd=cwd, capture_output=True, text=True, timeout=_SECONDS, check=False, env=environment)
+        return subprocess.run(list(command), cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False, env=environment)
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(list(command), 1, "", str(error))
 
@@ -102,5 +107,9 @@ def linked(program: Path, paths: tuple[Path, ...] = ()) -> list[str]:
     ldd = shutil.which("ldd")
     if ldd is None:
         return []
-    done = subprocess.run([ldd, str(program)], capture_output=True, text=True, check=False, env={"PATH": os.defpath, "LD_LIBRARY_PATH": ":".join(map(str, paths))})
+    environment = {"PATH": os.defpath, "LD_LIBRARY_PATH": ":".join(map(str, paths))}
+    try:
+        done = subprocess.run([ldd, str(program)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LINKED_SECONDS, check=False, env=environment)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
     return done.stdout.splitlines()

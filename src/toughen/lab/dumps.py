@@ -106,7 +106,10 @@ def _files(root: Path) -> list[Path]:
         names[:] = [each for each in names if each not in _SKIPPED and not each.startswith(".")]
         for name in files:
             place = root.__class__(folder) / name
-            if not name.lower().endswith(".sql") or _ASIDE.search(place.relative_to(root).as_posix()) or place.stat().st_size > _LARGEST:
+            if not name.lower().endswith(".sql") or _ASIDE.search(place.relative_to(root).as_posix()):
+                continue
+            # What a link leads to may not be there, and who reads a pipe waits for ever.
+            if not place.is_file() or place.stat().st_size > _LARGEST:
                 continue
             text = place.read_text(encoding="utf-8", errors="replace")
             if _MAKES.search(text):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange
     from toughen.model.trial import Fault
 
-LOCKED, LOST = "locked", "lost"
+LOCKED, LOST, FULL = "locked", "lost", "full"
 DATABASE = frozenset({LOCKED, LOST, *servers.FAULTS})
 _MOST = 20
 """Attempts at a locked statement after which nobody is going to give up."""
@@ -65,15 +65,15 @@ def failing(child: Child, request: dict[str, Any], fault: Fault, world: World) -
 
 
 def _served(runner: Runner, fault: Fault, world: World) -> Exchange:
-    """What a server does: it answers with an error, or is gone."""
-    state = servers.state(world.server, fault.kind)
-    if world.server is None or not (state or fault.kind == LOST):
+    """What a server does: it answers with an error, or is gone; SQLite can only have no room left."""
+    state = servers.state(world.server, fault.kind) if world.server is not None else FULL if fault.kind == FULL else ""
+    if not state and (world.server is None or fault.kind != LOST):
         _finish(runner)
         return replace(runner.exchange(), ended="missed")
     if state:
         runner.fail(state, fault.times)
         runner.read(REQUEST_SECONDS)
-    else:
+    elif world.server is not None:
         world.server.hang_up()
     _finish(runner)
     return runner.exchange()

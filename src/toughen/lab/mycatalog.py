@@ -24,6 +24,7 @@ _CHANGING = [
 ]  # fmt: skip
 _MARK = "SHOW GLOBAL STATUS WHERE Variable_name IN (" + ", ".join(f"'{name}'" for name in _CHANGING) + ")"
 """How often the server was told to change a shape: another answer after any change."""
+_LETTERS = "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = DATABASE()"
 _TABLES = "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME"
 _COLUMNS = """
 SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, CHARACTER_MAXIMUM_LENGTH
@@ -59,8 +60,8 @@ class TableShape:
     written: tuple[str, ...]
     """Columns that a row is made of: those that the database computes are left out."""
     keys: tuple[str, ...]
-    triggers: tuple[tuple[str, str], ...]
-    """(name, the statement that makes it)."""
+    triggers: tuple[tuple[str, tuple[str, ...]], ...]
+    """(name, the statements that make it)."""
 
     @property
     def quoted(self) -> str:
@@ -95,15 +96,16 @@ def shape(cursor: Cursor, marked: str) -> Shape:
     """The shape as it is now."""
     found = _all(cursor, _TABLES)
     columns, indexes, refers = (_all(cursor, text) for text in (_COLUMNS, _INDEXES, _REFERS))
-    triggers: dict[str, list[tuple[str, str]]] = {}
+    triggers: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     for name, table in _all(cursor, _TRIGGERS):
-        triggers.setdefault(str(table), []).append((str(name), _made(cursor, "TRIGGER", str(name), 2)))
+        triggers.setdefault(str(table), []).append((str(name), _stored(cursor, "TRIGGER", str(name))))
     names = [str(name) for name, kind in found if kind == "BASE TABLE"]
-    statements = [re.sub(r" AUTO_INCREMENT=\d+", "", _made(cursor, "TABLE", name, 1)) for name in names]
-    statements += [_made(cursor, str(kind), str(name), 2) for kind, name in _all(cursor, _ROUTINES)]
+    statements = [f"ALTER DATABASE CHARACTER SET {letters} COLLATE {order}" for letters, order in _all(cursor, _LETTERS)]
+    statements += [re.sub(r" AUTO_INCREMENT=\d+", "", _made(cursor, "TABLE", name, 1)) for name in names]
+    statements += [each for kind, name in _all(cursor, _ROUTINES) for each in _stored(cursor, str(kind), str(name))]
     statements += [_made(cursor, "VIEW", str(name), 1) for name, kind in found if kind == "VIEW"]
     digest = hashlib.blake2b(repr([statements, sorted(triggers.items())]).encode(), digest_size=12).hexdigest()
-    statements += [statement for each in triggers.values() for _, statement in each]
+    statements += [statement for each in triggers.values() for _, made in each for statement in made]
     tables, described = [], []
     for name in names:
         own = [row for row in columns if row[0] == name]
@@ -132,6 +134,12 @@ def _made(cursor: Cursor, kind: str, name: str, place: int) -> str:
     cursor.execute(f"SHOW CREATE {kind} {named(name)}")
     row: Any = cursor.fetchone()
     return str(row[place]) if row else ""
+
+
+def _stored(cursor: Cursor, kind: str, name: str) -> tuple[str, ...]:
+    """The statements that make what runs within the server: it always runs in the mode that it was made in."""
+    mode = _made(cursor, kind, name, 1).replace("'", "''")
+    return f"SET SESSION sql_mode = '{mode}'", _made(cursor, kind, name, 2)
 
 
 def _described(name: str, rows: list[tuple[Any, ...]], keys: tuple[str, ...], uniques: list[tuple[str, ...]], refers: list[tuple[Any, ...]]) -> Described:

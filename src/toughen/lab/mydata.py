@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import itertools
 import json
 import re
 import time
-import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 
 from toughen.errors import LabError
-from toughen.lab import mycatalog
+from toughen.lab import images, mycatalog
 from toughen.lab.copies import TAKEN, copies, keys_of
 from toughen.lab.mysql import APP, named
 from toughen.lab.myvalues import inserts, rows_of, stored, value_of
+from toughen.lab.rows import called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,13 +35,14 @@ _SESSION = (
     "SET SESSION innodb_lock_wait_timeout = 1, lock_wait_timeout = 1, time_zone = '+00:00', foreign_key_checks = 0, unique_checks = 0,"
     " sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'"
 )
+_MARIADB = ("SET SESSION max_statement_time = 20",)
+# MySQL 8 tells of AUTO_INCREMENT what it knew a day ago.
+_MYSQL = ("SET SESSION max_execution_time = 20000", "SET SESSION information_schema_stats_expiry = 0")
 _GIVEN = "SET SESSION foreign_key_checks = 1, unique_checks = 1, sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'"
 _IN_THE_WAY = frozenset({1205, 1213, 1317, 3024, 1969})
 """Somebody keeps rows or tables locked (mariadb.com/kb/en/mariadb-error-codes)."""
 _GONE = frozenset({0, 2006, 2013})
 _COUNTERS = "SELECT TABLE_NAME, AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND AUTO_INCREMENT IS NOT NULL"
-_LARGEST = 256 << 20
-"""Bytes of an image that are unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +95,25 @@ class MysqlDatabase:
 
     def image(self, saved: State) -> bytes:
         """An archive of the shape and each table's rows."""
-        held = io.BytesIO()
         index = {"shape": list(self._shapes[saved.shape.digest]), "tables": list(saved.rows), "counters": saved.counters}
-        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(zipfile.ZipInfo("index.json"), json.dumps(index))
-            for number, rows in enumerate(saved.rows.values()):
-                # Each byte a character: JSON has no bytes.
-                archive.writestr(zipfile.ZipInfo(f"rows/{number}"), json.dumps([[None if each is None else each.decode("latin-1") for each in row] for row in rows]))
-        return held.getvalue()
+        # Each byte a character: JSON has no bytes.
+        texts = (json.dumps([[None if each is None else each.decode("latin-1") for each in row] for row in rows]) for rows in saved.rows.values())
+        return images.packed(itertools.chain([("index.json", json.dumps(index))], ((f"rows/{number}", text) for number, text in enumerate(texts))))
 
     def load(self, image: bytes) -> None:
         """Put another run's image in place. Raises LabError where it is damaged."""
-        try:
-            with zipfile.ZipFile(io.BytesIO(image)) as archive:
-                if sum(each.file_size for each in archive.infolist()) > _LARGEST:
-                    raise LabError("the stored rows are too many to be unpacked", subject=self.database)
-                index = json.loads(archive.read("index.json"))
-                rows = {str(name): stored(json.loads(archive.read(f"rows/{number}"))) for number, name in enumerate(index["tables"])}
-                statements = tuple(map(str, index["shape"]))
-                counters = {str(name): int(value) for name, value in index["counters"].items()}
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise LabError("the stored rows of the database cannot be read", subject=self.database) from error
+        with images.opened(image, self.database) as archive:
+            index = json.loads(archive.read("index.json"))
+            rows = {str(name): stored(json.loads(archive.read(f"rows/{number}"))) for number, name in enumerate(index["tables"])}
+            statements = tuple(map(str, index["shape"]))
+            counters = {str(name): int(value) for name, value in index["counters"].items()}
         self._end_others()
         now = self.save()
         if now.shape.statements != statements:
             self._build(statements)
             now = self.save()
+        if any(len(row) != len(table.columns) for table in now.shape.tables for row in rows.get(table.name, ())):
+            raise LabError("the stored rows do not fit the database", subject=self.database)
         self._put(State(now.shape, rows, counters))
 
     def tables(self) -> dict[str, Table]:
@@ -135,7 +129,7 @@ class MysqlDatabase:
 
     def rows(self, table: str) -> Table | None:
         """One table's rows."""
-        return next((held for name, held in self.tables().items() if name.lower() == table.lower()), None)
+        return called(self.tables(), table)
 
     def columns(self) -> dict[str, list[str]]:
         """Columns by table."""
@@ -193,7 +187,12 @@ class MysqlDatabase:
     def size(self) -> int:
         """Bytes of its files."""
         folder = re.sub(r"\W", lambda found: f"@{ord(found.group()):04x}", self.database, flags=re.ASCII)
-        return sum(each.stat().st_size for each in (self.server.folder / "data" / folder).glob("*") if each.is_file())
+        total = 0
+        for each in (self.server.folder / "data" / folder).glob("*"):
+            # The server may remove one meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                total += each.stat().st_size
+        return total
 
     def close(self) -> None:
         """Close the connection."""
@@ -206,12 +205,12 @@ class MysqlDatabase:
     def _cursor(self) -> Iterator[Cursor]:
         """The lab's own session, opened again where the server ended it."""
         if self._live is None or not self._live.open:
-            self._live = self.server.connect(self.database)
-            with self._live.cursor() as first:
-                first.execute(_SESSION)
-                if not self.server.program.mariadb:
-                    # MySQL 8 tells of AUTO_INCREMENT what it knew a day ago.
-                    first.execute("SET SESSION information_schema_stats_expiry = 0")
+            live = self.server.connect(self.database)
+            with live.cursor() as first:
+                for statement in (_SESSION, *(_MARIADB if self.server.program.mariadb else _MYSQL)):
+                    first.execute(statement)
+            # Not before it is all that it must be.
+            self._live = live
         try:
             with self._live.cursor() as cursor:
                 yield cursor
@@ -276,6 +275,9 @@ class MysqlDatabase:
             now, anew = self.save(), True
         different = [table for table in now.shape.tables if now.rows[table.name] != saved.rows.get(table.name, ())]
         with self._cursor() as cursor:
+            if different:
+                # What was interrupted may have left the mode of a trigger.
+                cursor.execute(_SESSION)
             for table in different:
                 self._write(cursor, table, saved.rows.get(table.name, ()))
             standing = _counters(cursor) if different else now.counters
@@ -304,10 +306,9 @@ class MysqlDatabase:
         except pymysql.Error:
             with contextlib.suppress(pymysql.Error):
                 cursor.execute("ROLLBACK")
+                _trigger(cursor, table)
             raise
-        finally:
-            for _, statement in table.triggers:
-                cursor.execute(statement)
+        _trigger(cursor, table)
 
     def _build(self, statements: tuple[str, ...]) -> None:
         """Make the whole shape anew, empty."""
@@ -316,8 +317,7 @@ class MysqlDatabase:
             cursor.execute(f"DROP DATABASE {named(self.database)}")
             cursor.execute(f"CREATE DATABASE {named(self.database)}")
             cursor.execute(f"USE {named(self.database)}")
-            for statement in statements:
-                cursor.execute(statement)
+            _run(cursor, statements)
         self._shape = None
         self._marks.clear()
 
@@ -333,6 +333,31 @@ class MysqlDatabase:
                 if not others:
                     return
                 time.sleep(0.005)
+
+
+def _run(cursor: Cursor, statements: tuple[str, ...]) -> None:
+    """Run statements of which one may need what a later one makes, as views do."""
+    left = list(statements)
+    while left:
+        again: list[str] = []
+        cursor.execute(_SESSION)
+        for statement in left:
+            try:
+                cursor.execute(statement)
+            except pymysql.Error:
+                again.append(statement)
+                if len(again) == len(left):
+                    raise
+        left = again
+    cursor.execute(_SESSION)
+
+
+def _trigger(cursor: Cursor, table: TableShape) -> None:
+    for _, made in table.triggers:
+        for statement in made:
+            cursor.execute(statement)
+    if table.triggers:
+        cursor.execute(_SESSION)
 
 
 def _code(error: pymysql.Error) -> int:

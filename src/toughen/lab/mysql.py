@@ -6,10 +6,7 @@ import contextlib
 import functools
 import hashlib
 import os
-import re
 import shutil
-import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +16,8 @@ import pymysql
 from pymysql.constants import CLIENT
 
 from toughen.errors import LabError
-from toughen.lab import debian, sandbox
-from toughen.lab.caching import cache_folder, locked
-from toughen.lab.copying import roomy
+from toughen.lab import daemons, debian, sandbox
+from toughen.lab.caching import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +27,9 @@ USER = "toughen"
 APP = "app"
 PACKAGE = "mariadb-server-core"
 """MariaDB's server program in one of Debian's packages, taken where the system has none."""
-START_SECONDS = 30.0
-_INITIAL_SECONDS = 120.0
 _GLANCES = 100
+_ANSWER_SECONDS = 60
+"""Longest time that the lab waits for one answer of the server's."""
 _METHOD = "1"
 """Raised where the first data would be made in another way."""
 _OWN = ("information_schema", "mysql", "performance_schema", "sys")
@@ -46,7 +42,8 @@ _SETTINGS = (
     "--innodb-deadlock-detect=ON", "--innodb-lock-wait-timeout=3", "--lock-wait-timeout=3", "--innodb-stats-persistent=0", "--event-scheduler=OFF",
 )  # fmt: skip
 _MARIADB = ("--character-set-server=utf8mb4", "--innodb-flush-method=nosync", "--log-warnings=0", "--collation-server=utf8mb4_unicode_ci", "--innodb-log-file-size=8M")
-_MYSQL = ("--character-set-server=utf8mb4", "--innodb-flush-method=nosync", "--skip-log-bin", "--mysqlx=OFF", "--log-error-verbosity=1", "--innodb-redo-log-capacity=8M")
+# Not every release knows the loose ones.
+_MYSQL = ("--character-set-server=utf8mb4", "--innodb-flush-method=nosync", "--skip-log-bin", "--loose-mysqlx=OFF", "--log-error-verbosity=1", "--loose-innodb-redo-log-capacity=8M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ class Server:
         """A connection of the lab's own, each statement its own transaction. Raises pymysql.Error."""
         return pymysql.connect(
             unix_socket=str(self.socket / "s"), user=USER, password="", database=database, autocommit=True, charset="utf8mb4", connect_timeout=10,
-            client_flag=CLIENT.FOUND_ROWS,
+            read_timeout=_ANSWER_SECONDS, write_timeout=_ANSWER_SECONDS, client_flag=CLIENT.FOUND_ROWS,
         )
 
     def hang_up(self) -> None:
@@ -157,22 +154,18 @@ def serve(cache: Path | None = None) -> Iterator[Server]:
 
     Raises LabError where neither MySQL nor MariaDB can be had, or where it does not start.
     """
-    program = _program(cache or cache_folder())
-    folder = Path(tempfile.mkdtemp(prefix=f"toughen-{os.getpid()}-my-", dir=roomy()))
-    box: sandbox.Box | None = None
-    try:
-        data = _data(cache or cache_folder(), program, folder)
+    cache = cache or cache_folder()
+    program = _program(cache)
+    with daemons.folder("my") as folder:
+        data = _data(cache, program, folder)
         for name in ("socket", "private"):
             (folder / name).mkdir(exist_ok=True)
         shutil.copytree(data, folder / "data")
-        box = _run(program, folder, [*_options(program), *_ALWAYS, *_SETTINGS, f"--datadir={folder / 'data'}", f"--socket={folder / 'socket' / 's'}", f"--pid-file={folder / 'pid'}"], "server")
-        server = Server(folder, program, box)
-        _await(server)
-        yield server
-    finally:
-        if box is not None:
-            box.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        places = [f"--datadir={folder / 'data'}", f"--socket={folder / 'socket' / 's'}", f"--pid-file={folder / 'pid'}"]
+        with contextlib.closing(_run(program, folder, [*_options(program), *_ALWAYS, *_SETTINGS, *places], "server")) as box:
+            server = Server(folder, program, box)
+            daemons.await_answer(box, server.socket / "s", server.connect, pymysql.Error, "MySQL")
+            yield server
 
 
 def _options(program: Program) -> list[str]:
@@ -191,51 +184,20 @@ def _run(program: Program, folder: Path, arguments: list[str], name: str, stdin:
     return sandbox.start([[str(program.path), *arguments]], work=folder, cwd=folder, environment=environment, name=name, daemon=daemon, stdin=stdin)
 
 
-def _await(server: Server) -> None:
-    """Wait until the server answers. Raises LabError."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            if (server.socket / "s").exists() or not server.box.alive():
-                server.connect().close()
-                return
-            if time.monotonic() > deadline:
-                raise pymysql.OperationalError(2002, "no socket")
-        except pymysql.Error as error:
-            if not server.box.alive() or time.monotonic() > deadline:
-                said = server.box.output(800).strip() or str(error)
-                raise LabError("the throw-away MySQL does not start", subject=server.folder, hint=said) from error
-        time.sleep(0.02)
-
-
 def _data(cache: Path, program: Program, folder: Path) -> Path:
     """A data folder as the program itself makes it, with the lab's users; made once for each version. Raises LabError."""
     digest = hashlib.blake2b(f"{_METHOD} {program.version} {USER} {APP}".encode(), digest_size=8).hexdigest()
-    place = cache / "mysql" / f"data-{digest}"
-    with locked(place.with_name(place.name + ".lock")):
-        if (place / "mysql").is_dir():
-            return place
-        made = folder / "data"
-        made.mkdir()
-        (folder / "private").mkdir()
-        statements = folder / "first.sql"
+    statements = folder / "first.sql"
+
+    def make() -> sandbox.Box:
+        into = f"--datadir={folder / 'data'}"
         if program.mariadb:
             statements.write_text(_first(program))
-            box = _run(program, folder, [*_options(program), "--bootstrap", f"--datadir={made}"], "initial", statements)
-        else:
-            statements.write_text("".join(f"CREATE USER {name}@localhost;\nGRANT ALL ON *.* TO {name}@localhost WITH GRANT OPTION;\n" for name in (USER, APP)))
-            box = _run(program, folder, [*_options(program), "--initialize-insecure", f"--datadir={made}", f"--init-file={statements}"], "initial")
-        code = box.finish(_INITIAL_SECONDS)
-        said = box.output(800)
-        box.close()
-        if code != 0 or not (made / "mysql").is_dir():
-            raise LabError("the throw-away MySQL cannot be prepared", subject=program, hint=said.strip())
-        half = place.with_name(f"{place.name}.{os.getpid()}")
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(made, half)
-        half.rename(place)
-        shutil.rmtree(made)
-    return place
+            return _run(program, folder, [*_options(program), "--bootstrap", into], "initial", statements)
+        statements.write_text("".join(f"CREATE USER {name}@localhost;\nGRANT ALL ON *.* TO {name}@localhost WITH GRANT OPTION;\n" for name in (USER, APP)))
+        return _run(program, folder, [*_options(program), "--initialize-insecure", into, f"--init-file={statements}"], "initial")
+
+    return daemons.prepared(cache / "mysql" / f"data-{digest}", "mysql", folder, make, "MySQL")
 
 
 def _first(program: Program) -> str:
@@ -251,13 +213,7 @@ def _first(program: Program) -> str:
 
 @functools.cache
 def _version(program: Path, libraries: tuple[Path, ...]) -> str:
-    environment = {"PATH": os.defpath, "LD_LIBRARY_PATH": ":".join(map(str, libraries))}
-    try:
-        done = subprocess.run([str(program), "--no-defaults", "--version"], capture_output=True, text=True, timeout=20, check=False, env=environment)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    match = re.search(r"Ver (\d+\.\d+\S*)", done.stdout)
-    return match.group(1) if match else ""
+    return daemons.version([str(program), "--no-defaults"], r"Ver (\d+\.\d+\S*)", {"PATH": os.defpath, "LD_LIBRARY_PATH": ":".join(map(str, libraries))})
 
 
 def _program(cache: Path) -> Program:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from toughen.lab.mycatalog import BINARY, FRACTIONS, NUMBERS, TEXTS
 from toughen.lab.mysql import named
-from toughen.lab.rows import MOST, Row, Table, key_of, plain
+from toughen.lab.rows import MOST, by_key, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toughen.lab.mycatalog import TableShape
+    from toughen.lab.rows import Table
     from toughen.model.blueprint import Json
 
 Raw = tuple[tuple[bytes | None, ...], ...]
@@ -58,15 +58,8 @@ def _literal(kind: str, value: bytes | None) -> str:
 
 def rows_of(table: TableShape, raw: Raw) -> Table:
     """The newest rows by key, as JSON has them."""
-    found: Table = {}
-    alike: Counter[str] = Counter()
-    for values in raw[-MOST:]:
-        row: Row = {name: _plain(kind, value) for name, kind, value in zip(table.columns, table.types, values, strict=True)}
-        key = key_of(row, table.keys) if table.keys else json.dumps(row, default=str)
-        # Rows without a key are told apart by what they hold, and equal ones by their number.
-        alike[key] += 1
-        found[key if alike[key] == 1 else f"{key}#{alike[key]}"] = row
-    return found
+    told = ({name: _plain(kind, value) for name, kind, value in zip(table.columns, table.types, values, strict=True)} for values in raw[-MOST:])
+    return by_key(told, table.keys)
 
 
 def _plain(kind: str, value: bytes | None) -> Json:

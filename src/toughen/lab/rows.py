@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from toughen.model.trace import RowChange
@@ -39,6 +40,22 @@ def plain(value: object) -> Json:
 def key_of(row: Row, keys: Iterable[str]) -> str:
     """The row's primary key as text."""
     return "|".join(str(row.get(name)) for name in keys)
+
+
+def by_key(rows: Iterable[Row], keys: tuple[str, ...]) -> Table:
+    """Rows by their keys; those without one are told apart by what they hold, and equal ones by their number."""
+    found: Table = {}
+    alike: Counter[str] = Counter()
+    for row in rows:
+        key = key_of(row, keys) if keys else json.dumps(row, default=str)
+        alike[key] += 1
+        found[key if alike[key] == 1 else f"{key}#{alike[key]}"] = row
+    return found
+
+
+def called(tables: dict[str, Table], name: str) -> Table | None:
+    """The rows of a table, however its name is written; None where there is none."""
+    return next((held for each, held in tables.items() if each.lower() == name.lower()), None)
 
 
 def changes(before: dict[str, Table], after: dict[str, Table]) -> tuple[RowChange, ...]:

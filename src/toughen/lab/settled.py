@@ -24,6 +24,8 @@ class Settled:
     reason: str = "not tried"
     """Why there is none; empty where there is one."""
     _snapshot: int = 0
+    _looked: int = 0
+    _alone: frozenset[str] = frozenset()
     _connection: Connection | None = None
 
     def connection(self) -> Connection | None:
@@ -33,6 +35,13 @@ class Settled:
             self._snapshot = self.world.taken
             self.reason = self._start()
         return self._connection
+
+    def alone(self, look: Callable[[], frozenset[str]]) -> frozenset[str]:
+        """Tables that a start-up changes by itself; `look` finds them, once for each snapshot."""
+        if self._looked != self.world.taken:
+            self._looked, self._alone = self.world.taken, frozenset()
+            self._alone = look()
+        return self._alone
 
     def drop(self, reason: str) -> None:
         """End it; there will be none before the next snapshot."""

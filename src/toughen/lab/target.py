@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from toughen.errors import AgentLostError
-from toughen.lab import faults, meeting
+from toughen.lab import faults, meeting, startup
 from toughen.lab.belonging import Belonging
 from toughen.lab.child import Record
 from toughen.lab.copying import texts
@@ -333,8 +333,9 @@ class LabTarget:
             before_last = self.lab.world.tables()
             log, turns = self._race(trial, resolver, exchanges, jar)
         after = {**self.lab.world.tables(), **inside}
-        changed = changes(base, after)
-        final = changed if before_last is base else changes(before_last, after)
+        own = startup.without(self.lab, self.memory.honest, trial, exchanges)
+        changed = own(changes(base, after))
+        final = changed if before_last is base else own(changes(before_last, after))
         return Trace(tuple(exchanges), changed, final, dict(resolver.markers), log, turns, left, str(outside.folder) if wanted else "", packages, sown, weight)
 
     def _before_last(self, trial: Trial, child: Child, base: dict[str, Rows]) -> tuple[dict[str, Rows], int, int]:

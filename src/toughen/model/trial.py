@@ -64,7 +64,7 @@ class Fault:
 
     kind: str
     """Outside: refused, unknown-host, hang, reset, error (500), busy (429 with Retry-After), malformed (a page where JSON was
-    meant), truncated, slow. Database: locked (SQLite, for whoever writes); lost (every connection), serialization, deadlock, full (PostgreSQL, MySQL), timeout (MySQL: a lock that is not had in time), down (every one that lies in a file or
+    meant), truncated, slow. Database: locked (SQLite, for whoever writes); full (no room is left), lost (every connection), serialization, deadlock (PostgreSQL, MySQL), timeout (MySQL: a lock that is not had in time), down (every one that lies in a file or
     is a server is gone, from that statement on). Files: disk-full, unwritable. The handler itself: raise (an error in its first line)."""
     at: int = 0
     """Number of the connection (of this host) that is hit first, or of the statement at which the database fails."""

@@ -33,7 +33,7 @@ def variables(project: Project) -> tuple[EnvironmentVariable, ...]:
             found[each.name] = EnvironmentVariable(each.name, required, default, known.location, known.relied or each.relied)
     for name in _looked_for(project) & found.keys():
         found[name] = replace(found[name], required=False)
-    return tuple(sorted(found.values(), key=lambda each: (each.location, each.name)))
+    return tuple(sorted(found.values(), key=lambda each: (each.location.file, each.location.line, each.location.function or "", each.name)))
 
 
 def _looked_for(project: Project) -> frozenset[str]:

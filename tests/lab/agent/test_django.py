@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -79,19 +80,24 @@ def test_a_cursor_that_calls_the_c_class_by_name_is_recorded() -> None:
     assert [(each["text"], each["parameters"]) for each in told["statements"]] == [("SELECT 1 WHERE 2 = ?", [2])]
 
 
-def test_a_task_that_is_handed_over_is_not_done() -> None:
-    """No broker is asked; where the project's own settings have tasks done at once, they are."""
+def test_a_task_that_is_handed_over_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broker is asked, but one that lies in the process itself."""
 
-    class Task:
-        def __init__(self, *, eager: bool) -> None:
-            self.app = SimpleNamespace(conf=SimpleNamespace(task_always_eager=eager))
+    class Celery:
+        def __init__(self, broker: str) -> None:
+            self.conf = SimpleNamespace(broker_url=broker, task_serializer="json")
 
-        def apply_async(self, *args: Any, **keywords: Any) -> str:
-            return f"done {args} {keywords}"
+        def send_task(self, name: str, args: Any = None, kwargs: Any = None, **keywords: Any) -> str:
+            return f"sent {name} {args} {kwargs} {keywords}"
 
         def AsyncResult(self, number: str) -> str:  # noqa: N802 - Celery's own name
             return f"promised {number}"
 
-    queues.take(SimpleNamespace(Task=Task))
-    assert Task(eager=False).apply_async((1,), task_id="7") == "promised 7"
-    assert Task(eager=True).apply_async((1,)) == "done ((1,),) {}"
+    written: list[Any] = []
+    kombu = ModuleType("kombu")
+    kombu.serialization = SimpleNamespace(dumps=lambda *given: written.append(given))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "kombu", kombu)
+    queues.take(SimpleNamespace(Celery=Celery))  # type: ignore[arg-type]
+    assert Celery("redis://queue.example:6379/0").send_task("pack", (1,), task_id="7") == "promised 7"
+    assert written == [(((1,), {}, {}), "json")]
+    assert Celery("memory://").send_task("pack", (1,)) == "sent pack (1,) None {}"

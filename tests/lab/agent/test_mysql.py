@@ -34,6 +34,11 @@ cursor.execute("delete from notes")
 cursor.executemany("insert into notes values (%s, %s, %s)", [(i, "abcd"[i], i) for i in range(4)])
 setup.commit()
 cursor.execute("select 1"); cursor.fetchall()
+strict = connect(); cursor = strict.cursor()
+cursor.execute("set session transaction isolation level serializable, read only")
+cursor.execute("set session time_zone = '+03:00', sql_mode = 'ANSI_QUOTES', lock_wait_timeout = 7")
+def set_before():
+    cursor = strict.cursor(); cursor.execute("select @@tx_isolation, @@tx_read_only, @@time_zone, @@sql_mode, @@lock_wait_timeout, connection_id()"); return cursor.fetchone()
 def where():
     c = connect(); cursor = c.cursor()
     cursor.execute("select database(), current_user(), @@skip_networking")
@@ -97,6 +102,11 @@ def twice():
         c.cursor().execute("insert into notes(id) values (%s)", (1,))
     finally:
         c.rollback()
+def bare():
+    c = connect(); cursor = c.cursor()
+    cursor.execute("select id from notes where text = %s", ("nobody")); cursor.execute("select id from notes where id = %s", 2); return cursor.fetchall()
+def closed():
+    c = connect(); cursor = c.cursor(); cursor.close(); cursor.execute("select 1")
 def nonsense():
     c = connect(); c.cursor().execute("select * from nowhere where x = %s", ("canary",))
 def pasted():
@@ -257,7 +267,10 @@ def exchange(hosts: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
     """One request to a function over a driver."""
 
     def run(driver: str, path: str, **record: object) -> dict[str, Any]:
-        told: dict[str, Any] = hosts(driver).child().serve(("GET", "/" + path), **record)[0]
+        child = hosts(driver).child()
+        told: dict[str, Any] = child.serve(("GET", "/" + path), **record)[0]
+        # The server has no room for the connections of so many.
+        child.stream.close()
         return told
 
     return run
@@ -366,6 +379,33 @@ def test_a_statement_that_is_not_understood_is_noted(exchange: Callable[..., Any
     assert "1146" in noted["error"]
 
 
+def test_a_value_without_its_tuple_is_one_value(exchange: Callable[..., Any]) -> None:
+    """`(name)` is a text and no tuple; PyMySQL takes it, whole."""
+    told = exchange("pymysql", "bare")
+    assert told["body"].decode() == "((2,),)"
+    assert [each["parameters"] for each in told["statements"]] == [["nobody"], [2]]
+
+
+@sync
+def test_a_cursor_that_is_closed_says_so_itself(exchange: Callable[..., Any], driver: str) -> None:
+    """The driver's own error, whether statements are recorded or not."""
+    for level in (0, 1):
+        told = exchange(driver, "closed", sql=level)
+        assert told["failure"]["type"].startswith(driver), told["failure"]
+        assert "rogrammingError" in told["failure"]["type"]
+
+
+@every
+def test_a_server_that_goes_in_the_middle_is_gone_from_then_on(exchange: Callable[..., Any], driver: str) -> None:
+    """What is connected breaks off at the statement that is named, and who connects anew finds nobody."""
+    told = exchange(driver, "buy", fault={"kind": "down", "at": 1})
+    assert [bool(each["error"]) for each in told["statements"][:2]] == [False, True]
+    assert told["failure"] is not None
+    again = exchange(driver, "block", fault={"kind": "down", "at": 0})
+    assert "2003" in again["failure"]["message"]
+    assert again["statements"] == []
+
+
 @sync
 def test_a_value_that_is_pasted_into_the_text_is_seen(exchange: Callable[..., Any], driver: str) -> None:
     """A canary in the text of a statement is an injection; a bound one is none."""
@@ -401,6 +441,14 @@ def test_a_connection_that_is_open_at_import_is_another_in_each_child(exchange: 
     assert first[0] == second[0] == f"{name(driver)}_shop"
     assert first[1] != second[1]
     assert first[2] == second[2] == 0
+
+
+@sync
+def test_what_was_set_in_a_session_before_the_fork_stays_set(exchange: Callable[..., Any], driver: str) -> None:
+    """Isolation, modes and time-outs are those that the prototype chose at its import: what a race does hangs on them."""
+    told = [ast.literal_eval(exchange(driver, "set_before")["body"].decode()) for _ in range(2)]
+    assert [each[:5] for each in told] == [("SERIALIZABLE", 1, "+03:00", "ANSI_QUOTES", 7)] * 2
+    assert told[0][5] != told[1][5]
 
 
 @sync

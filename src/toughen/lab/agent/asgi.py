@@ -102,12 +102,15 @@ class AsgiCaller:
                 self._stopped.set_result(None)
 
         scope = {"type": "lifespan", "asgi": SPEC, "state": self._state}
-        task = self._lifespan = self._loop.create_task(self._app(scope, self._messages.get, send))
+        begun = contextvars.copy_context()
+        begun.run(aside.BEGUN.set, True)
+        task = self._lifespan = begun.run(self._loop.create_task, self._app(scope, self._messages.get, send))
         first: list[Any] = [task, started]
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
             message = started.result()
             if message is None:
+                await aside.first_turns({task, asyncio.current_task()})
                 return
             # The exception itself tells more than the text that the framework sent.
             await asyncio.wait([task], timeout=1)
@@ -137,7 +140,6 @@ class AsgiCaller:
             self._current = context.run(self._create, one(call, call.scope(self._state)))
 
         async def one(call: _Call, scope: dict[str, Any]) -> None:
-            aside.SERVED.set(True)
             try:
                 if self._counted != self._born:
                     # Listing tasks is dear, and only what was born meanwhile can have stayed.
@@ -161,7 +163,6 @@ class AsgiCaller:
         errors: list[BaseException | None] = [None, None]
 
         async def one(index: int) -> None:
-            aside.SERVED.set(True)
             errors[index] = await calls[index].run(calls[index].scope(self._state))
 
         self._hold = hold

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
+import queue
 import sys
 import threading
 import time
@@ -21,17 +22,22 @@ if TYPE_CHECKING:
 
     from .hooks import Finder
 
-SERVED: contextvars.ContextVar[bool] = contextvars.ContextVar("toughen_served", default=False)
-"""Set in the tasks of a request, and in those that they make."""
+BEGUN: contextvars.ContextVar[bool] = contextvars.ContextVar("toughen_begun", default=False)
+"""Set in the start-up's own task, and in those that it makes."""
 SETTLES, LOOK = 2.0, 0.01
 """Seconds that what the import began has to come to its first rest, and between two looks."""
-_SCHEDULERS = ("/apscheduler/",)
+_SCHEDULERS = ("/apscheduler/", "/fastapi_utils/", "/fastapi_restful/", "/aiocron/")
 _POLL = 0.05
 _real_sleep, _real_async_sleep, _wait = time.sleep, asyncio.sleep, threading.Event.wait
 _loops: dict[threading.Thread, None] = {}
 """Threads that the project, or a scheduler of its, began outside of a request."""
 _resting: dict[threading.Thread, Any] = {}
 """Those of them that sleep, with the event that they wait for; after a fork they are there no more."""
+_workers: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Tasks and threads that wait for work rather than for the clock: whoever gives them some may wait for them."""
+_sleepers: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Tasks of the start-up that sleep."""
+_TURNS = 5
 _schedulers: weakref.WeakSet[Any] = weakref.WeakSet()
 _freed = threading.Event()
 
@@ -52,8 +58,26 @@ def install(finder: Finder) -> None:
 
     threading.Thread.start = begin  # type: ignore[method-assign]
     threading.Event.wait = _wait_or_rest  # type: ignore[method-assign]
+    _tell_workers()
     finder.when("apscheduler.schedulers.base", _holds)
     finder.when("apscheduler.executors.base", _never_late)
+
+
+def _tell_workers() -> None:
+    """Whoever takes work out of a queue is told from whoever goes by the clock."""
+    get, wait = queue.Queue.get, asyncio.Queue.get
+
+    def taking(self: Any, *args: Any, **keywords: Any) -> Any:
+        if _loops and not _freed.is_set():
+            _loops.pop(threading.current_thread(), None)
+        return get(self, *args, **keywords)
+
+    async def waiting(self: Any) -> Any:
+        if BEGUN.get():
+            _workers.add(asyncio.current_task())
+        return await wait(self)
+
+    queue.Queue.get, asyncio.Queue.get = taking, waiting  # type: ignore[method-assign]
 
 
 def _of_the_project(thread: threading.Thread) -> bool:
@@ -61,8 +85,7 @@ def _of_the_project(thread: threading.Thread) -> bool:
     for _ in range(3):
         does = getattr(does, "func", does)
     code = getattr(does, "__code__", None)
-    file = str(getattr(code, "co_filename", ""))
-    return frames.relative(file) is not None or any(each in file for each in _SCHEDULERS)
+    return keeps(str(getattr(code, "co_filename", "")))
 
 
 # -- rest ---------------------------------------------------------------------------------------------------------------
@@ -74,8 +97,10 @@ def _held() -> bool:
 
 def sleeps(seconds: Any) -> bool:
     """Whether it is such a thread that sleeps; its sleep ends once it may go on."""
+    if not _loops or _freed.is_set() or not isinstance(seconds, (int, float)) or seconds < 0:
+        return False
     thread = threading.current_thread()
-    if thread not in _loops or _freed.is_set() or not isinstance(seconds, (int, float)) or seconds < 0:
+    if thread not in _loops:
         return False
     _resting[thread] = None
     _wait(_freed, min(seconds, threading.TIMEOUT_MAX))
@@ -87,8 +112,10 @@ def sleeps(seconds: Any) -> bool:
 
 def _wait_or_rest(self: threading.Event, timeout: float | None = None) -> bool:
     """Wait; where such a thread waits for its next turn, that comes once it may go on, or is told to."""
+    if not _loops or self is _freed or _freed.is_set():
+        return _wait(self, timeout)
     thread = threading.current_thread()
-    if thread not in _loops or _freed.is_set() or self is _freed:
+    if thread not in _loops:
         return _wait(self, timeout)
     _resting[thread] = self
     told = _wait(self, timeout)
@@ -100,10 +127,39 @@ def _wait_or_rest(self: threading.Event, timeout: float | None = None) -> bool:
     return told
 
 
-async def stands() -> None:
-    """Stand still, as a task that nobody's request made, until it may go on."""
-    while not SERVED.get() and _held():
-        await _real_async_sleep(_POLL)
+def rests(file: str) -> bool:
+    """Whether who sleeps in that file is a task of the start-up, or of a thread that began beside the requests, and its time stands still."""
+    beside = BEGUN.get() or (bool(_loops) and threading.current_thread() in _loops)
+    return beside and not _freed.is_set() and asyncio.current_task() not in _workers and keeps(file)
+
+
+def keeps(file: str) -> bool:
+    """Whether a file is the project's own, or one of those that do its work by the clock."""
+    return frames.relative(file) is not None or any(each in file for each in _SCHEDULERS)
+
+
+async def turns(delay: Any, result: Any) -> Any:
+    """Sleep, as a task that no request made, until it is its turn and it may go on."""
+    task, until = asyncio.current_task(), time.monotonic() + delay
+    _sleepers.add(task)
+    try:
+        await _real_async_sleep(0)
+        while not _freed.is_set() and (_held() or time.monotonic() < until):
+            await _real_async_sleep(_POLL if _held() else max(0.0, min(_POLL, until - time.monotonic())))
+    finally:
+        _sleepers.discard(task)
+    return result
+
+
+async def first_turns(own: set[Any]) -> None:
+    """Let tasks that the start-up made, beside its own, come to their first rest: else the first request would meet them."""
+    for _ in range(_TURNS):
+        await _real_async_sleep(0)
+    for _ in range(_TURNS):
+        others = asyncio.all_tasks() - own
+        if all(each in _sleepers for each in others):
+            return
+        await _real_async_sleep(LOOK / 2)
 
 
 def settled() -> None:

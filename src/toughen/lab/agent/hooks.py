@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -46,6 +47,15 @@ def apply(module: ModuleType, patches: list[Patch]) -> None:
             patch(module)
         except Exception as error:
             sys.stderr.write("toughen_agent: " + module.__name__ + " is not hooked: " + repr(error) + "\n")
+
+
+def later(package: str | None, module: str, function: str) -> Patch:
+    """A patch by a module of ours that is loaded when it is wanted: most prototypes have none of what it is for."""
+
+    def patch(hooked: ModuleType) -> None:
+        getattr(import_module("." + module, package), function)(hooked)
+
+    return patch
 
 
 class Finder:

@@ -183,15 +183,15 @@ def _hook_cursor(kind: Any) -> None:
 
 async def _noted(cursor: Any, text: str, bound: list[Any], names: list[str] | None, many: int, call: Callable[[], Any]) -> Any:
     connection = cursor.connection
+    if connection is None:
+        # The cursor is closed; the driver says so in its own words.
+        return await call()
     running = DRIVER.begin(connection, text, bound, names)
     if many:
         running.note["many"] = many
     result = await DRIVER.run_async(connection, running, call)
     heard(connection, text)
-    running.rows(int(cursor.rowcount))
-    rows = getattr(cursor, "_rows", None)
-    if RECORDER.sql > 1 and rows and cursor.description and isinstance(rows, (list, tuple)):
-        running.sample([column[0] for column in cursor.description], rows)
+    running.fetched(cursor)
     return result
 
 

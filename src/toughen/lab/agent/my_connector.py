@@ -58,8 +58,7 @@ def hook_connection(module: Any) -> None:
 
     _errors, _kind = errors, module.MySQLConnection
     _query = _kind._execute_query
-    real_config, real_open, real_commit = _kind.config, _kind._open_connection, _kind.commit
-    real_rollback, real_close, real_rows = _kind.rollback, _kind.close, _kind.get_rows
+    real_config, real_open, real_rows = _kind.config, _kind._open_connection, _kind.get_rows
     real_init_db, real_info, real_reset = _kind.cmd_init_db, _kind.info_query, _kind.cmd_reset_connection
 
     def config(self: Any, **given: Any) -> None:
@@ -90,16 +89,6 @@ def hook_connection(module: Any) -> None:
             real_open(self)
         _opened.add(weakref.ref(self, _opened.discard))
 
-    def commit(self: Any) -> Any:
-        return DRIVER.ended(self, "COMMIT", lambda: real_commit(self))
-
-    def rollback(self: Any) -> Any:
-        return DRIVER.ended(self, "ROLLBACK", lambda: real_rollback(self))
-
-    def close(self: Any) -> Any:
-        # An open transaction is lost when its connection closes.
-        return DRIVER.ended(self, "ROLLBACK", lambda: real_close(self))
-
     def cmd_init_db(self: Any, database: str) -> Any:
         my_server.chosen("USE " + str(database))
         return real_init_db(self, database)
@@ -125,9 +114,10 @@ def hook_connection(module: Any) -> None:
         self._toughen_patient = False
         return told
 
+    DRIVER.hook_ends(_kind)
+    _kind.disconnect = _kind.close
     _kind.info_query, _kind.cmd_reset_connection = info_query, cmd_reset_connection
-    _kind.config, _kind._open_connection, _kind.commit, _kind.rollback = config, _open_connection, commit, rollback
-    _kind.close = _kind.disconnect = close
+    _kind.config, _kind._open_connection = config, _open_connection
     _kind.get_rows, _kind.cmd_init_db = get_rows, cmd_init_db
 
 
@@ -157,9 +147,9 @@ def _execute(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _asking(cursor: Any) -> bool:
-    """Whether the driver asks for itself, or has nobody to ask: a cursor does not keep its connection."""
+    """Whether the driver asks for itself, or has nobody to ask: a cursor does not keep its connection, and a closed one has none."""
     try:
-        return bool(getattr(cursor._connection, "_toughen_asking", False))
+        return cursor._connection is None or bool(getattr(cursor._connection, "_toughen_asking", False))
     except ReferenceError:
         return True
 
@@ -167,7 +157,7 @@ def _asking(cursor: Any) -> bool:
 def _executemany(real: Callable[..., Any]) -> Callable[..., Any]:
     def executemany(self: Any, operation: Any, seq_params: Any) -> Any:
         operation = my_server.read(operation)
-        if not RECORDER.sql or not seq_params or getattr(self, "_toughen_many", False):
+        if not RECORDER.sql or not seq_params or getattr(self, "_toughen_many", False) or _asking(self):
             return real(self, operation, seq_params)
         text = text_of(operation)
         sets, bound = many_of(text, seq_params)
@@ -178,7 +168,7 @@ def _executemany(real: Callable[..., Any]) -> Callable[..., Any]:
 
 def _callproc(real: Callable[..., Any]) -> Callable[..., Any]:
     def callproc(self: Any, procname: Any, args: Any = ()) -> Any:
-        if not RECORDER.sql:
+        if not RECORDER.sql or _asking(self):
             return real(self, procname, args)
         text = "CALL " + str(procname) + "(" + ",".join("%s" for _ in args) + ")"
         return _noted(self, text, bound_of(text, args)[0], None, 0, lambda: real(self, procname, args))
@@ -235,13 +225,11 @@ def descriptor(connection: Any) -> int:
     return int(connection._socket.sock.fileno())
 
 
-def settings_of(connection: Any) -> dict[str, Any]:
-    """What its session is like."""
+def row(connection: Any, statement: str) -> Any:
+    """The one row that a statement has."""
     if connection.unread_result:
         connection.get_rows()
-    row = connection.info_query("SELECT DATABASE()")
-    name = row[0] if row else None
-    return {"database": name.decode() if isinstance(name, (bytes, bytearray)) else name, "autocommit": bool(connection.autocommit)}
+    return connection.info_query(statement)
 
 
 def renew(connection: Any, settings: dict[str, Any]) -> None:

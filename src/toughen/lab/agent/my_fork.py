@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-import sys
 from typing import Any
 
+from . import links
 from .my_server import server
+from .my_wire import literal
 
 _settings: dict[int, dict[str, Any]] = {}
 """What the sessions that are open are like, by their connections."""
-
-
-def _hooks(*names: str) -> list[Any]:
-    """The hooks of drivers that the prototype has loaded."""
-    found = (sys.modules.get((__package__ or "") + "." + name) for name in names)
-    return [module for module in found if module is not None]
+_VARIABLES = ("sql_mode", "time_zone", "foreign_key_checks", "unique_checks", "innodb_lock_wait_timeout", "lock_wait_timeout")
+"""What a prototype sets in a session and counts on."""
 
 
 def _held() -> list[tuple[Any, Any]]:
     """(connection, its driver's hooks)."""
-    return [(each, hooks) for hooks in _hooks("my_pymysql", "my_mysqlclient", "my_connector") for each in hooks.connections()]
+    return [(each, hooks) for hooks in links.loaded("my_pymysql", "my_mysqlclient", "my_connector") for each in hooks.connections()]
 
 
 def busy_connections() -> list[str]:
@@ -40,36 +34,41 @@ def _autocommit(connection: Any) -> bool:
 
 def bound() -> str:
     """Why what is open cannot go on in a forked process; empty where it can."""
-    for hooks in _hooks("my_async"):
-        for each in hooks.connections():
-            loop = getattr(each, "_loop", None)
-            if loop is not None and not loop.is_closed():
-                return "a connection of an asynchronous driver is open"
-    return ""
+    return "a connection of an asynchronous driver is open" if links.looped("my_async") else ""
 
 
 def sockets() -> set[str]:
     """Sockets of connections that can go on in a forked process, by what the kernel calls them."""
-    found = set()
-    for each, hooks in _held():
-        try:
-            found.add(os.readlink("/proc/self/fd/" + str(hooks.descriptor(each))))
-        except Exception:
-            continue
-    return found
+    return links.sockets(number for number in (_descriptor(*each) for each in _held()) if number is not None)
+
+
+def _descriptor(connection: Any, hooks: Any) -> int | None:
+    try:
+        return int(hooks.descriptor(connection))
+    except Exception:
+        return None
 
 
 def hang_up() -> None:
     """Break every connection to the server off, as it does when it goes."""
-    to = server(gone=True)
-    for name in os.listdir("/proc/self/fd") if to is not None else ():
-        try:
-            end = socket.socket(fileno=os.dup(int(name)))
-        except OSError:
-            continue
-        with contextlib.suppress(OSError, ValueError), end:
-            if to is not None and end.family == socket.AF_UNIX and end.getpeername() == to.path:
-                end.shutdown(socket.SHUT_RDWR)
+    links.break_off(server(gone=True))
+
+
+def _variables() -> tuple[str, ...]:
+    to = server()
+    word = "tx_" if to is not None and to.mariadb else "transaction_"
+    return (*_VARIABLES, word + "isolation", word + "read_only")
+
+
+def _session(connection: Any, hooks: Any) -> dict[str, str]:
+    """What a session is like, by the names of its variables; its database is among them."""
+    names = _variables()
+    row = hooks.row(connection, "SELECT DATABASE(), " + ", ".join("@@session." + name for name in names))
+    values = [each.decode("utf-8", "replace") if isinstance(each, (bytes, bytearray)) else str(each) for each in row]
+    found = dict(zip(("database", *names), values))
+    if row[0] is None:
+        del found["database"]
+    return found
 
 
 def look() -> None:
@@ -79,7 +78,7 @@ def look() -> None:
         try:
             if not getattr(each, "_toughen_wrote", False):
                 hooks.DRIVER.ask(each, "ROLLBACK")
-                _settings[id(each)] = hooks.settings_of(each)
+                _settings[id(each)] = {**_session(each, hooks), "autocommit": _autocommit(each)}
                 hooks.DRIVER.ask(each, "ROLLBACK")
         except Exception:
             continue
@@ -91,14 +90,15 @@ def reborn() -> None:
         return
     for each, hooks in _held():
         try:
-            hooks.renew(each, _settings.get(id(each), {}))
+            known = _settings.get(id(each), {})
+            hooks.renew(each, known)
+            now = _session(each, hooks) if known else {}
+            for name in _variables():
+                if name in known and known[name] != now.get(name):
+                    value = known[name]
+                    hooks.DRIVER.ask(each, "SET SESSION " + name + " = " + (value if value.isdigit() else literal(value)))
         except Exception:
             # Better a connection that is gone than one that two processes speak on.
-            _cut(each, hooks)
-
-
-def _cut(connection: Any, hooks: Any) -> None:
-    try:
-        os.close(hooks.descriptor(connection))
-    except Exception:
-        return
+            number = _descriptor(each, hooks)
+            if number is not None and number >= 0:
+                links.cut(number)

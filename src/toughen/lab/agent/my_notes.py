@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+import contextlib
+from typing import Any, Callable
 
+from . import my_fork
 from .my_server import code_of
 from .my_watch import WATCH
-from .pg_notes import SAMPLE, bound_of, many_of, value_of
 from .recorder import RECORDER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from .statements import Statement, bound_of, many_of
 
 __all__ = ["Driver", "Running", "bound_of", "many_of", "text_of"]
 INTERRUPTED, LATE, VICTIM = 1317, 1205, 1213
@@ -55,7 +54,9 @@ class Driver:
         """Note a statement and pass the gate."""
         if RECORDER.gate is not None and not getattr(connection, "_toughen_patient", False):
             connection._toughen_patient = True
-            self.ask(connection, PATIENT)
+            with contextlib.suppress(Exception):
+                # A connection that is gone says so at the statement itself, which is noted.
+                self.ask(connection, PATIENT)
         return Running(text, bound, names, 0 if RECORDER.gate is None else self.pid(connection))
 
     def run(self, connection: Any, running: Running, call: Callable[[], Any]) -> Any:
@@ -75,6 +76,22 @@ class Driver:
         running.end()
         return result
 
+    def hook_ends(self, kind: Any) -> None:
+        """Change the ways in which a class of connections ends a transaction."""
+        real_commit, real_rollback, real_close = kind.commit, kind.rollback, kind.close
+
+        def commit(connection: Any) -> Any:
+            return self.ended(connection, "COMMIT", lambda: real_commit(connection))
+
+        def rollback(connection: Any) -> Any:
+            return self.ended(connection, "ROLLBACK", lambda: real_rollback(connection))
+
+        def close(connection: Any) -> Any:
+            # An open transaction is lost when its connection closes.
+            return self.ended(connection, "ROLLBACK", lambda: real_close(connection))
+
+        kind.commit, kind.rollback, kind.close = commit, rollback, close
+
     def ended(self, connection: Any, text: str, call: Callable[[], Any]) -> Any:
         """Run what ends a transaction; note it where one is open."""
         connection._toughen_wrote = False
@@ -85,57 +102,31 @@ class Driver:
         return self.run(connection, self.begin(connection, text, [], None), call)
 
 
-class Running:
-    """A statement between its start and its end."""
+class Running(Statement):
+    """A statement to MySQL between its start and its end."""
 
-    __slots__ = ("_watched", "fails", "note")
+    __slots__ = ("fails",)
+    watch = WATCH
 
     def __init__(self, text: str, bound: list[Any], names: list[str] | None, pid: int) -> None:
         """Note it, and pass the gate. `pid` is the server's session that will run it."""
-        index, note = RECORDER.statement(text, bound)
-        if names:
-            note["names"] = names
-        self.note = note
-        self.fails = 0
+        super().__init__(text, bound, names, pid)
+        self.fails = int(self._told) if self._told.isdigit() else 0
         """The error that the lab wants instead; 0 where the statement may run."""
-        self._watched = None
-        gate = RECORDER.gate
-        if gate is not None:
-            told = gate.wait(index, note)
-            self.fails = int(told) if told.isdigit() else 0
-            self._watched = WATCH.enter(index, pid)
+
+    def hang_up(self) -> None:
+        my_fork.hang_up()
 
     def gave_up(self, error: BaseException) -> bool:
         """Whether it failed because the lab had it wait no longer: what the server's own time-out does after a minute."""
         return self._watched is not None and bool(self._watched.condemned) and code_of(error) == INTERRUPTED
 
-    def end(self, rows: int | None = None) -> None:
-        """It went well."""
-        self._leave()
-        if rows is not None:
-            self.rows(rows)
-
-    def rows(self, count: int) -> None:
-        """How many rows it read or hit; what a driver says where it does not know is left out."""
-        if 0 <= count < 1 << 62:
-            self.note["rows"] = count
-
-    def fail(self, error: BaseException) -> None:
-        """It did not."""
-        self._leave()
-        kind = type(error)
-        self.note["error"] = kind.__module__ + "." + kind.__name__ + ": " + str(error)[:500]
-
-    def _leave(self) -> None:
-        if self._watched is not None:
-            WATCH.leave(self._watched)
-            self._watched = None
-
-    def sample(self, columns: Iterable[Any], rows: Iterable[Any]) -> None:
-        """Keep the first rows by column."""
-        names = [str(each) for each in columns]
-        first = [row.values() if hasattr(row, "values") else row for row in list(rows)[:SAMPLE]]
-        self.note["sample"] = [dict(zip(names, [value_of(value) for value in row])) for row in first]
+    def fetched(self, cursor: Any) -> None:
+        """Note the rows of a cursor that has them all already."""
+        self.rows(int(cursor.rowcount))
+        rows = getattr(cursor, "_rows", None)
+        if RECORDER.sql > 1 and rows and cursor.description and isinstance(rows, (list, tuple)):
+            self.sample([column[0] for column in cursor.description], rows)
 
 
 def provoking(code: int) -> list[str]:

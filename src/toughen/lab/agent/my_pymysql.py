@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import inspect
 import os
-import weakref
 from typing import TYPE_CHECKING, Any
 
-from . import my_server
-from .my_notes import Driver, bound_of, heard, many_of, quiet, text_of
-from .recorder import RECORDER
+from .my_cursors import Alike
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 _IN_TRANSACTION = 1
-_opened: set[weakref.ref[Any]] = set()
 _driver: Any = None
 _query: Any = None
 
 
-class _PyMySQL(Driver):
+class _PyMySQL(Alike):
     """What PyMySQL does in its own way."""
 
     def open(self, connection: Any) -> bool:
@@ -41,52 +37,16 @@ def hook(module: ModuleType) -> None:
     """Change PyMySQL's classes."""
     global _driver, _query
     _driver = module
-    connections, cursors = _driver.connections, _driver.cursors
-    _query = connections.Connection.query
-    _hook_connection(connections.Connection)
-    _hook_cursor(cursors.Cursor)
-
-
-def _hook_connection(kind: Any) -> None:
-    real_init, real_commit, real_rollback, real_close = kind.__init__, kind.commit, kind.rollback, kind.close
-    real_select = kind.select_db
+    kind, cursor = _driver.connections.Connection, _driver.cursors.Cursor
+    _query, real_init = kind.query, kind.__init__
     signature = inspect.signature(real_init)
 
     def __init__(self: Any, *args: Any, **keywords: Any) -> None:
-        given = _given(signature, self, args, keywords)
-        to = my_server.server()
-        if to is None:
-            raise _driver.err.OperationalError(*my_server.refusal(given))
-        database = my_server.database_of(given)
-        to.admit(database)
-        told = my_server.led(given, to)
-        try:
-            real_init(self, **told)
-        except _driver.err.OperationalError as error:
-            if not to.lost(error, database):
-                raise
-            real_init(self, **told)
-        _opened.add(weakref.ref(self, _opened.discard))
+        DRIVER.connect(self, _given(signature, self, args, keywords), real_init)
 
-    def commit(self: Any) -> Any:
-        return DRIVER.ended(self, "COMMIT", lambda: real_commit(self))
-
-    def rollback(self: Any) -> Any:
-        return DRIVER.ended(self, "ROLLBACK", lambda: real_rollback(self))
-
-    def close(self: Any) -> Any:
-        # An open transaction is lost when its connection closes.
-        return DRIVER.ended(self, "ROLLBACK", lambda: real_close(self))
-
-    def begin(self: Any) -> Any:
-        return self.cursor(_driver.cursors.Cursor).execute("BEGIN") and None
-
-    def select_db(self: Any, db: Any) -> Any:
-        my_server.chosen("USE " + str(db))
-        return real_select(self, db)
-
-    kind.__init__, kind.commit, kind.rollback, kind.close = __init__, commit, rollback, close
-    kind.begin, kind.select_db = begin, select_db
+    kind.__init__ = __init__
+    DRIVER.hook_connection(kind, cursor)
+    DRIVER.hook_cursor(cursor)
 
 
 def _given(signature: inspect.Signature, self: Any, args: Any, keywords: Any) -> dict[str, Any]:
@@ -98,61 +58,9 @@ def _given(signature: inspect.Signature, self: Any, args: Any, keywords: Any) ->
     return {**given.pop("kwargs", {}), **given}
 
 
-def _hook_cursor(kind: Any) -> None:
-    real_execute, real_many, real_call = kind.execute, kind.executemany, kind.callproc
-
-    def execute(self: Any, query: Any, args: Any = None) -> Any:
-        query = my_server.read(query)
-        if not RECORDER.sql or getattr(self, "_toughen_many", False) or quiet(query):
-            result = real_execute(self, query, args)
-            heard(self.connection, query)
-            return result
-        text = text_of(query)
-        bound, names = bound_of(text, args)
-        return _noted(self, text, bound, names, 0, lambda: real_execute(self, query, args))
-
-    def executemany(self: Any, query: Any, args: Any) -> Any:
-        query = my_server.read(query)
-        if not RECORDER.sql or not args:
-            return real_many(self, query, args)
-        text = text_of(query)
-        sets, bound = many_of(text, args)
-
-        def call() -> Any:
-            self._toughen_many = True
-            try:
-                return real_many(self, query, sets)
-            finally:
-                self._toughen_many = False
-
-        return _noted(self, text, bound, None, len(sets), call)
-
-    def callproc(self: Any, procname: Any, args: Any = ()) -> Any:
-        if not RECORDER.sql:
-            return real_call(self, procname, args)
-        text = "CALL " + str(procname) + "(" + ",".join("%s" for _ in args) + ")"
-        return _noted(self, text, bound_of(text, args)[0], None, 0, lambda: real_call(self, procname, args))
-
-    kind.execute, kind.executemany, kind.callproc = execute, executemany, callproc
-
-
-def _noted(cursor: Any, text: str, bound: list[Any], names: list[str] | None, many: int, call: Any) -> Any:
-    connection = cursor.connection
-    running = DRIVER.begin(connection, text, bound, names)
-    if many:
-        running.note["many"] = many
-    result = DRIVER.run(connection, running, call)
-    heard(connection, text)
-    running.rows(int(cursor.rowcount))
-    rows = getattr(cursor, "_rows", None)
-    if RECORDER.sql > 1 and rows and cursor.description and isinstance(rows, (list, tuple)):
-        running.sample([column[0] for column in cursor.description], rows)
-    return result
-
-
 def connections() -> list[Any]:
     """Connections that are open now."""
-    return [held for held in [each() for each in list(_opened)] if held is not None and held.open]
+    return DRIVER.connections()
 
 
 def descriptor(connection: Any) -> int:
@@ -160,11 +68,10 @@ def descriptor(connection: Any) -> int:
     return int(connection._sock.fileno())
 
 
-def settings_of(connection: Any) -> dict[str, Any]:
-    """What its session is like."""
-    _query(connection, "SELECT DATABASE()")
-    rows = connection._result.rows
-    return {"database": rows[0][0] if rows else None, "autocommit": bool(connection.get_autocommit())}
+def row(connection: Any, statement: str) -> Any:
+    """The one row that a statement has."""
+    _query(connection, statement)
+    return connection._result.rows[0]
 
 
 def renew(connection: Any, settings: dict[str, Any]) -> None:

@@ -86,7 +86,7 @@ def install(config: dict[str, Any] | None) -> None:
 
 def server(*, gone: bool = False) -> Server | None:
     """The server, None where the lab has none, or where it is `gone` as far as the prototype is to see."""
-    return _server if gone or not RECORDER.down else None
+    return _server if gone or not RECORDER.gone() else None
 
 
 def code_of(error: BaseException) -> int:

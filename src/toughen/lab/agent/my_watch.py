@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .my_server import server
 from .waiting import Waiting, Watch
-
-if TYPE_CHECKING:
-    from .my_wire import Session
 
 _STATUS = "SHOW ENGINE INNODB STATUS"
 """The tables of information_schema that tell the same are read anew every tenth of a second only, and never where they are asked more often."""
@@ -20,13 +17,6 @@ _OTHER = "SELECT id FROM information_schema.processlist WHERE state LIKE 'Waitin
 
 class _Watch(Watch):
     """The watch over MySQL's sessions."""
-
-    def session(self) -> Session:
-        where = server()
-        if where is None:
-            message = "no server"
-            raise OSError(message)
-        return where.session()
 
     def blocked(self, session: Any, running: list[Waiting]) -> set[int]:
         status = session.rows(_STATUS)
@@ -40,5 +30,5 @@ class _Watch(Watch):
         session.rows("KILL QUERY " + str(pid))
 
 
-WATCH = _Watch()
+WATCH = _Watch(server)
 """The one watch of this process."""

@@ -4,113 +4,86 @@ from __future__ import annotations
 
 import struct
 
-# The C class: the outbound hooks replace methods of socket.socket.
-from _socket import AF_UNIX, SOCK_STREAM
-from _socket import socket as raw_socket
+from .conversation import LONGEST, Conversation, Row, ServerError, understood
 
+__all__ = ["Row", "ServerError", "Session", "identifier", "literal"]
 _FLAGS = 0x1 | 0x4 | 0x8 | 0x200 | 0x2000 | 0x8000 | 0x80000
 """Long password, long flag, with a database, protocol 4.1, transactions, secure connection, named methods
 (dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html)."""
 _UTF8MB4 = 45
-_LONGEST = 1 << 24
-_SECONDS = 20.0
+_PIECE = (1 << 24) - 1
+"""Bytes of a packet; a longer one goes on in the next."""
 _QUERY = b"\x03"
 
-Row = list["str | None"]
 
-
-class ServerError(Exception):
-    """The server refused a statement, or the connection; `code` is its number."""
-
-    def __init__(self, code: int, message: str) -> None:
-        """Keep both apart."""
-        super().__init__(str(code) + " " + message)
-        self.code = code
-
-
-class Session:
+class Session(Conversation):
     """One session of the server's, as a user without a password; simple statements only."""
 
     def __init__(self, path: str, user: str, database: str = "") -> None:
         """Connect to the socket `path`. Raises OSError, ServerError."""
         self.pid = 0
         self._next = 0
-        self._socket = raw_socket(AF_UNIX, SOCK_STREAM)
-        self._socket.settimeout(_SECONDS)
+        super().__init__(path)
         try:
-            self._socket.connect(path)
-            self._greet(user, database)
+            with understood():
+                self._greet(user, database)
         except BaseException:
-            self._socket.close()
+            self.close()
             raise
 
     def _greet(self, user: str, database: str) -> None:
         hello = self._receive()
-        if hello[:1] == b"\xff":
-            raise _refusal(hello)
         at = hello.index(b"\0", 1) + 1
         (self.pid,) = struct.unpack_from("<I", hello, at)
         flags = _FLAGS if database else _FLAGS & ~0x8
-        told = struct.pack("<IIB23x", flags, _LONGEST, _UTF8MB4) + user.encode() + b"\0\0"
+        told = struct.pack("<IIB23x", flags, LONGEST, _UTF8MB4) + user.encode() + b"\0\0"
         if database:
             told += database.encode() + b"\0"
-        self._send(told + b"mysql_native_password\0")
+        self._packet(told + b"mysql_native_password\0")
         while True:
             answer = self._receive()
             if answer[:1] == b"\0":
                 return
-            if answer[:1] == b"\xff":
-                raise _refusal(answer)
             if answer[:1] == b"\xfe":
                 # Another method; no password is a NUL to those that hash one.
-                self._send(b"" if answer[1:].startswith(b"mysql_native_password") else b"\0")
+                self._packet(b"" if answer[1:].startswith(b"mysql_native_password") else b"\0")
 
     def rows(self, statement: str) -> list[Row]:
         """Run one statement; its rows as text. Raises OSError, ServerError."""
-        self._next = 0
-        self._send(_QUERY + statement.encode())
-        first = self._receive()
-        if first[:1] == b"\xff":
-            raise _refusal(first)
-        if first[:1] == b"\0":
+        with understood():
+            self._next = 0
+            self._packet(_QUERY + statement.encode())
+            return self._results()
+
+    def _results(self) -> list[Row]:
+        if self._receive()[:1] == b"\0":
             return []
         while not _is_end(self._receive()):
             pass
         found: list[Row] = []
-        while True:
-            packet = self._receive()
-            if packet[:1] == b"\xff":
-                raise _refusal(packet)
-            if _is_end(packet):
-                return found
+        while not _is_end(packet := self._receive()):
             found.append(_columns(packet))
+        return found
 
-    def close(self) -> None:
-        """Close this process's end; the server ends the session."""
-        self._socket.close()
-
-    def _send(self, body: bytes) -> None:
-        self._socket.sendall(struct.pack("<I", len(body))[:3] + bytes([self._next & 0xFF]) + body)
+    def _packet(self, body: bytes) -> None:
+        if len(body) >= _PIECE:
+            raise ValueError(len(body))
+        self._send(struct.pack("<I", len(body))[:3] + bytes([self._next & 0xFF]) + body)
         self._next += 1
 
     def _receive(self) -> bytes:
-        body, size = b"", _LONGEST - 1
-        while size == _LONGEST - 1:
+        """What the server says next. Raises OSError, and ServerError where it is a refusal."""
+        body, size = b"", _PIECE
+        while size == _PIECE:
             head = self._exactly(4)
             size = int.from_bytes(head[:3], "little")
             self._next = head[3] + 1
             body += self._exactly(size)
+            if len(body) > LONGEST:
+                raise ValueError(size)
+        if body[:1] == b"\xff":
+            raise _refusal(body)
         return body
-
-    def _exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            piece = self._socket.recv(size - len(data))
-            if not piece:
-                message = "the server went away"
-                raise ConnectionResetError(message)
-            data += piece
-        return data
 
 
 def _is_end(packet: bytes) -> bool:
@@ -138,7 +111,7 @@ def _columns(packet: bytes) -> Row:
 def _refusal(packet: bytes) -> ServerError:
     (code,) = struct.unpack_from("<H", packet, 1)
     text = packet[9:] if packet[3:4] == b"#" else packet[3:]
-    return ServerError(code, text.decode("utf-8", "replace"))
+    return ServerError(str(code), text.decode("utf-8", "replace"))
 
 
 def literal(text: str) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-import sys
 from typing import Any
 
+from . import links
 from .pg_server import server
-from .pg_wire import ServerError, literal
+from .pg_wire import literal
 
 _IDLE = 0
 _settings: dict[int, dict[str, str]] = {}
@@ -17,16 +15,10 @@ _settings: dict[int, dict[str, str]] = {}
 _SET = "SELECT name, setting FROM pg_settings WHERE source = 'session' AND context IN ('user', 'superuser')"
 
 
-def _hooks(*names: str) -> list[Any]:
-    """The hooks of drivers that the prototype has loaded."""
-    found = (sys.modules.get((__package__ or "") + "." + name) for name in names)
-    return [module for module in found if module is not None]
-
-
 def _held() -> list[tuple[Any, Any, int]]:
     """(connection, its driver's hooks, its descriptor) of all that speak libpq, which keeps nothing but a descriptor."""
     found = []
-    for hooks in _hooks("pg_psycopg2", "pg_psycopg3"):
+    for hooks in links.loaded("pg_psycopg2", "pg_psycopg3"):
         for connection in hooks.connections():
             try:
                 found.append((connection, hooks, int(connection.fileno())))
@@ -42,36 +34,17 @@ def busy_connections() -> list[str]:
 
 def bound() -> str:
     """Why what is open cannot go on in a forked process; empty where it can."""
-    for hooks in _hooks("pg_asyncpg"):
-        for each in hooks.connections():
-            loop = getattr(each, "_loop", None)
-            if loop is not None and not loop.is_closed():
-                return "a connection of asyncpg is open"
-    return ""
+    return "a connection of asyncpg is open" if links.looped("pg_asyncpg") else ""
 
 
 def sockets() -> set[str]:
     """Sockets of connections that can go on in a forked process, by what the kernel calls them."""
-    found = set()
-    for _, _, descriptor in _held():
-        try:
-            found.add(os.readlink("/proc/self/fd/" + str(descriptor)))
-        except OSError:
-            continue
-    return found
+    return links.sockets(number for _, _, number in _held())
 
 
 def hang_up() -> None:
     """Break every connection to the server off, as it does when it goes."""
-    to = server(gone=True)
-    for name in os.listdir("/proc/self/fd") if to is not None else ():
-        try:
-            end = socket.socket(fileno=os.dup(int(name)))
-        except OSError:
-            continue
-        with contextlib.suppress(OSError, ValueError), end:
-            if to is not None and end.family == socket.AF_UNIX and end.getpeername() == to.path:
-                end.shutdown(socket.SHUT_RDWR)
+    links.break_off(server(gone=True))
 
 
 def look() -> None:
@@ -98,6 +71,6 @@ def reborn() -> None:
             os.dup2(session.fileno(), descriptor)
             session.close()
             hooks.renewed(each, session.pid)
-        except (OSError, ServerError):
+        except Exception:
             # Better a connection that is gone than one that two processes speak on.
-            os.close(descriptor)
+            links.cut(descriptor)

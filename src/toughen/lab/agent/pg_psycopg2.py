@@ -224,8 +224,7 @@ def _fetched(cursor: Any, rows: list[Any]) -> None:
     if rows:
         running.note["rows"] += len(rows)
         if RECORDER.sql > 1 and "sample" not in running.note:
-            first = [row.values() if hasattr(row, "values") else row for row in rows[:SAMPLE]]
-            running.sample([column[0] for column in cursor.description], first)
+            running.sample([column[0] for column in cursor.description], rows)
 
 
 def _sample(cursor: Any, running: Running) -> None:

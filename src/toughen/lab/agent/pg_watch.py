@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .pg_server import server
 from .waiting import Waiting, Watch
 
-if TYPE_CHECKING:
-    from .pg_wire import Session
-
 
 class _Watch(Watch):
     """The watch over PostgreSQL's sessions."""
-
-    def session(self) -> Session:
-        where = server()
-        if where is None:
-            message = "no server"
-            raise OSError(message)
-        return where.session()
 
     def blocked(self, session: Any, running: list[Waiting]) -> set[int]:
         pids = ",".join(str(statement.pid) for statement in running)
@@ -33,5 +23,5 @@ class _Watch(Watch):
         session.rows("SELECT pg_cancel_backend(" + str(pid) + ")")
 
 
-WATCH = _Watch()
+WATCH = _Watch(server)
 """The one watch of this process."""

@@ -4,62 +4,37 @@ from __future__ import annotations
 
 import struct
 
-# The C class: the outbound hooks replace methods of socket.socket.
-from _socket import AF_UNIX, SOCK_STREAM
-from _socket import socket as raw_socket
+from .conversation import Conversation, Row, ServerError, understood
 
+__all__ = ["Row", "ServerError", "Session", "identifier", "literal"]
 _VERSION = 196608
 """3.0 (postgresql.org/docs/current/protocol-message-formats.html)."""
-_LONGEST = 1 << 24
-_SECONDS = 20.0
-
-Row = list["str | None"]
 
 
-class ServerError(Exception):
-    """The server refused a statement, or the connection; `code` is its SQLSTATE."""
-
-    def __init__(self, code: str, message: str) -> None:
-        """Keep both apart."""
-        super().__init__(code + " " + message)
-        self.code = code
-
-
-class Session:
+class Session(Conversation):
     """One session of the server's, as a superuser whom it trusts; simple statements only."""
 
     def __init__(self, path: str, user: str, database: str, settings: dict[str, str] | None = None) -> None:
         """Connect to the socket `path`. Raises OSError, ServerError."""
         self.pid = 0
         self.secret = 0
-        self._socket = raw_socket(AF_UNIX, SOCK_STREAM)
-        self._socket.settimeout(_SECONDS)
+        super().__init__(path)
         try:
-            self._socket.connect(path)
-            told = {"user": user, "database": database, **(settings or {})}
-            body = b"".join(text.encode() + b"\0" for pair in told.items() for text in pair) + b"\0"
-            self._send(struct.pack("!ii", len(body) + 8, _VERSION) + body)
-            self._results()
+            with understood():
+                told = {"user": user, "database": database, **(settings or {})}
+                body = b"".join(text.encode() + b"\0" for pair in told.items() for text in pair) + b"\0"
+                self._send(struct.pack("!ii", len(body) + 8, _VERSION) + body)
+                self._results()
         except BaseException:
-            self._socket.close()
+            self.close()
             raise
 
     def rows(self, statement: str) -> list[Row]:
         """Run one statement; its rows as text. Raises OSError, ServerError."""
-        body = statement.encode() + b"\0"
-        self._send(b"Q" + struct.pack("!i", len(body) + 4) + body)
-        return self._results()
-
-    def fileno(self) -> int:
-        """Descriptor of the connection."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Close this process's end; the server ends the session."""
-        self._socket.close()
-
-    def _send(self, data: bytes) -> None:
-        self._socket.sendall(data)
+        with understood():
+            body = statement.encode() + b"\0"
+            self._send(b"Q" + struct.pack("!i", len(body) + 4) + body)
+            return self._results()
 
     def _results(self) -> list[Row]:
         """Read on until the server is ready for the next statement."""
@@ -68,9 +43,6 @@ class Session:
         while True:
             kind = self._exactly(1)
             (length,) = struct.unpack("!i", self._exactly(4))
-            if not 4 <= length < _LONGEST:
-                message = "the server is out of step"
-                raise OSError(message)
             body = self._exactly(length - 4)
             if kind == b"D":
                 rows.append(_columns(body))
@@ -86,16 +58,6 @@ class Session:
                 if refused is not None:
                     raise refused
                 return rows
-
-    def _exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            piece = self._socket.recv(size - len(data))
-            if not piece:
-                message = "the server went away"
-                raise ConnectionResetError(message)
-            data += piece
-        return data
 
 
 def _columns(body: bytes) -> Row:

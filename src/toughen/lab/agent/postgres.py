@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import pg_server
+from .hooks import later
 from .pg_fork import bound, busy_connections, hang_up, look, reborn, sockets
 
 if TYPE_CHECKING:
-    from .hooks import Finder, Patch
+    from .hooks import Finder
 
 __all__ = ["bound", "busy_connections", "hang_up", "install", "look", "reborn", "sockets"]
 
@@ -17,16 +17,7 @@ __all__ = ["bound", "busy_connections", "hang_up", "install", "look", "reborn", 
 def install(finder: Finder, config: dict[str, Any] | None) -> None:
     """Lead every connection to the server that the lab names; where it names none, nobody answers."""
     pg_server.install(config)
-    finder.when("psycopg2", _by("pg_psycopg2", "hook"))
-    finder.when("psycopg2.extras", _by("pg_psycopg2", "hook_extras"))
-    finder.when("psycopg", _by("pg_psycopg3", "hook"))
-    finder.when("asyncpg", _by("pg_asyncpg", "hook"))
-
-
-def _by(module: str, function: str) -> Patch:
-    """A patch of a module of ours that is loaded when it is wanted: most prototypes have none of these drivers."""
-
-    def patch(driver: Any) -> None:
-        getattr(import_module("." + module, __package__), function)(driver)
-
-    return patch
+    finder.when("psycopg2", later(__package__, "pg_psycopg2", "hook"))
+    finder.when("psycopg2.extras", later(__package__, "pg_psycopg2", "hook_extras"))
+    finder.when("psycopg", later(__package__, "pg_psycopg3", "hook"))
+    finder.when("asyncpg", later(__package__, "pg_asyncpg", "hook"))

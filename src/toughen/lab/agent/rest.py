@@ -33,10 +33,9 @@ async def async_sleep(delay: float, result: Any = None) -> Any:
     """Sleep, unless nobody waits for it."""
     caller = sys._getframe(1)
     file = caller.f_code.co_filename
-    slept = await _real_async_sleep(0 if _idle(delay, file) else delay, result)
-    if not aside.SERVED.get() and frames.relative(file) is not None:
-        await aside.stands()
-    return slept
+    if aside.rests(file):
+        return await aside.turns(delay, result)
+    return await _real_async_sleep(0 if _idle(delay, file) else delay, result)
 
 
 def _idle(seconds: Any, file: str) -> bool:

@@ -26,12 +26,11 @@ SAMPLE = 3
 """Rows kept of each statement while frames are recorded."""
 MANY = 20
 """Parameter sets kept of an executemany."""
-GONE = "unable to open database file"  # sqlite.org/rescode.html#cantopen
+GONE, FULL = "unable to open database file", "database or disk is full"  # sqlite.org/rescode.html#cantopen, #full
 ROWS = 5000
 """Rows of one table of an in-memory database that are told."""
 _FACTORY = 4
 """Index of `factory` among the positional arguments of connect, after the database."""
-_CHECK_SAME_THREAD = 3
 _TIMEOUT = 0
 _URI = 6
 
@@ -71,10 +70,11 @@ def _run(
     if names is not None:
         note["names"] = names
     gate = RECORDER.gate
-    if gate is not None:
-        gate.wait(index, note)
+    fails = gate.wait(index, note) if gate is not None else ""
     while True:
         try:
+            if fails:
+                raise sqlite3.OperationalError(FULL)
             if RECORDER.down and RECORDER.gone(1) and text != "ROLLBACK" and _file_of(getattr(arguments[0], "connection", arguments[0])) != "":
                 raise sqlite3.OperationalError(GONE)
             return call(*arguments), note

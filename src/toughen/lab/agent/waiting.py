@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from typing import Any
+from typing import Any, Callable
 
 from .recorder import RECORDER
 
@@ -35,16 +36,13 @@ class Waiting:
 class Watch:
     """Looks at the statements that run now, from a thread and a session of its own."""
 
-    def __init__(self) -> None:
-        """Nobody watches until a gated statement runs."""
+    def __init__(self, server: Callable[[], Any]) -> None:
+        """Take what finds the lab's server; nobody watches until a gated statement runs."""
+        self._server = server
         self._lock = threading.Lock()
         self._running: set[Waiting] = set()
         self._some = threading.Event()
         self._thread: threading.Thread | None = None
-
-    def session(self) -> Any:
-        """A session with the server. Raises OSError."""
-        raise NotImplementedError
 
     def blocked(self, session: Any, running: list[Waiting]) -> set[int]:
         """Those of the sessions whose statement waits for another's lock."""
@@ -83,14 +81,17 @@ class Watch:
             running = list(self._running)
             try:
                 if session is None:
-                    session = self.session()
+                    session = self._server().session()
                 blocked = self.blocked(session, running) if running else set()
                 for statement in running:
                     statement.seen = statement.seen + 1 if statement.pid in blocked else 0
                     if statement.seen >= _SEEN:
                         self._judge(session, statement)
             except Exception:
-                # The server refused, or went: another session may be better.
+                # There is no server, it refused, or it went: another session may be better.
+                if session is not None:
+                    with contextlib.suppress(OSError):
+                        session.close()
                 session = None
                 time.sleep(0.05)
 

@@ -170,7 +170,7 @@ class Hang(Rule):
         waiting = traces["hang"].last
         outgoing = outages.met(experiment, waiting)
         if outgoing is None:
-            return Unclear(f"the request did not come to call {experiment.fact('host')} again")
+            return Unclear(outages.missed(experiment, waiting))
         if waiting.ended != "hung":
             return Fails() if waiting.response is not None else Unclear(f"the request ended otherwise: {waiting.ended}")
         place = f" (called at {outgoing.location})" if outgoing.location else ""

@@ -101,9 +101,9 @@ class LeakyError(Rule):
     Who pays: the owner. Exceptions hold what nobody outside should read: the key that a service is called with, the text of
     statements, names of tables, paths, addresses of servers inside. It is the first thing that an attacker looks for.
 
-    Shown: a service that the request calls fails, or the database is locked, and the answer holds a traceback, a path, a SQL statement,
-    an object or exception of the program, a connection string or a key. The honest answer holds nothing of it, and
-    it is not what the client sent. What a framework shows in debug mode is security/debug-mode.
+    Shown: a service that the request calls fails, or the database does (it is locked, full, breaks off, or nobody answers), and the answer holds
+    a traceback, a path, a SQL statement, an object or exception of the program, a connection string, the address of a server inside, a key, or
+    what the database server said. The honest answer holds nothing of it, and it is not what the client sent. What a framework shows in debug mode is security/debug-mode.
 
     Example: `except Exception as e: return jsonify({"error": str(e)}), 500`.
     Instead: a constant text for the client, and `logging.exception` for those who have to mend it.
@@ -146,7 +146,7 @@ class LeakyError(Rule):
                         {"request": shown(control), "what happens": leaks.HAPPENS[kind], "answer": answer(exchange), "it holds": piece, "honest answer": answer(control)},
                         exchange.last_line,
                         (("kind", kind),),
-                        severity=Severity.HIGH if what.startswith("the key") else None,
+                        severity=Severity.HIGH if what.startswith("the key") else Severity.LOW if what == leaks.DATABASE else None,
                     )
                 )
         return Fails() if answered else Unclear("the failure could not be brought about")

@@ -146,7 +146,7 @@ class NoRetry(Rule):
         again = retries.calls(experiment, broken)
         number = int(experiment.fact("number") or 0)
         if outages.met(experiment, down) is None or outages.met(experiment, broken) is None:
-            return Unclear(f"the request did not come to call {host} again")
+            return Unclear(outages.missed(experiment, down))
         if len(retries.calls(experiment, down)) - usual >= retries.MANY:
             count = len(retries.calls(experiment, down))
             return self._holds(experiment, down, control, "endless", f"{host} is down, and one request calls it {count} times" + (" and goes on" if down.response is None else ""))

@@ -150,11 +150,11 @@ class Outage(Rule):
             fallen = [("hang", traces["hang"].last)]
         if not fallen:
             met = [kind for kind in ("refused", "error") if outages.met(experiment, traces[kind].last) is not None]
-            return Fails() if met else Unclear(f"the request did not come to call {experiment.fact('host')} again")
+            return Fails() if met else Unclear(outages.missed(experiment, traces["refused"].last))
         kind, exchange = fallen[0]
         outgoing, failure = outages.met(experiment, exchange), exchange.failure
         if outgoing is None or failure is None:
-            return Unclear(f"the request did not come to call {experiment.fact('host')} again")
+            return Unclear(outages.missed(experiment, exchange))
         place = outgoing.location
         return Holds(
             Evidence(

@@ -289,7 +289,8 @@ class PartialWrite(Rule):
             return Unclear(f"the honest request does not succeed: {answer(control.last)}")
         host = experiment.fact("host")
         if killed.last.ended != ("answered" if host else "killed"):
-            return Unclear("the request did not come to that statement a second time")
+            slow = killed.last.ended == "timeout"
+            return Unclear("cut off there, the request comes to no end in time" if slow else "the request did not come to that statement a second time")
         if host and succeeded(killed.last):
             return Fails()
         half = halves.half(control, killed, experiment.fact("seen").split(","))
