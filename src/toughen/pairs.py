@@ -185,7 +185,7 @@ def _pairs(target: Target, route: Route, known: tuple[Journey, Trace], room: flo
     if peer is not None and places:
         given += 1
         yield Pair(before, call, call.by(peer.name), grants, f"{route.id} by two users at once", places)
-    opposed = crossed(target, route, journey, room) if given < most else None
+    opposed = crossed(target, route, known, room) if given < most else None
     if opposed is not None:
         given += 1
         yield opposed
@@ -205,14 +205,14 @@ def _pairs(target: Target, route: Route, known: tuple[Journey, Trace], room: flo
             yield Pair((*before, *moved[:-1]), call, moved[-1], (*grants, *other.grants), f"{route.id} and {other.route} at once", places)
 
 
-def crossed(target: Target, route: Route, journey: Journey, room: float) -> Pair | None:
+def crossed(target: Target, route: Route, known: tuple[Journey, Trace], room: float) -> Pair | None:
     """This request and the one that goes the other way (A to B, B to A), where two arguments name rows of one table of a server, which each holds until it has both.
 
     Whoever holds the first row waits for whoever holds the second; the server chooses a victim. None where no two arguments are such, or where
     nobody may go the other way.
     """
-    honest, habits = target.honest(route.id), target.habits()
-    if honest is None or target.blueprint.database not in _SERVERS or target.blueprint.stand_in:
+    (journey, honest), habits = known, target.habits()
+    if target.blueprint.database not in _SERVERS or target.blueprint.stand_in:
         return None
     holds = _holding(honest.last, habits)
     found = next((each for each in combinations(journey.call.arguments, 2) if _of_one_table(each, honest, holds)), None)

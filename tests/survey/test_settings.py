@@ -163,3 +163,9 @@ def test_a_variable_that_is_looked_for_is_not_made_up(project: Write, asked: str
     }
     found = {each.name: each.required for each in survey(project(files)).environment}
     assert found["WEBSITE_HOSTNAME"] is required
+
+
+def test_two_variables_of_one_line(project: Write) -> None:
+    """A field of pydantic's settings whose default is read from another variable: both are found, in an order."""
+    text = "import os\nfrom pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    jobs: str = os.getenv('STORE', 'here')\nsettings = Settings()\n"
+    assert {"STORE", "JOBS"} <= told(project({"main.py": FLASK + text})).keys()
