@@ -185,6 +185,7 @@ def test_that_kinds_may_different_things_breaks_nothing(prototype: Write) -> Non
     assert proven(checked(prototype({"main.py": MARKET}))) == []
 
 
+@pytest.mark.long
 def test_what_one_merchant_owns_another_must_not_touch(prototype: Write) -> None:
     """Whose offer it is, is told by the merchants' own key: another merchant deletes it here, and may not look at what it cost."""
     before, mark, after = MARKET.partition("def withdraw")

@@ -305,7 +305,7 @@ def test_no_trial_meets_what_runs_by_itself(tmp_path: Path, environment: Environ
     assert not box.alive()
 
 
-@pytest.mark.parametrize("kind", _EACH)
+@pytest.mark.parametrize("kind", [_EACH[0], *(pytest.param(each, marks=pytest.mark.long) for each in _EACH[1:])])
 def test_a_trial_that_waits_sees_it_done(tmp_path: Path, environment: Environment, kind: str) -> None:
     """Where what goes on behind the answer counts, time passes for it: the order is packed, and the loop ticks."""
     with shop(tmp_path / "shop", environment, KINDS[kind]) as target:
@@ -326,6 +326,7 @@ HANDED_ON = KINDS["BackgroundScheduler"].replace('sell(request.json["item"])', '
     @app.post("/buy")""")
 
 
+@pytest.mark.long
 def test_a_job_that_a_scheduler_may_finish_is_not_lost(tmp_path: Path, environment: Environment) -> None:
     """What a request hands to the project's scheduler is seen to be done; that it may be lost is not claimed, because the scheduler may come back to it."""
     with shop(tmp_path / "shop", environment, HANDED_ON) as target:

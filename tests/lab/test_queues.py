@@ -181,6 +181,7 @@ def test_a_task_that_is_done_at_once_is_done(tmp_path: Path, environment: Enviro
         assert trace.last.outgoing == ()
 
 
+@pytest.mark.long
 def test_a_broker_that_refuses(tmp_path: Path, environment: Environment) -> None:
     """Celery tries again as it does and gives up: a request that does not expect that crashes, and one that answers 503 does not. What a broker never says (an HTTP status) is not claimed."""
     with shop(tmp_path / "shop", environment, AMQP) as target:

@@ -124,6 +124,7 @@ def left(marker: str) -> list[str]:
     return [each for each in found if each != str(os.getpid())]
 
 
+@pytest.mark.long
 def test_a_check_of_routes_that_never_end_ends(tmp_path: Path) -> None:
     """Three routes that take minutes cost ten seconds each, within the budget; they are told as such, the others are reached, and all processes are gone."""
     (tmp_path / "main.py").write_text(dedent(NEVER).lstrip("\n"))
@@ -140,6 +141,7 @@ def test_a_check_of_routes_that_never_end_ends(tmp_path: Path) -> None:
     assert not left(marker)
 
 
+@pytest.mark.long
 def test_a_budget_is_kept_though_a_route_never_ends(tmp_path: Path) -> None:
     """What there is no time for is told as such: no verdict is made up."""
     (tmp_path / "main.py").write_text(dedent(NEVER).lstrip("\n"))

@@ -93,7 +93,7 @@ def view(wallet_id: int, db: Session = Depends(get_db)):
 """
 
 
-@pytest.mark.parametrize("versioned", [True, False])
+@pytest.mark.parametrize("versioned", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_version_in_the_where_ends_the_race_and_views_are_no_money(tmp_path: Path, versioned: bool) -> None:  # noqa: FBT001
     """Optimistic locking turns the slower one away; without it money is lost. What was looked at, by GET or POST, is nobody's loss."""
     source = WALLETS if versioned else changed(WALLETS, (", Wallet.version == wallet.version", ""))
@@ -123,7 +123,7 @@ def take(seat_id):
 """
 
 
-@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("first", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_who_writes_before_he_reads_waits(tmp_path: Path, first: bool) -> None:  # noqa: FBT001
     """An INSERT into a table of locks takes SQLite's write lock before the read."""
     source = SEATS if first else changed(SEATS, ('    conn.execute("INSERT INTO locks (what) VALUES (?)", (f"seat-{seat_id}",))\n', ""))
@@ -264,7 +264,7 @@ def change(data: Me, db: Session = Depends(get_db), user: User = Depends(get_cur
 """
 
 
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("asked", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_what_a_client_is_asked_for_is_his_to_say(tmp_path: Path, asked: bool) -> None:  # noqa: FBT001
     """The opening balance of one's own book and an employee's role give no power; one's own role among the users does."""
     source = BOOK if asked else changed(BOOK, ('    if user.role == "admin":\n        user.role', "    user.role"))
@@ -298,7 +298,7 @@ def summary():
 '''
 
 
-@pytest.mark.parametrize("meant", [True, False])
+@pytest.mark.parametrize("meant", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_sign_that_something_asks_for_is_meant(tmp_path: Path, meant: bool) -> None:  # noqa: FBT001
     """A stock may not fall below zero, so it may be lowered; a query tells expenses by their sign. Where nothing asks, -17 makes no sense."""
     source = SIGNS if meant else changed(

@@ -126,7 +126,7 @@ def cancel(ref):
 """
 
 
-@pytest.mark.parametrize("guessed", [False, True], ids=["drawn", "counted"])
+@pytest.mark.parametrize("guessed", [False, pytest.param(True, marks=pytest.mark.long)], ids=["drawn", "counted"])
 def test_a_link_that_nobody_can_guess_is_a_right(tmp_path: Path, guessed: bool) -> None:  # noqa: FBT001
     """Who holds the link of an appointment cancels it without logging in; one that is counted up is everybody's."""
     source = changed(VISITS, ("secrets.token_urlsafe(12)", "str(conn.execute('SELECT count(*) FROM visits').fetchone()[0] + 1)")) if guessed else VISITS
@@ -168,7 +168,7 @@ def drop(item_id: int, db: Session = Depends(get_db)):
 """
 
 
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("asked", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_key_in_a_header_is_a_credential(tmp_path: Path, asked: bool) -> None:  # noqa: FBT001
     """A stranger knows no API key, also where the honest request sends one and nobody logs in; without the key's guard anybody deletes."""
     source = KEYED if asked else changed(KEYED, (", dependencies=[Depends(api_key)]", ""))
@@ -214,7 +214,7 @@ def ads():
 """
 
 
-@pytest.mark.parametrize("everybody", [False, True], ids=["sellers", "everybody"])
+@pytest.mark.parametrize("everybody", [False, pytest.param(True, marks=pytest.mark.long)], ids=["sellers", "everybody"])
 def test_a_seller_s_address_is_meant_to_be_read(tmp_path: Path, everybody: bool) -> None:  # noqa: FBT001
     """An advertisement shows how to reach its seller; a listing of all users shows the addresses of those who never offered one."""
     shown = ('[{"title": each.title, "contact": each.user.email} for each in Ad.query.all()]', '[{"contact": each.email} for each in User.query.all()]')
@@ -315,7 +315,7 @@ UNASKED = (
 )
 
 
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("asked", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_profiles_and_letters_are_read_by_whom_they_are_meant_for(tmp_path: Path, asked: bool) -> None:  # noqa: FBT001
     """One's own page is no listing, and who may not edit a profile may read it; a recipient reads. Unasked, others edit and read, numbers too."""
     source = SOCIAL if asked else changed(SOCIAL, *UNASKED)
@@ -364,7 +364,7 @@ def bid(slug):
 """
 
 
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("asked", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_others_bid_on_what_they_may_not_edit(tmp_path: Path, asked: bool) -> None:  # noqa: FBT001
     """By its link others see an auction and bid on it, though only its seller edits it; where anybody edits it, that alone is proven."""
     source = AUCTIONS if asked else changed(
@@ -425,7 +425,7 @@ def change(task_id: int, data: NewTask, db: Session = Depends(get_db), user: Use
 """
 
 
-@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("joined", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_members_share_what_is_joined_with_their_membership(tmp_path: Path, joined: bool) -> None:  # noqa: FBT001
     """Where the statement asks for the caller's membership, others of his project read and edit; without it, everybody does."""
     source = TEAM if joined else changed(TEAM, (".join(Member, Member.project_id == Task.project_id).filter(Task.id == task_id, Member.user_id == user.id)", ".filter(Task.id == task_id)"))

@@ -24,9 +24,9 @@ ADDED = "POST /products"
     [
         (DEPOSITS, "fastapi", {"POST /accounts/{account_id}/deposit"}),
         (LOCKED, "fastapi", set()),
-        (PIECES, "flask", {ADDED, "POST /products/{product_id}/buy"}),
+        pytest.param(PIECES, "flask", {ADDED, "POST /products/{product_id}/buy"}, marks=pytest.mark.long),
         (COUNTED, "flask", {ADDED}),
-        (DEPOSITS.replace("    await ask_the_bank(data.amount)\n", ""), "fastapi", set()),
+        pytest.param(DEPOSITS.replace("    await ask_the_bank(data.amount)\n", ""), "fastapi", set(), marks=pytest.mark.long),
     ],
     ids=["tasks", "tasks locked", "threads", "threads locked", "a task that never gives way"],
 )
