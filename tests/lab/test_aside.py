@@ -305,7 +305,7 @@ def test_no_trial_meets_what_runs_by_itself(tmp_path: Path, environment: Environ
     assert not box.alive()
 
 
-@pytest.mark.parametrize("kind", [_EACH[0], *(pytest.param(each, marks=pytest.mark.long) for each in _EACH[1:])])
+@pytest.mark.parametrize("kind", [_EACH[0], *(pytest.param(*each.values, marks=pytest.mark.long) for each in _EACH[1:])])
 def test_a_trial_that_waits_sees_it_done(tmp_path: Path, environment: Environment, kind: str) -> None:
     """Where what goes on behind the answer counts, time passes for it: the order is packed, and the loop ticks."""
     with shop(tmp_path / "shop", environment, KINDS[kind]) as target:
