@@ -105,7 +105,9 @@ def install(app, database):
     def keep(response):
         scope = g.pop("idempotency_scope", None)
         if scope is not None:
-            _keep(database, scope, response.status_code, response.content_type, response.get_data(as_text=True))
+            # What is streamed is answered once; whoever sends the key again hears that it was done.
+            answer = "" if response.is_streamed else response.get_data().decode("utf-8", "replace")
+            _keep(database, scope, response.status_code, response.content_type, answer)
         return response
 '''
 _ASGI = '''
