@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from toughen.codemod.module import dotted, names_in, scope_of
 from toughen.handling import sought
 from toughen.oracle import advisory
-from toughen.touches import rows
+from toughen.querysets import readings
+from toughen.touches import Touch, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from toughen.handling import Handler, Place
     from toughen.model.blueprint import Blueprint, Table
     from toughen.model.finding import Suspicion
-    from toughen.touches import Rows, Touch, Write
+    from toughen.querysets import Lookup, Move, Reading
+    from toughen.touches import Rows, Write
 
-_WAITS = re.compile(r"with_for_update|BEGIN\s+(IMMEDIATE|EXCLUSIVE)|FOR UPDATE|\bLock\(|\w*lock\w*:|advisory_lock|isolation_level=.SERIALIZABLE", re.IGNORECASE)
+_WAITS = re.compile(r"with_for_update|select_for_update|BEGIN\s+(IMMEDIATE|EXCLUSIVE)|FOR UPDATE|\bLock\(|\w*lock\w*:|advisory_lock|isolation_level=.SERIALIZABLE", re.IGNORECASE)
 """What makes the second request wait for the first."""
 
 
@@ -61,6 +63,8 @@ def _steps(handler: Handler) -> Iterator[Step]:
         return
     for found in rows(handler):
         yield from _changes(handler, found)
+    for reading in readings(handler) if handler.blueprint.framework == "django" else ():
+        yield from _by_models(handler, reading)
 
 
 def _changes(handler: Handler, found: Rows) -> Iterator[Step]:
@@ -78,16 +82,68 @@ def _changes(handler: Handler, found: Rows) -> Iterator[Step]:
             yield Step(found.place, touch.line, text, _checks(found, touch.table, column, touch.line), computed=False)
 
 
+def _by_models(handler: Handler, reading: Reading) -> Iterator[Step]:
+    """The same of Django's models: `row.stock -= 1` and `row.save()`, a row that is looked for and added then."""
+    place = reading.place
+    for move in reading.moves:
+        checked = _compares(place, reading, move)
+        if move.python:
+            kept = handler.route.method != "GET" and not advisory(move.column)
+            yield Step(place, move.line, f"{move.column} is computed in Python from what was read", checked, computed=kept)
+        elif checked:
+            yield Step(place, move.line, f"{move.table.name}.{move.column} is read and checked first and changed then", checked=True, computed=False)
+    for table, line in reading.added:
+        for each in reading.lookups:
+            names = {column.name.lower(): column.name.lower().removesuffix("_id") if column.references else column.name.lower() for column in table.columns}
+            keys = [{names.get(name.lower(), name.lower()) for name in key} for key in (*table.uniques, *((column.name,) for column in table.columns if column.unique or column.primary_key))]
+            by = {name.removesuffix("_id") if f"{name}" in names and names[name] != name else name for name in each.by} - {"pk"}
+            if each.table is table and each.line < line and by and not any(key <= by for key in keys) and _decides(place, each, line):
+                yield Step(place, line, f"a row of {table.name} is looked for by {', '.join(sorted(by))} and added then", checked=True, computed=False)
+                break
+
+
+def _compares(place: Place, reading: Reading, move: Move) -> bool:
+    """Whether an `if` before a line compares the column of a row of the same table."""
+    rows = {name for name, table in reading.held.items() if table is move.table}
+    for node in scope_of(place.node):
+        if isinstance(node, ast.If) and node.lineno < move.line:
+            for test in ast.walk(node.test):
+                compared = isinstance(test, ast.Compare) and not isinstance(test.ops[0], ast.Is | ast.IsNot)
+                sides = [test.left, *test.comparators] if compared and isinstance(test, ast.Compare) else [test.operand] if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else []
+                if any(isinstance(each, ast.Attribute) and each.attr.lower() == move.column and dotted(each.value) in rows for side in sides for each in ast.walk(side)):
+                    return True
+    return False
+
+
+def _decides(place: Place, lookup: Lookup, line: int) -> bool:
+    """Whether a row that was found keeps another one from being added: the function leaves, or adds it in the `else`."""
+    if _refused(place, Touch(lookup.table.name, "select", lookup.by, (), lookup.line, place)):
+        return True
+    for node in scope_of(place.node):
+        if isinstance(node, ast.If) and node.test.lineno <= lookup.line <= (node.test.end_lineno or 0):
+            added = node.body if _absence(node.test) else node.orelse
+            if any(each.lineno <= line <= (each.end_lineno or 0) for each in added):
+                return True
+    return False
+
+
 def _moves(found: Rows, write: Write, table: Table | None) -> bool:
     """Whether a write takes its value from a row that was loaded before: `row.stock -= 1`, `SET points = ?` with `row["points"] + 5`."""
     column = table.column(write.column) if table else None
-    if (column is not None and column.type not in {"integer", "number", "any"}) or _flushed(found, write.line):
+    if (column is not None and column.type not in {"integer", "number", "any"}) or _flushed(found, write.line) or _swapped(found, write, table):
         return False
     if write.how == "moves":
         models = set(found.models)
         made = any(isinstance(each, ast.Attribute) and dotted(each.value).rpartition(".")[2] in models for each in ast.walk(write.value))
         return not made and not any(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in ast.walk(write.value)) and _on_a_row(found, write)
     return bool(_results(found, write.table, write.line) & names_in(write.value)) and any(isinstance(each, ast.BinOp) for each in _computing(found.place, write.value))
+
+
+def _swapped(found: Rows, write: Write, table: Table | None) -> bool:
+    """Whether an UPDATE asks more than which row it is (its version, what it held), and the rows that it hit are counted."""
+    keys = {each.name.lower() for each in table.columns if each.primary_key or each.unique or each.references} if table else set()
+    asked = {name for each in found.touches if each.verb == "update" and each.line == write.line for name in each.by}
+    return bool(asked - keys) and bool(asked & keys) and "rowcount" in found.place.module.segment(found.place.node)
 
 
 def _on_a_row(found: Rows, write: Write) -> bool:

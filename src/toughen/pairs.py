@@ -54,15 +54,23 @@ class Pair:
         one, two = self.first, self.second
         both = (*self.before, one, two)
         serial = {
-            "control": Trial(both, self.grants, apart=self.apart),
+            "control": self.in_turn,
             "again": Trial(both, self.grants, isolated=True, apart=self.apart),
             "reverse": Trial((*self.before, two, one), self.grants, apart=self.apart),
             "first": Trial((*self.before, one), self.grants),
             "second": Trial((*self.before, two), self.grants),
         }
         for place in self.places:
-            race = Trial(self.before, self.grants, Schedule(one, two, place), isolated=True, apart=self.apart)
-            yield Experiment({**serial, "race": race}, f"{self.about}, stopped before statement {place}", detail)
+            yield Experiment({**serial, "race": self.race(place)}, f"{self.about}, stopped before statement {place}", detail)
+
+    @property
+    def in_turn(self) -> Trial:
+        """One after the other."""
+        return Trial((*self.before, self.first, self.second), self.grants, apart=self.apart)
+
+    def race(self, place: int) -> Trial:
+        """Both at once, the first stopped before that statement."""
+        return Trial(self.before, self.grants, Schedule(self.first, self.second, place), isolated=True, apart=self.apart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,12 @@ def consumption(trace: Trace) -> tuple[Consumption, ...]:
             if key and _number(old) and _number(new) and name != key:
                 found.append(Consumption(change.table, name, ((key, change.before[key]),), old, old - new))  # type: ignore[arg-type,operator]
     return tuple(found)
+
+
+def writes_number(trace: Trace) -> bool:
+    """Whether the request left a number in a row, other than its key: what another may overwrite, or be overwritten by."""
+    changes = (*trace.final_changes, *trace.changes)
+    return any(_number(value) for each in changes if each.kind != "deleted" for name, value in [*each.after.items()][1:] if name in each.columns or each.kind == "inserted")
 
 
 def switches(target: Target, route: Route, journey: Journey) -> bool:
@@ -346,14 +360,14 @@ def known_again(traces: Mapping[str, Trace]) -> bool:
     return state(traces["control"].changes, masked) == state(traces["first"].changes, masked)
 
 
-def told(race: Trace, control: Trace) -> dict[str, Json]:
+def told(race: Trace, control: Trace, parties: int = 2) -> dict[str, Json]:
     """What was sent, answered and forced, for the evidence, with its picture."""
-    both = race.exchanges[-2:]
-    columns = [f"{each.method} {each.target}" for each in both]
-    picture = timeline.told(columns, timeline.raced(race), row_facts(race.changes, control.changes), row_facts(control.changes, race.changes))
+    all_of = race.exchanges[-parties:]
+    columns = [f"{each.method} {each.target}" for each in all_of]
+    picture = timeline.told(columns, timeline.raced(race, parties=parties), row_facts(race.changes, control.changes), row_facts(control.changes, race.changes))
     return {
-        "requests": [f"{each.method} {each.target} {each.request_body}".strip() for each in both],
-        "answers": [each.status for each in both],
+        "requests": [f"{each.method} {each.target} {each.request_body}".strip() for each in all_of],
+        "answers": [each.status for each in all_of],
         "schedule": list(race.schedule),
         "timeline": picture,
         "workers": "a process for each request, as two workers have; what only locks the threads of one process holds neither back",

@@ -17,11 +17,12 @@ from toughen.lab import environment, migrations
 from toughen.lab.auditing import Auditor as Watch
 from toughen.lab.auditing import auditor
 from toughen.lab.crew import Crew, spare
+from toughen.lab.memory import Memory
 from toughen.lab.mysql import lacking
 from toughen.lab.opening import open_lab
 from toughen.lab.packages import installed
 from toughen.lab.servers import MYSQL, kind_of
-from toughen.lab.target import LabTarget, Memory
+from toughen.lab.target import LabTarget
 from toughen.lab.twin import logged_in
 from toughen.lab.variables import dummies
 from toughen.model.finding import Finding, Inconclusive, Outcome

@@ -132,13 +132,13 @@ class Proving:
             # A rule that says all with one proof has nothing left to look for.
             trusted = (rule.single and bool(shown)) or (not any(isinstance(each, Inconclusive) for each in doubtful) and not target.spoiled(route.id))
         if not trusted:
-            target.forget()
             doubtful = []
-            for outcome in _said(rule, target, route):
-                if not isinstance(outcome, Proven):
-                    doubtful.append(outcome)
-                elif outcome.proof.evidence.key not in shown:
-                    yield outcome
+            with target.doubting():
+                for outcome in _said(rule, target, route):
+                    if not isinstance(outcome, Proven):
+                        doubtful.append(outcome)
+                    elif outcome.proof.evidence.key not in shown:
+                        yield outcome
         yield from doubtful
 
     def one(self, target: LabTarget, break_id: str, route_id: str, experiment: Experiment) -> None:

@@ -22,9 +22,9 @@ _LONGEST, _VALUE, _FOUND = 160, 24, 3
 WAITS = {"stops": "stands still", "waits": "waits for the other's lock", "fails": "never comes to an end"}
 
 
-def raced(race: Trace, habits: Iterable[str] = ()) -> list[Json]:
-    """Rows of a race of two: {"who": A or B, "kind": statement|stop|wait|answer, "text"}."""
-    both = dict(zip("AB", race.exchanges[-2:], strict=False))
+def raced(race: Trace, habits: Iterable[str] = (), parties: int = 2) -> list[Json]:
+    """Rows of a race of so many: {"who": A, B or C, "kind": statement|stop|wait|answer, "text"}."""
+    both = dict(zip("ABC", race.exchanges[-parties:], strict=False))
     columns = frozenset(name for each in race.changes if each.kind == "updated" for name in each.columns)
     rows: list[Json] = []
     done = dict.fromkeys(both, 0)

@@ -61,6 +61,16 @@ ADDED = BANK.replace(
 LOCKED = LOST.replace("db = connect()", 'db = connect(); db.execute("BEGIN IMMEDIATE")')
 
 
+SWAPPED = BANK.replace(
+    "PAY",
+    """for attempt in range(3):
+            balance = db.execute("SELECT balance FROM accounts WHERE id = 1").fetchone()[0]
+            if db.execute("UPDATE accounts SET balance = ? WHERE id = 1 AND balance = ?", (balance + request.json["amount"], balance)).rowcount:
+                break
+            db.rollback()""",
+)
+
+
 def earn(amount: int) -> Call:
     return Call("POST /earn", (Argument(Place.JSON, ("amount",), Literal(amount)),), body="json")
 
@@ -101,6 +111,33 @@ def test_a_lock_is_seen_and_waited_for(booted: Boot) -> None:
     serial, balance, log = raced(booted, LOCKED)
     assert (serial, balance) == (True, 112)
     assert "B waits for a lock" in log
+
+
+def test_a_third_comes_in_between(booted: Boot) -> None:
+    """Overtaken at its write and at the write of its next attempt, the first goes on to a third one: three requests, three processes, and all that they did is told in order."""
+    with booted({"main.py": SWAPPED}) as (lab, blueprint):
+        lab.world.take()
+        target = LabTarget(lab, blueprint, Wallet(), "snapshot")
+        once = target.run(Trial((), schedule=Schedule(earn(5), earn(7), 1))).exchanges[-2].statements
+        again = next(index for index, each in enumerate(once) if index > 1 and each.verb == "update")
+        race = target.run(Trial((), schedule=Schedule(earn(5), earn(7), 1, earn(11), again)))
+        assert [each.status for each in race.exchanges] == [200, 200, 200]
+        assert lab.world.rows("accounts")[0]["balance"] == 123
+        assert [(each.who, each.then) for each in race.turns if each.then == "answers"] == [("B", "answers"), ("C", "answers"), ("A", "answers")]
+        assert [each.rows for each in race.exchanges[0].statements if each.verb == "update"] == [0, 0, 1]
+
+
+def test_three_wait_for_one_lock(booted: Boot) -> None:
+    """The first holds the write lock: both others are seen to wait for it, and all changes stay."""
+    with booted({"main.py": LOCKED}) as (lab, blueprint):
+        lab.world.take()
+        target = LabTarget(lab, blueprint, Wallet(), "snapshot")
+        alone = target.run(Trial((earn(5),), isolated=True)).last
+        stop = next(index for index, each in enumerate(alone.statements) if each.verb == "update")
+        race = target.run(Trial((), schedule=Schedule(earn(5), earn(7), stop, earn(11), stop + 1)))
+        assert [each.status for each in race.exchanges] == [200, 200, 200], race.schedule
+        assert {"B waits for a lock", "C waits for a lock"} <= set(race.schedule)
+        assert lab.world.rows("accounts")[0]["balance"] == 123
 
 
 def test_a_commit_outlasts_the_reader_who_wants_to_write(booted: Boot) -> None:

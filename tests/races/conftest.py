@@ -12,8 +12,9 @@ from toughen.errors import EnvironmentFailedError
 from toughen.lab import mysql
 from toughen.lab.credentials import Wallet
 from toughen.lab.environment import Environment, Needs, build
+from toughen.lab.memory import Memory
 from toughen.lab.opening import open_lab
-from toughen.lab.target import LabTarget, Memory
+from toughen.lab.target import LabTarget
 from toughen.survey import join, read, survey
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from toughen.lab.credentials import Wallet
+from toughen.lab.memory import Memory
 from toughen.lab.opening import open_lab
-from toughen.lab.target import LabTarget, Memory
+from toughen.lab.target import LabTarget
 from toughen.model.blueprint import Place
 from toughen.model.finding import Proven, Refuted
 from toughen.model.journey import Argument, Call, Journey, Literal

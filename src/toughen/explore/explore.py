@@ -365,7 +365,7 @@ class Explorer:
         for state in reached:
             if not isinstance(verified.get(state.route.id), Journey):
                 # What a further boot could not repeat may be its own fault, and is not to be remembered.
-                target.memory.traces.clear()
+                target.forget()
                 check(target, state)
         found = {state.route.id: verified.get(state.route.id) or self._reason(session, state) for state in states.values()}
         journeys = {route: each for route, each in found.items() if isinstance(each, Journey)}

@@ -1,4 +1,4 @@
-"""Owns two calls at once: they are put together before either is sent, and meet in two processes or in one."""
+"""Owns calls at once: they are put together before any is sent, and meet in processes of their own or in one."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """What the two calls are made from: values, what was answered so far, and who carries what."""
+    """What the calls are made from: values, what was answered so far, and who carries what."""
 
     resolver: Resolver
     exchanges: list[Exchange]
-    """Of the calls before; those of the two are added to them."""
+    """Of the calls before; theirs are added to them."""
     jar: Jar
     wallet: Wallet
 
     def requests(self, *calls: Call) -> list[dict[str, Any]]:
-        """The two as they are sent. Raises UnresolvedError."""
+        """They as they are sent. Raises UnresolvedError."""
         return [assemble(each, self.resolver, self.exchanges, self.jar.credential(each.identity, self.wallet.get(each.identity))) for each in calls]
 
-    def lost(self, error: UnresolvedError) -> tuple[str, ...]:
-        """Neither was sent."""
-        self.exchanges.extend([Exchange("", "", "", None, ended=f"not sent: {error}")] * 2)
+    def lost(self, error: UnresolvedError, calls: int = 2) -> tuple[str, ...]:
+        """None of so many was sent."""
+        self.exchanges.extend([Exchange("", "", "", None, ended=f"not sent: {error}")] * calls)
         return (str(error),)
 
 
 def scheduled(lab: Lab, plan: Schedule, parties: Parties, apart: float) -> tuple[tuple[str, ...], tuple[Turn, ...]]:
-    """Both in processes of their own, the first stopped before one of its statements; what was done, in words and as turns."""
+    """All in processes of their own, the first stopped before one of its statements or two; what was done, in words and as turns."""
     try:
-        requests = parties.requests(plan.first, plan.second)
+        requests = parties.requests(*plan.calls)
     except UnresolvedError as error:
-        return parties.lost(error), ()
-    result = schedule.force(lab, requests[0], requests[1], plan.stop_before, apart=apart)
-    parties.exchanges.extend((result.first, result.second))
+        return parties.lost(error, len(plan.calls)), ()
+    result = schedule.force(lab, requests, (plan.stop_before, plan.again_before), apart=apart)
+    parties.exchanges.extend(result.exchanges)
     return tuple(result.log) if result.stopped else ("the first request never reached the statement to stop at",), tuple(result.turns)
 
 

@@ -30,11 +30,13 @@ class Runner:
     waiting: dict[str, Any] | None = None
     """The frame at which it stands: `at` a statement, or `blocked` by a lock."""
     retries: int = 0
+    begun: bool = False
     turns: list[Turn] = field(default_factory=list)
     """How far whoever shares this list came, in the order of time."""
 
     def start(self) -> None:
         """Send it; it stops at its first statement."""
+        self.begun = True
         self.child.connection.send({"do": "serve", "requests": [self.request], "record": RECORD.frame()})
 
     @property
@@ -85,10 +87,11 @@ class Runner:
         return observe.exchange(self.answer or {}, self.request, ended=self.ended if self.answer is None else "answered")
 
     def reach(self, statement: int, timeout: float) -> bool:
-        """Start it and let it run until that statement; whether it came there."""
-        self.start()
-        self.read(timeout)
-        if self.waiting is not None and self.waiting.get("at") != statement:
+        """Let it run until that statement, from its beginning or from the statement at which it stands; whether it came there."""
+        if not self.begun:
+            self.start()
+            self.read(timeout)
+        if self.waiting is not None and self.waiting.get("at", statement) != statement:
             self.go(statement)
             self.read(timeout)
         return self.waiting is not None and self.waiting.get("at") == statement

@@ -20,7 +20,7 @@ def without(lab: Lab, honest: Mapping[str, Trace], trial: Trial, exchanges: Sequ
     if not alone:
         return lambda found: found
     at_once = trial.schedule or trial.together
-    routes = [each.route for each in (*trial.calls, *((at_once.first, at_once.second) if at_once else ()))]
+    routes = [each.route for each in (*trial.calls, *(at_once.calls if at_once else ()))]
     seen = [*exchanges, *(each for route in routes if route in honest for each in honest[route].exchanges)]
     own = {table.lower() for each in seen for statement in each.statements if statement.rows != 0 for table in statement.writes}
     return lambda found: tuple(each for each in found if each.table.lower() in own or each.table.lower() not in alone)

@@ -14,6 +14,7 @@ from toughen.lab.belonging import Belonging
 from toughen.lab.child import Record
 from toughen.lab.copying import texts
 from toughen.lab.credentials import FORGED, Jar, Wallet, renewed
+from toughen.lab.memory import Memory
 from toughen.lab.outside import Outside, uses_outside
 from toughen.lab.packages import Installed, installed
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
@@ -26,7 +27,6 @@ from toughen.oracle import succeeded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from toughen.lab.auditing import Auditor
     from toughen.lab.boot import Lab
     from toughen.lab.child import Child
     from toughen.lab.rows import Table as Rows
@@ -35,33 +35,11 @@ if TYPE_CHECKING:
     from toughen.model.identity import Credential, Identity
     from toughen.model.journey import Call, Journey
 
-_REMEMBERED = 256
 _PATIENCE = 6.0
 """Seconds that a patient trial gives what goes on behind an answer: less than one request may take."""
 _SAMPLE = 60
 _FEWEST, _MOSTLY = 4, 0.6
 """A statement is a habit when at least this many, and this share, of the routes that need a log-in run it."""
-
-
-@dataclass(slots=True)
-class Memory:
-    """What trials from one snapshot have shown; several boots on that snapshot share it."""
-
-    traces: dict[str, Trace] = field(default_factory=dict)
-    """Traces of serial trials that were run before."""
-    honest: dict[str, Trace] = field(default_factory=dict)
-    """Traces of the Journeys, by route."""
-    habits: frozenset[str] | None = None
-    owners: dict[tuple[str, str], str | None] = field(default_factory=dict)
-    """(table, people's table) -> the column that names whose of them a row is."""
-    refuses: dict[str, bool] = field(default_factory=dict)
-    together: bool = False
-    """True where some honest requests build on what earlier ones left in the memory of their process."""
-    texts: Mapping[str, str] | None = None
-    auditor: Auditor | None = None
-    """Who is asked about the packages that are installed."""
-    loaded: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Names of the packages that the processes of Journeys had loaded, by route."""
 
 
 @dataclass(slots=True)
@@ -77,6 +55,8 @@ class LabTarget:
     memory: Memory = field(default_factory=Memory)
     keeping: bool = False
     """True has serial trials share a process, as long as their state lies in databases, and all be remembered: what is only looked for may be found so, and is shown anew."""
+    recalling: bool = False
+    """True has what is run in processes of its own be remembered, too: a rule asks for it once more."""
     _kept: Child | None = None
     _served: int = 0
     """Trials that the shared process served."""
@@ -216,17 +196,13 @@ class LabTarget:
 
     def run(self, trial: Trial) -> Trace:
         """Run one trial from the snapshot, as far as that is not remembered; where processes are shared, a serial one in the shared process."""
-        key = "" if (trial.isolated or trial.schedule) and not self.keeping else repr(trial)
-        traces = self.memory.traces
-        known = traces.get(key) if key else None
-        if known is not None:
-            return known
-        trace = self._executed(trial, kept=self.keeping)
-        if key:
-            for oldest in list(traces)[: max(0, len(traces) + 1 - _REMEMBERED)]:
-                traces.pop(oldest, None)
-            traces[key] = trace
-        return trace
+        shared = self.keeping and not trial.isolated and self._shareable(trial)
+        key = repr(trial) if self.recalling or not (trial.isolated or trial.schedule) else ""
+        known = self.memory.known(key, shared=shared)
+        if known is None:
+            known = self._executed(trial, kept=self.keeping)
+            self.memory.keep(key, known, shared=shared)
+        return known
 
     def anew(self, trial: Trial) -> Trace:
         """Run one trial from the snapshot in processes of its own, whatever is remembered of it."""
@@ -234,7 +210,7 @@ class LabTarget:
 
     def forget(self) -> None:
         """Forget the traces of trials: each is run again."""
-        self.memory.traces.clear()
+        self.memory.forget()
 
     def spoiled(self, route_id: str) -> bool:
         """Whether the shared process no longer answers the route's honest request as a fresh one does: what was found in it says nothing."""
@@ -248,7 +224,7 @@ class LabTarget:
     def _executed(self, trial: Trial, *, kept: bool) -> Trace:
         self.trials += 1
         at_once = trial.schedule or trial.together
-        calls = [*trial.calls, *((at_once.first, at_once.second) if at_once else ())]
+        calls = [*trial.calls, *(at_once.calls if at_once else ())]
         borrowed = [each.value.identity for call in calls for each in call.arguments if isinstance(each.value, Tampered)]
         for identity in self.wallet.stale([*(call.identity for call in calls), *borrowed]):
             self.wallet.renew(self.lab, identity)
@@ -267,14 +243,26 @@ class LabTarget:
     @contextmanager
     def sharing(self) -> Iterator[None]:
         """Have serial trials share a process meanwhile."""
-        before, self.keeping = self.keeping, True
+        before = self.keeping, self.recalling
+        self.keeping = self.recalling = True
+        self.memory.shown.clear()
         try:
             yield
         finally:
-            self.keeping = before
+            self.keeping, self.recalling = before
             if self._kept is not None:
                 self._kept.close()
                 self._kept, self._served = None, 0
+
+    @contextmanager
+    def doubting(self) -> Iterator[None]:
+        """Take nothing for granted meanwhile that a shared process showed; what the last one showed is forgotten."""
+        self.memory.doubt()
+        before, self.recalling = self.recalling, True
+        try:
+            yield
+        finally:
+            self.recalling = before
 
     def _granted(self, trial: Trial, done: int) -> bool:
         """Write the grants that come after so many calls; whether there are any."""
@@ -374,7 +362,9 @@ class LabTarget:
         index = len(exchanges)
         fault = trial.fault if trial.fault is not None and trial.fault.meets(index, len(trial.calls)) else None
         kill = next((each for each in trial.kills if each.call == index), None)
-        if kill is not None:
+        if kill is not None and kill.outside >= 0:
+            exchange = faults.silenced(child, request, kill.outside, _PATIENCE)
+        elif kill is not None:
             exchange = faults.killed(child, request, kill.before)
         elif fault is not None and fault.kind in faults.DATABASE:
             exchange = faults.failing(child, request, fault, self.lab.world)
@@ -391,7 +381,7 @@ class LabTarget:
 def _gated(trial: Trial, index: int) -> bool:
     """Whether a call is stopped at its statements: something befalls it there."""
     database = trial.fault is not None and trial.fault.kind in faults.DATABASE and trial.fault.meets(index, len(trial.calls))
-    return database or any(each.call == index and each.before != ANSWERED for each in trial.kills)
+    return database or any(each.call == index and each.before != ANSWERED and each.outside < 0 for each in trial.kills)
 
 
 def _outline(trace: Trace) -> tuple[list[int | None], Counter[tuple[str, str]]]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from toughen.lab import migrations
 from toughen.lab.credentials import Wallet
+from toughen.lab.memory import Memory
 from toughen.lab.opening import open_lab
 from toughen.lab.servers import kind_of
-from toughen.lab.target import LabTarget, Memory
+from toughen.lab.target import LabTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import contention
+from toughen import contention, thirds
 from toughen.atomicity import mends
 from toughen.model.finding import Evidence, Severity
 from toughen.oracle import differing_number, serial, succeeded, updated
-from toughen.pairs import AMPLE, apart, known_again, orders, pairs, steer, stumbles, told
+from toughen.pairs import AMPLE, apart, known_again, orders, pairs, steer, stumbles, told, writes_number
 from toughen.rule import Aside, Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.samples import attempts, desk, stock
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import UNSEEN
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import Trace
     from toughen.model.trial import Experiment
+    from toughen.pairs import Pair
     from toughen.rule import Judgement, Target
 
 
@@ -50,13 +52,20 @@ class LostUpdate(Rule):
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Both requests have room; they are stopped between read and write. What a GET counts by the way nobody asked for (RFC 9110 9.2.1)."""
         honest = target.honest(route.id)
-        if route.method == "GET" or honest is None or not updated(honest.last, target.habits()):
+        if route.method == "GET" or honest is None or not updated(honest.last, target.habits()) or not writes_number(honest):
             return
+        same: Pair | None = None
         for pair in pairs(target, route, journey, room=AMPLE):
+            same = same or pair
             yield from pair.experiments()
+        three = thirds.overtaken(target, same, iter((same,)), limited=False) if same is not None else None
+        if three is not None:
+            yield three
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """Both succeed one after the other and at once, and the rows are those of no serial order."""
+        if experiment.fact(thirds.THREE):
+            return thirds.judged(traces)
         control = traces["control"]
         if not all(map(succeeded, control.exchanges[-2:])):
             return Unclear("the two honest requests do not both succeed one after the other")
@@ -135,6 +144,8 @@ def earn(account_id):
     conn.close()
     return jsonify({"ok": True})
 """, "POST /accounts/{account_id}/earn"),
+        Broken(attempts.POINTS, "POST /accounts/{account_id}/earn", unseen="the write bears its condition"),
+        Broken("", "POST /items/{pk}/fill/", desk.NEEDS, stock.ITEMS),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(PLAIN + """
@@ -191,4 +202,6 @@ def create_order(order: NewOrder, db: Session = Depends(get_db)):
     db.commit()
     return {"id": made.id}
 """, "the INSERT takes SQLite's write lock before the read: the second request waits", SESSION_NEEDS),
+        Sound(attempts.POINTS_REFUSED, "where every attempt is lost, it says so"),
+        Sound("", "Django lets the database add", desk.NEEDS, stock.ITEMS_COUNTED),
     ]
