@@ -79,3 +79,67 @@ def test_what_is_kept_elsewhere_or_of_its_own_is_none(tmp_path: Path) -> None:
             return jsonify(rows + known + list(cache))
     """
     assert found(tmp_path, main=main) == {}
+
+
+def test_what_a_function_hands_out_is_the_variable_behind_it(tmp_path: Path) -> None:
+    """An object that a function of another file returns is that file's variable, also where a type's name says who is asked."""
+    store = """
+        class Repo:
+            def __init__(self):
+                self.items = []
+
+            def create(self, text):
+                self.items.append(text)
+
+            def all(self):
+                return self.items
+
+        repo = Repo()
+        other = Repo()
+
+        def get_repo():
+            return repo
+    """
+    main = """
+        from typing import Annotated
+        from fastapi import Depends, FastAPI
+        from store import Repo, get_repo
+        app = FastAPI()
+        Kept = Annotated[Repo, Depends(get_repo)]
+
+        @app.post("/items")
+        def add(text: str, kept: Kept):
+            kept.create(text)
+
+        @app.get("/items")
+        def items(kept: Kept):
+            return kept.all()
+    """
+    assert found(tmp_path, store=store, main=main) == {"repo": (["POST /items"], ["GET /items"])}
+
+
+def test_a_function_that_makes_one_for_each_is_no_variable(tmp_path: Path) -> None:
+    """Where every request gets an object of its own, nothing is kept."""
+    main = """
+        from fastapi import Depends, FastAPI
+        app = FastAPI()
+
+        class Repo:
+            def __init__(self):
+                self.items = []
+
+            def create(self, text):
+                self.items.append(text)
+
+        def get_repo():
+            return Repo()
+
+        @app.post("/items")
+        def add(text: str, repo: Repo = Depends(get_repo)):
+            repo.create(text)
+
+        @app.get("/items")
+        def items(repo: Repo = Depends(get_repo)):
+            return repo.items
+    """
+    assert found(tmp_path, main=main) == {}

@@ -15,6 +15,7 @@ from toughen.model.source import Location
 from toughen.model.trial import Experiment, Trial
 from toughen.oracle import advisory
 from toughen.pairs import shifted
+from toughen.singletons import asked, given, giver, later, maker
 from toughen.twists import texts as free_texts
 
 if TYPE_CHECKING:
@@ -94,9 +95,17 @@ def _reach(handler: Handler) -> list[Place]:
 def _variables(module: Module, project: tuple[Module, ...]) -> Iterator[Store]:
     for node in module.tree.body:
         match node:
+            case ast.FunctionDef(name=name) if (made := maker(node)) is not None and _remembers(module, made, project):
+                yield Store(name, module.file, node.lineno, counter=False)
             case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                value = _made(module, name, value)
                 if _holds(value) or _remembers(module, value, project) or (_number(value) and not name.isupper()):
                     yield Store(name, module.file, node.lineno, _number(value))
+
+
+def _made(module: Module, name: str, value: ast.expr) -> ast.expr:
+    """What a variable holds once somebody has asked for it."""
+    return later(module, name) or value if isinstance(value, ast.Constant) and value.value is None else value
 
 
 def _holds(value: ast.expr) -> bool:
@@ -166,7 +175,7 @@ def _uses(place: Place, known: Mapping[tuple[str, str], Store], project: tuple[M
     own = {each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     outer = {name for node in scope_of(place.node) if isinstance(node, ast.Global) for name in node.names}
     own |= {each.id for node in scope_of(place.node) if isinstance(node, ast.Assign) for target in node.targets for each in ast.walk(target) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)} - outer
-    named = aliases(place, known)
+    named = aliases(place, known, project)
     for root, writes in _touched(place.node):
         head = root.partition(".")[0]
         if head in named:
@@ -174,14 +183,21 @@ def _uses(place: Place, known: Mapping[tuple[str, str], Store], project: tuple[M
         elif head not in own:
             yield from ((key, writes) for key in _meant(module, root, known))
     for call in calls_of(place.node):
-        if isinstance(call.func, ast.Attribute) and dotted(call.func.value).partition(".")[0] not in own:
-            for key in _meant(module, dotted(call.func.value), known):
+        if isinstance(call.func, ast.Attribute) and (root := dotted(call.func.value)):
+            found = [named[root]] if root in named else _meant(module, root, known) if root.partition(".")[0] not in own else ()
+            for key in found:
                 yield key, _method_adds(known[key], call.func.attr, project)
 
 
-def aliases(place: Place, known: Mapping[tuple[str, str], Store]) -> dict[str, tuple[str, str]]:
-    """Local names for something that a variable holds: `item = items[item_id]`, `item = items.get(item_id)`, `for item in items`."""
+def aliases(place: Place, known: Mapping[tuple[str, str], Store], project: tuple[Module, ...]) -> dict[str, tuple[str, str]]:
+    """Local names for a variable that is handed out, or for something that one holds: `item = items[item_id]`, `item = items.get(item_id)`, `for item in items`."""
     found: dict[str, tuple[str, str]] = {}
+    for name, function in asked(place):
+        source = giver(place, function, project)
+        if source is not None:
+            own = (source.module.file, source.node.name)
+            keys = [own] if own in known else [key for each in given(source.node) for key in _meant(source.module, each, known)]
+            found.update((name, key) for key in keys[:1])
     for node in scope_of(place.node):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.For(target=ast.Name(id=name), iter=value):
@@ -209,7 +225,7 @@ def written_at(handler: Handler, store: Store) -> list[tuple[str, int]]:
     known = {(store.file, store.name): store}
     found: dict[tuple[str, int], None] = {}
     for place in handler.reach:
-        named = aliases(place, known)
+        named = aliases(place, known, handler.project)
         for node in scope_of(place.node):
             root = _changed(node, place.node)
             if root and (root.partition(".")[0] in named or next(_meant(place.module, root, known), None) is not None):
@@ -247,8 +263,8 @@ def _meant(module: Module, name: str, known: Mapping[tuple[str, str], Store]) ->
 
 def _method_adds(store: Store, method: str, project: tuple[Module, ...]) -> bool:
     home = next((each for each in project if each.file == store.file), None)
-    node = next((each for each in home.tree.body if isinstance(each, ast.Assign | ast.AnnAssign) and each.lineno == store.line), None) if home else None
-    value = node.value if node is not None else None
+    node = next((each for each in home.tree.body if isinstance(each, ast.Assign | ast.AnnAssign | ast.FunctionDef) and each.lineno == store.line), None) if home else None
+    value = None if home is None or node is None else maker(node) if isinstance(node, ast.FunctionDef) else node.value and _made(home, store.name, node.value)
     made = _class_of(home, value, project) if home is not None and value is not None else None
     return made is not None and any(_adds(each) for each in made[1].body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name == method)
 

@@ -250,3 +250,72 @@ COUNTED = PIECES.replace("""    if product["pieces"] < 1:
             return jsonify({"error": "sold out"}), 409
         product["pieces"] -= 1
 """)
+
+GIVEN = """from functools import lru_cache
+from uuid import uuid4
+from fastapi import Depends, FastAPI, HTTPException
+from pydantic import BaseModel
+app = FastAPI()
+
+class Recipe(BaseModel):
+    title: str
+
+class Recipes:
+    def __init__(self):
+        self._kept = {}
+
+    def create(self, title):
+        key = uuid4().hex
+        self._kept[key] = title
+        return key
+
+    def find(self, key):
+        return self._kept.get(key)
+
+@lru_cache
+def get_recipes():
+    return Recipes()
+
+@app.post("/recipes", status_code=201)
+def write(recipe: Recipe, recipes: Recipes = Depends(get_recipes)):
+    return {"id": recipes.create(recipe.title)}
+
+@app.get("/recipes/{key}")
+def read(key: str, recipes: Recipes = Depends(get_recipes)):
+    title = recipes.find(key)
+    if title is None:
+        raise HTTPException(status_code=404, detail="No such recipe")
+    return {"title": title}
+"""
+"""What is kept in an object that a function makes once."""
+MADE_LATER = """from flask import Flask, jsonify, request
+app = Flask(__name__)
+_board = None
+
+class Board:
+    def __init__(self):
+        self.cards = []
+
+    def pin(self, text):
+        self.cards.append(text)
+
+def get_board():
+    global _board
+    if _board is None:
+        _board = Board()
+    return _board
+
+@app.post("/cards")
+def pin():
+    board = get_board()
+    board.pin(request.get_json()["text"])
+    return jsonify({"ok": True}), 201
+
+@app.get("/cards")
+def cards():
+    board = get_board()
+    return jsonify(board.cards)
+"""
+"""What is kept in an object that is made when somebody first asks for it."""
+TWICE_MADE = GIVEN.replace("        self._kept = {}\n", "        self._kept = dict(SEEDED)\n").replace("class Recipe(BaseModel)", "SEEDED = {}\n\nclass Recipe(BaseModel)").replace("@lru_cache\n", "")
+"""Each request gets an object of its own: what is kept is gone with it, in one process as in two."""

@@ -9,7 +9,20 @@ from toughen.model.finding import Evidence, Severity
 from toughen.model.patch import Unmended
 from toughen.model.source import Location
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
-from toughen.samples.memory import CACHED, DEPOSITS, FILED, LIMITED, NOTES, PIECES, REGISTRY, SEATS, TODOS
+from toughen.samples.memory import (
+    CACHED,
+    DEPOSITS,
+    FILED,
+    GIVEN,
+    LIMITED,
+    MADE_LATER,
+    NOTES,
+    PIECES,
+    REGISTRY,
+    SEATS,
+    TODOS,
+    TWICE_MADE,
+)
 from toughen.specimens import SESSION_NEEDS
 from toughen.twists import answer, shown, succeeded
 
@@ -143,6 +156,8 @@ class SharedMemory(Rule):
         Broken(TODOS, "GET /todos", ("fastapi",), unmended="wants a table"),
         Broken(NOTES, "GET /notes/{key}", unmended="wants a table"),
         Broken(SEATS, "GET /seats", unmended="wants a table"),
+        Broken(GIVEN, "GET /recipes/{key}", ("fastapi",), unmended="wants a table"),
+        Broken(MADE_LATER, "GET /cards", unmended="wants a table"),
         Broken(DEPOSITS, "POST /accounts/{account_id}/deposit", ("fastapi",), unmended="right in one worker only", unseen="that it lies in memory is told of the route that reads it"),
         Broken(PIECES, "POST /products/{product_id}/buy", unmended="right in one worker only", unseen="that it lies in memory is told of the route that reads it"),
     ]
@@ -150,6 +165,7 @@ class SharedMemory(Rule):
         Sound(CACHED, "what is in memory is in the database, too", SESSION_NEEDS),
         Sound(LIMITED, "attempts are counted, and nobody's business is lost with them"),
         Sound(REGISTRY, "what is filled at import is the same in every process", ("fastapi",)),
+        Sound(TWICE_MADE, "nothing outlives its request, in one process as in two", ("fastapi",)),
         Sound(FILED, "what is added is in a file, from which it is read"),
     ]
 
