@@ -81,8 +81,13 @@ def handlers(blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Handl
 
 
 def within(entry: Entry | None, sources: Mapping[str, str]) -> frozenset[str]:
-    """Files that the entry is made of: its own, what it imports, and so on; what lies beside may be another application."""
+    """Files that the entry is made of: its own, what it imports, and so on; what lies beside may be another application.
+
+    Django is told of its apps by names in its settings: all that lies where its imports start.
+    """
     modules = parsed(sources)
+    if entry is not None and entry.framework == "django":
+        return frozenset(each for each in modules if entry.import_root == "." or each.startswith(f"{entry.import_root}/"))
     if entry is None or entry.file not in modules:
         return frozenset(modules)
     found, waiting = {entry.file}, [entry.file]

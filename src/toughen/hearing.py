@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from toughen.model.journey import Call
-    from toughen.model.trace import Exchange, Told, Trace
+    from toughen.model.trace import Exchange, Logged, Told, Trace
 
 REQUEST_ID = "7f3a9c2e-51d0-4b68-9c1e-2f60a4d83b17"
 _TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -24,6 +24,7 @@ _PAIR = re.compile(r"""([A-Za-z_][\w.-]*)=("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[
 _LEVEL = re.compile(r"^(?:log[._-]?)?(?:level|levelname|severity|lvl|priority)$", re.IGNORECASE)
 _BAD = re.compile(r"\b(?:warn(?:ing)?|error|critical|fatal|exception|emergency|alert)\b", re.IGNORECASE)
 _NAMED = re.compile(r"(?:request|correlation|trace|transaction|req)[._-]?(?:id|no)$|^(?:rid|traceparent)$", re.IGNORECASE)
+_REASON = re.compile(r"[A-Z][A-Za-z '-]+: /\S*")
 _SHORTEST, _PAIRS = 8, 3
 _LONG = 80
 _WORD = re.compile(r"[A-Za-z][A-Za-z_ -]{2,19}")
@@ -97,14 +98,17 @@ def telling(exchange: Exchange) -> tuple[str, str]:
     return "", "nothing but the traceback that its server writes" if told.raised else "nothing at all"
 
 
-def elsewhere(exchange: Exchange, control: Exchange) -> str:
-    """Where an error may have been told, and is not seen: at a logging handler that writes neither here nor into a file, or outside; "" where nowhere."""
+def elsewhere(exchange: Exchange, control: Exchange, lost: tuple[str, ...] = ()) -> str:
+    """Where an error may have been told, and is not seen: at a logging handler that writes neither here nor into a file, or outside; "" where nowhere.
+
+    What the loggers in `lost` are given is known to reach nobody.
+    """
     if hosts := {each.host for each in exchange.outgoing} - {each.host for each in control.outgoing}:
         return f"{min(hosts)} was called, which may be told of errors"
     told = exchange.told
     written = _letters(" ".join(told.lines)) if told is not None else ""
     for each in told.logged if told is not None else ():
-        if each.level >= _ERROR and _letters(each.message[:_LONG]) not in written:
+        if each.level >= _ERROR and each.logger not in lost and _letters(each.message[:_LONG]) not in written:
             return f"a record of logger {each.logger} went where it is not seen"
     return ""
 
@@ -120,13 +124,23 @@ def sample(told: Told | None) -> str:
 
 def loud(told: Told) -> bool:
     """Whether logging was given a warning or worse."""
-    return any(each.level >= _WARNING for each in told.logged)
+    return any(each.level >= _WARNING and not _of_the_answer(each) for each in told.logged)
+
+
+def status_line(told: Told) -> str:
+    """What the framework notes of an answer of its own accord, without a word of why; "" where it notes nothing."""
+    return next((each.message for each in told.logged if _of_the_answer(each)), "")
+
+
+def _of_the_answer(record: Logged) -> bool:
+    """Whether a record of Django's says no more than a line of access does: the reason of the status, and the path."""
+    return record.logger in {"django.request", "django.server"} and _REASON.fullmatch(record.message) is not None
 
 
 def news(told: Told, usual: Told) -> bool:
     """Whether a line was written that an honest request does not write; what libraries note below a warning is none."""
     known = {_shape(each) for each in usual.lines}
-    quiet = [each.message[:_LONG].splitlines()[0] for each in told.logged if not each.own and each.level < _WARNING and each.message.strip()]
+    quiet = [each.message[:_LONG].splitlines()[0] for each in told.logged if ((not each.own and each.level < _WARNING) or _of_the_answer(each)) and each.message.strip()]
     return any(_shape(line) not in known and not any(text in line for text in quiet) for line in told.lines)
 
 

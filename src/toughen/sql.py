@@ -156,9 +156,10 @@ def sought(text: str, table: str) -> tuple[tuple[str, ...], ...] | None:
     names = {each.name.lower() for each in tree.find_all(exp.Table)} if isinstance(tree, exp.Select) else set()
     if where is None or names != {table.lower()} or tree is None or tree.find(exp.AggFunc) is not None:
         return None
-    joined = exp.Or if isinstance(where.this, exp.Or) else exp.And
+    asked = where.this.unnest()
+    joined = exp.Or if isinstance(asked, exp.Or) else exp.And
     columns: list[str] = []
-    for each in where.this.flatten() if isinstance(where.this, joined) else [where.this]:
+    for each in asked.flatten() if isinstance(asked, joined) else [asked]:
         one = each.unnest()
         value = one.expression.unnest() if isinstance(one, exp.EQ) else None
         while isinstance(value, exp.Cast):

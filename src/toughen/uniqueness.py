@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from toughen import sql
-from toughen.codemod import Module, taken, unique
+from toughen import migrated, sql
+from toughen.codemod import Module, UnmendableError, taken, taken_saved, unique
 from toughen.handling import parsed
 from toughen.model.patch import FileChange, Patch, Unmended
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from toughen.model.blueprint import Blueprint, Json
     from toughen.model.finding import Finding
+    from toughen.model.source import Location
     from toughen.model.trace import Exchange, Trace
 
 _LONGEST_NAME = 63
@@ -48,6 +49,10 @@ def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
     if evidence is None or place is None or place.file not in sources or not evidence.fact("keys"):
         return
     table, keys = evidence.fact("table"), [tuple(each.split(",")) for each in evidence.fact("keys").split(";")]
+    modelled = migrated.model_of(blueprint, sources, table)
+    if modelled is not None:
+        yield _modelled(finding, sources, modelled, place, keys)
+        return
     home = _home(blueprint, sources, table)
     if home is None:
         yield Unmended(f"where {table} is described is not seen")
@@ -74,6 +79,31 @@ def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
     told = " and ".join(f"{table} ({', '.join(key)})" for key in keys)
     how = f"{revision.file} brings it to tables that are there" if revision else "tables that are there do not get it by this: " + "; ".join(_ddl(table, key) for key in keys)
     yield Patch(finding.id, (*changes, *([revision] if revision else [])), f"Let a unique key of {told} decide", f"Rows that break the key must go first; {how}.")
+
+
+def _modelled(finding: Finding, sources: Mapping[str, str], model: migrated.Model, place: Location, keys: list[tuple[str, ...]]) -> Patch | Unmended:
+    """The same for a model of Django's."""
+    try:
+        found = migrated.declared(model, sources, keys)
+        if isinstance(found, Unmended):
+            return found
+        text, fields, migration = found
+        views = Module(place.file, sources[place.file])
+        stands = next((each for key in fields if (each := migrated.fixed(views, place.function or "", key))), "")
+    except UnmendableError as error:
+        return Unmended(str(error))
+    if stands:
+        return Unmended(f"a row is looked for with {stands}: how many there may be of others is not known")
+    same = place.file == model.module.file
+    before = text if same else sources[place.file]
+    answered = taken_saved(Module(place.file, before), place.line + (_shift(sources[place.file], text, place.line) if same else 0), model.node.name)
+    if isinstance(answered, Unmended):
+        return answered
+    texts = {**({} if same else {model.module.file: text}), place.file: answered.done()}
+    told = " and ".join(f"{model.node.name} ({', '.join(key)})" for key in fields)
+    how = f"{migration.file} brings it to tables that are there" if migration else f"the app {model.label} keeps no migrations: `manage.py makemigrations {model.label}` makes the one that brings it to tables that are there"
+    changes = (*(FileChange(each, sources[each], after) for each, after in texts.items()), *([migration] if migration else []))
+    return Patch(finding.id, changes, f"Let a unique key of {told} decide", f"Rows that break the key must go first; {how}.")
 
 
 def _ddl(table: str, key: tuple[str, ...]) -> str:

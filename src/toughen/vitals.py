@@ -60,9 +60,13 @@ def _reached(target: Target) -> list[Route]:
 
 
 def candidates(blueprint: Blueprint) -> tuple[Call, ...]:
-    """Calls of every address that might tell: the declared ones, and the well-known ones at the root and below the API's prefixes; nowhere and the root come last."""
+    """Calls of every address that might tell: the declared ones, and the well-known ones at the root and below the API's prefixes; nowhere and the root come last.
+
+    Of Django's, most end with a slash.
+    """
     declared = [each.id for each in blueprint.routes if each.method == "GET" and tells(each.path)]
-    known = [f"GET {prefix}/{name}" for prefix in ("", *_prefixes(blueprint.routes)) for name in NAMES]
+    names = (*NAMES, *(f"{each}/" for each in (*NAMES, "ht"))) if blueprint.framework == "django" else NAMES
+    known = [f"GET {prefix}/{name}" for prefix in ("", *_prefixes(blueprint.routes)) for name in names]
     return tuple(Call(each) for each in dict.fromkeys([*declared, *known, _ROOT, NOWHERE]))
 
 

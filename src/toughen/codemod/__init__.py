@@ -7,6 +7,7 @@ result are applied in turn, each on `Module(file, draft.done())`. `patch` makes 
 
 from toughen.codemod.allow import allow, closed, discard, withhold
 from toughen.codemod.answers import answer, cast, keeps_http_errors, overflow, reraise
+from toughen.codemod.attempts import exhausted
 from toughen.codemod.batches import claim_entrusted, must_hit
 from toughen.codemod.bodies import Field, body_model, check, quiet
 from toughen.codemod.bounds import (
@@ -20,6 +21,7 @@ from toughen.codemod.bounds import (
     limit,
     present,
 )
+from toughen.codemod.constraints import taken_saved, unique_model
 from toughen.codemod.draft import Draft, Edit, patch, twice, verify, word
 from toughen.codemod.guards import guard
 from toughen.codemod.handed import check_handed
@@ -74,6 +76,7 @@ __all__ = [
     "defer",
     "discard",
     "dynamic",
+    "exhausted",
     "extend",
     "finite",
     "guard",
@@ -105,8 +108,10 @@ __all__ = [
     "step",
     "step_saved",
     "taken",
+    "taken_saved",
     "twice",
     "unique",
+    "unique_model",
     "use",
     "verify",
     "whole",

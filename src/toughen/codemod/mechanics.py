@@ -70,8 +70,8 @@ def remove(module: Module, statement: ast.stmt) -> Draft:
     return replace(module, Span(start, end), "")
 
 
-def wrap(module: Module, statements: Sequence[ast.stmt], head: str, tail: str = "") -> Draft:
-    """Indent adjacent statements one step between `head` (`try:`) and `tail` (`finally:` and its lines).
+def wrap(module: Module, statements: Sequence[ast.stmt], head: str, tail: str = "", steps: int = 1) -> Draft:
+    """Indent adjacent statements by `steps` (one) between `head` (`try:`) and `tail` (`finally:` and its lines).
 
     Lines that begin inside a string are left alone. Refuses statements that share a line or are not adjacent in
     one block.
@@ -88,7 +88,7 @@ def wrap(module: Module, statements: Sequence[ast.stmt], head: str, tail: str = 
     for line in range(number, (statements[-1].end_lineno or number) + 1):
         text = module.line(line)
         keep = line in module.inner_lines or not text.strip()
-        lines.append(text if keep else module.unit + text)
+        lines.append(text if keep else module.unit * steps + text)
     if tail:
         lines.append(layout(module, tail, indent))
     return Draft(module, (Edit(start, end, module.newline.join(lines)),))
@@ -97,8 +97,8 @@ def wrap(module: Module, statements: Sequence[ast.stmt], head: str, tail: str = 
 def use(module: Module, statement: str) -> Draft:
     """Add an import (`import x`, `import x as y`, `from x import y, z`): each name once.
 
-    An existing `from x import ...` of the file's head is extended; else a line follows the head's last import, or the
-    docstring and `from __future__`. Refuses where a name already means something else in the file.
+    An existing `from x import ...` of the file's head is extended; else a line follows the head's last import (in front of
+    relative ones where it is none), or the docstring and `from __future__`. Refuses where a name already means something else in the file.
     """
     node = syntax.parse(statement).body[0]
     if not isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -122,7 +122,9 @@ def use(module: Module, statement: str) -> Draft:
         statement = f"from {origin} import {', '.join(map(written, new))}"
     head = _head(module)
     if head:
-        at = module.line_end(module.span(head[-1]).end)
+        # What is absolute stands in front of the file's relative imports.
+        above = [item for item in head if not (isinstance(item, ast.ImportFrom) and item.level)] if not getattr(node, "level", 0) else []
+        at = module.line_end(module.span((above or head)[-1]).end)
         return Draft(module, (Edit(at, at, module.newline + statement),))
     at = module.line_start(module.span(module.tree.body[0]).start) if module.tree.body else len(module.data)
     return Draft(module, (Edit(at, at, statement + module.newline * 2),))

@@ -20,6 +20,7 @@ _LONGEST = 120
 _MESSAGE_KEYS = ("message", "detail", "error", "msg", "description", "reason", "title", "errors")
 _QUIET = {"fail", "error", "failed", "failure", "application/json", "text/plain", "nosniff"}
 _VERBS = {"get", "post", "put", "patch", "delete", "route", "websocket", "api_route", "head", "options"}
+_DJANGO = {"django", "rest_framework"}
 _NAMES = {
     400: "BAD_REQUEST", 401: "UNAUTHORIZED", 402: "PAYMENT_REQUIRED", 403: "FORBIDDEN", 404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED", 409: "CONFLICT", 413: "REQUEST_ENTITY_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE",
@@ -172,17 +173,26 @@ def declined(module: Module, function: FunctionNode, status: int, text: str) -> 
     try:
         return refuse(module, function, status, text)
     except UnmendableError:
-        roots = {origin.partition(".")[0] for origin in module.imports.values()}
+        roots = _roots(module)
+        if "rest_framework" in roots:
+            return _invalid(module, text)
         if "flask" not in roots:
             raise
         return Refusal(f"abort({status}, description={module.literal(text)})", ("from flask import abort",), raises=True)
 
 
 def answers(module: Module, function: FunctionNode) -> bool:
-    """True when what a function returns is the response: it has a route's decorator, or returns a 4xx itself."""
-    return is_route(function) or any(
+    """True when what a function returns is the response: it has a route's decorator, is a view of Django's, or returns a 4xx itself."""
+    return is_route(function) or is_view(module, function) or any(
         module.enclosing(item.statement) is function for item in refusals(module, function)
     )
+
+
+def is_view(module: Module, function: FunctionNode) -> bool:
+    """True when a function of a file of Django's takes the request first: `def book(request, pk)`, `def post(self, request)`."""
+    names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    given = names[1:] if names[:1] == ["self"] else names
+    return bool(_roots(module) & _DJANGO) and given[:1] == ["request"]
 
 
 def is_route(function: FunctionNode | None) -> bool:
@@ -308,11 +318,35 @@ def _standard(module: Module, function: FunctionNode, status: int, text: str) ->
     if roots & {"flask"} and answers(module, function):
         code = f"return jsonify({{{module.literal('error')}: {module.literal(text)}}}), {status}"
         return Refusal(code, ("from flask import jsonify",))
+    if roots & _DJANGO and is_view(module, function):
+        return _django(module, function, status, text)
     return halt(f"{module.file} shows no way in which {function.name} could refuse a request")
+
+
+def _django(module: Module, function: FunctionNode, status: int, text: str) -> Refusal:
+    """As the view answers else: Response of its REST framework, a page, or JSON."""
+    made = {module.resolve(each.value.func) for each in ast.walk(function) if isinstance(each, ast.Return) and isinstance(each.value, ast.Call)}
+    if "rest_framework.response.Response" in made:
+        return Refusal(f"return Response({{{module.literal('detail')}: {module.literal(text)}}}, status={status})")
+    if _shows_pages(function):
+        return Refusal(f"return HttpResponse({module.literal(text)}, status={status})", ("from django.http import HttpResponse",))
+    return Refusal(f"return JsonResponse({{{module.literal('error')}: {module.literal(text)}}}, status={status})", ("from django.http import JsonResponse",))
+
+
+def _invalid(module: Module, text: str) -> Refusal:
+    """The exception by which serializers and viewsets of Django REST framework refuse (400), wherever it is raised."""
+    held = module.imports.get("ValidationError", "")
+    if module.imports.get("serializers", "").startswith("rest_framework") and held != "rest_framework.exceptions.ValidationError":
+        return Refusal(f"raise serializers.ValidationError({module.literal(text)})", (), raises=True)
+    return Refusal(f"raise ValidationError({module.literal(text)})", ("from rest_framework.exceptions import ValidationError",), raises=True)
+
+
+def _roots(module: Module) -> set[str]:
+    return {origin.partition(".")[0] for origin in module.imports.values()}
 
 
 def _shows_pages(function: FunctionNode) -> bool:
     """True when a function answers with pages alone: somebody reads them, and no script."""
     returned = [each.value for each in ast.walk(function) if isinstance(each, ast.Return) and each.value is not None]
     names = [dotted(each.func).rpartition(".")[2] for value in returned for each in [value] if isinstance(each, ast.Call)]
-    return "render_template" in names and set(names) <= {"render_template", "redirect"} and len(names) == len(returned)
+    return bool({"render_template", "render"} & set(names)) and set(names) <= {"render_template", "render", "redirect"} and len(names) == len(returned)

@@ -1,4 +1,4 @@
-"""Owns the text of the module by which a mended project says whether it is alive and ready: for FastAPI and Flask, and for each way to ask its database."""
+"""Owns the text of the module by which a mended project says whether it is alive and ready: for FastAPI, Flask and Django, and for each way to ask its database."""
 
 from __future__ import annotations
 
@@ -94,6 +94,43 @@ def _asgi(kind: str, paths: tuple[str, ...]) -> str:
     # Plain routes: dependencies that every route of the application has would ask a probe for its password.
     parts += ["", *(f'    app.router.routes.append(Route("{each}", {each[1:]}, include_in_schema=False))' for each in paths)]
     return "\n".join(parts) + "\n"
+
+
+_DJANGO_ASK = """
+def _ask():
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        # It belongs to the thread that asks, and no request of its own ends here.
+        connection.close()
+"""
+_DJANGO_READY = """
+
+def readyz(request):
+    try:
+        _asking.submit(_ask).result(timeout=SECONDS)
+    except Exception:
+        logging.getLogger(__name__).exception("The database does not answer")
+        return JsonResponse({"status": "unavailable"}, status=503)
+    return JsonResponse({"status": "ready"})
+"""
+
+
+def django(kind: str, paths: tuple[str, ...]) -> str:
+    """The whole module for Django: views for its URLconf; `kind` is "" for an application without a database."""
+    what = {"/healthz": "alive (GET /healthz)", "/readyz": f"ready for requests (GET /readyz): {_DATABASE if kind else _NONE}"}
+    parts = [f'"""Whether the application is {", and ".join(what[each] for each in paths)}."""\n\n']
+    if kind:
+        parts += ["import logging\nfrom concurrent.futures import ThreadPoolExecutor\n\nfrom django.db import connection\n"]
+    parts += ["from django.http import JsonResponse\n"]
+    if kind:
+        parts += ['\nSECONDS = 2\n"""How long the database has to answer."""\n_asking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="readyz")\n\n', _DJANGO_ASK]
+    if "/healthz" in paths:
+        parts += ['\n\ndef healthz(request):\n    return JsonResponse({"status": "ok"})\n']
+    if "/readyz" in paths:
+        parts += [_DJANGO_READY if kind else '\n\ndef readyz(request):\n    return JsonResponse({"status": "ready"})\n']
+    return "".join(parts)
 
 
 def alerts(name: str) -> str:

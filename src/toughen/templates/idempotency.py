@@ -1,4 +1,4 @@
-"""Owns the text of the module by which a mended project does a request with an idempotency key once: for FastAPI and Flask, and for each way to its database."""
+"""Owns the text of the module by which a mended project does a request with an idempotency key once: for FastAPI, Flask and Django, and for each way to its database."""
 
 from __future__ import annotations
 
@@ -163,6 +163,81 @@ class Idempotency:
             return JSONResponse({{"detail": "A request with this idempotency key was begun already"}}, 409)
         return Response(answer, status, headers={{"content-type": kind, "idempotency-replayed": "true"}})
 '''
+_DJANGO = '''
+
+def _claim(scope, digest):
+    """None where this request is the first with its key; else what is known of the first: (digest, status, kind, answer)."""
+    with connection.cursor() as live:
+        with contextlib.suppress(DatabaseError), transaction.atomic():  # Two that make it at once.
+            live.execute(TABLE)
+        try:
+            with transaction.atomic():
+                live.execute("INSERT INTO {table} (scope, digest, made) VALUES (%s, %s, %s)", [scope, digest, _now()])
+        except IntegrityError:
+            live.execute("SELECT digest, status, kind, answer FROM {table} WHERE scope = %s", [scope])
+            return live.fetchone() or (digest, None, None, None)
+    return None
+
+
+def _keep(scope, status, kind, answer):
+    """Keep the answer for whoever sends the key again; a request that was refused did nothing and may come again."""
+    with connection.cursor() as live:
+        if 400 <= status < 500:
+            live.execute("DELETE FROM {table} WHERE scope = %s", [scope])
+        else:
+            live.execute("UPDATE {table} SET status = %s, kind = %s, answer = %s WHERE scope = %s", [status, kind, answer, scope])
+
+
+class Idempotency:
+    """Middleware that does requests with a key once: the last one, since what stands in front of it may refuse the request."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        scope = getattr(request, "idempotency_scope", None)
+        if scope is not None:
+            # What is streamed is answered once; whoever sends the key again hears that it was done.
+            answer = "" if response.streaming else response.content.decode("utf-8", "replace")
+            _keep(scope, response.status_code, response.get("Content-Type", ""), answer)
+        return response
+
+    def process_view(self, request, view, args, kwargs):
+        key = {key}
+        if not key or request.method not in METHODS:
+            return None
+        whose = request.headers.get("Authorization", "") + request.headers.get("Cookie", "")
+        scope, digest = _hash(request.method, request.path, str(key), whose), _hash({body})
+        first = _claim(scope, digest)
+        if first is None:
+            request.idempotency_scope = scope
+            return None
+        known, status, kind, answer = first
+        if known != digest:
+            return JsonResponse({{"detail": "This idempotency key was sent with another request"}}, status=422)
+        if status is None:
+            return JsonResponse({{"detail": "A request with this idempotency key was begun already"}}, status=409)
+        again = HttpResponse(answer, status=status, content_type=kind)
+        again["Idempotency-Replayed"] = "true"
+        return again
+'''
+_DJANGO_SENT = """
+
+def _sent(request, name):
+    with contextlib.suppress(ValueError, RawPostDataException):
+        body = json.loads(request.body)
+        return body.get(name) if isinstance(body, dict) else None
+    return None
+"""
+_DJANGO_BODY = """
+
+def _body(request):
+    try:
+        return request.body.decode("utf-8", "replace")
+    except RawPostDataException:  # A form with files was read already.
+        return request.POST.urlencode()
+"""
 _HASH = """
 
 def _hash(*parts):
@@ -205,6 +280,23 @@ def module(kind: str, key: str, mark: str, *, flask: bool) -> str:
         _TOP.format(table=TABLE), "".join(f"import {each}\n" for each in sorted(needs)), "from datetime import datetime, timezone\n\n", "".join(f"{each}\n" for each in sorted(theirs)),
         '\nMETHODS = {"POST", "PATCH"}\n', _DDL, _HASH, _SENT if place == "json" else "", now, _PLAIN if kind != "engine" else "", _WRAPPED if kind in {"manager", "generator"} else "", store,
         (_FLASK if flask else _ASGI).format(key=asked),
+    ]  # fmt: skip
+    return "".join(parts)
+
+
+def django(key: str) -> str:
+    """The whole module for Django: the table is made and asked by the connection that the project's settings say."""
+    place, _, name = key.partition(" ")
+    asked = f'_sent(request, "{name}")' if place == "json" else f'request.POST.get("{name}")' if place == "form" else f'request.headers.get("{_header(name)}")'
+    needs = ["contextlib", "hashlib", *(["json"] if place == "json" else [])]
+    theirs = [
+        "from django.db import DatabaseError, IntegrityError, connection, transaction", "from django.http import HttpResponse, JsonResponse",
+        "from django.http.request import RawPostDataException",
+    ]  # fmt: skip
+    now = '\n\ndef _now():\n    return datetime.now(timezone.utc).isoformat(timespec="seconds")\n'
+    parts = [
+        _TOP.format(table=TABLE), "".join(f"import {each}\n" for each in needs), "from datetime import datetime, timezone\n\n", "".join(f"{each}\n" for each in theirs),
+        '\nMETHODS = {"POST", "PATCH"}\n', _DDL, _HASH, _DJANGO_SENT if place == "json" else "", _DJANGO_BODY, now, _DJANGO.format(table=TABLE, key=asked, body="_body(request)"),
     ]  # fmt: skip
     return "".join(parts)
 

@@ -1,6 +1,8 @@
-"""Owns the text of the module that writes a mended project's log lines: for FastAPI and Flask, by structlog or by the standard library."""
+"""Owns the text of the module that writes a mended project's log lines: for FastAPI, Flask and Django, by structlog or by the standard library."""
 
 from __future__ import annotations
+
+import re
 
 STRUCTLOG = "structlog>=24.1.0"
 """What the project's dependencies must name for the first of the two."""
@@ -180,19 +182,60 @@ def install(app):
             return error
         return jsonify(error="Internal Server Error", request_id=g.get("request_id")), 500
 '''
+_DJANGO = '''
+
+class RequestLog:
+    """Gives each request its id, and logs those that fail: the first middleware, so that all others are inside."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        configure()
+        # It tells as well where a middleware fails, and whatever page is answered then.
+        got_request_exception.connect(self.raised)
+
+    def __call__(self, request):
+        request.request_id = _request_id(request.headers.get(HEADER))
+        request.begun = time.perf_counter()
+        _bind(request.request_id)
+        response = self.get_response(request)
+        response.setdefault(HEADER, request.request_id)
+        if response.status_code >= 500:
+            self.told(request, response.status_code)
+        return response
+
+    def raised(self, sender, request=None, **_):
+        if request is not None and hasattr(request, "begun"):
+            self.told(request, 500, sys.exc_info()[1])
+
+    @staticmethod
+    def told(request, status, error=None):
+        if not getattr(request, "told", False):
+            request.told = True
+            _failed(request.request_id, request.method, request.path, status, request.begun, error)
+'''
 _NAMES = """
 HEADER = "X-Request-ID"
 _GIVEN = re.compile(r"[\\w.-]{8,128}")
 """
+_REPEATS = '''
+
+def _says_it_again(record):
+    """Django writes the same traceback once more, in a record of its own."""
+    return record.name != "django.request" or record.levelno < logging.ERROR
+'''
 _PLAIN, _ASGI_IMPORTS = ("logging", "re", "sys", "time", "uuid"), "from starlette.datastructures import Headers, MutableHeaders\nfrom starlette.responses import JSONResponse\n"
 
 
-def module(*, flask: bool, structlog: bool) -> str:
+def module(*, flask: bool, structlog: bool, django: bool = False) -> str:
     """The whole module."""
     plain = _PLAIN if structlog else ("contextvars", "json", *_PLAIN)
     imports = "".join(f"import {each}\n" for each in plain) + ("" if structlog else "from datetime import datetime, timezone\n")
-    theirs = ("import structlog\n" if structlog else "") + ("from flask import g, jsonify, request\n" if flask else _ASGI_IMPORTS)
-    return _HEAD + imports + "\n" + theirs + _NAMES + (_BY_STRUCTLOG if structlog else _BY_LOGGING) + _ID + (_WSGI if flask else _ASGI)
+    theirs = ("import structlog\n" if structlog else "") + ("from django.core.signals import got_request_exception\n" if django else "from flask import g, jsonify, request\n" if flask else _ASGI_IMPORTS)
+    way = _BY_STRUCTLOG if structlog else _BY_LOGGING
+    if django:
+        way = re.sub(r"^( +)handler\.setFormatter\(.*$", r"\g<0>\n\1handler.addFilter(_says_it_again)", way, flags=re.MULTILINE)
+        return _HEAD + imports + "\n" + theirs + _NAMES + way.replace("\n\ndef configure", _REPEATS + "\n\ndef configure", 1) + _ID + _DJANGO
+    return _HEAD + imports + "\n" + theirs + _NAMES + way + _ID + (_WSGI if flask else _ASGI)
 
 
 def alerts(name: str) -> str:

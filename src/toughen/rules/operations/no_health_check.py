@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from toughen import probing, vitals
 from toughen.codemod.module import UnmendableError
+from toughen.middleware import Installation, urlconf
 from toughen.model.finding import Evidence, Severity
 from toughen.model.patch import Unmended
 from toughen.model.source import Location
 from toughen.model.trial import EVERY, Experiment, Fault, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.samples import desk, parcels
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.templates import health
 from toughen.twists import answer, shown, succeeded
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from toughen.model.patch import Patch
     from toughen.model.trace import Trace
     from toughen.rule import Judgement, Target
+    from toughen.wiring import Application
 
 _BRIEF = "Answer GET /healthz with 200 as long as the process serves, and GET /readyz with 200 only while the database answers `SELECT 1` within two seconds, else with 503."
 _UNSEEN = "whether an address tells is seen when it is asked"
+_MODULES = ("health", "health_checks", "probes")
 _PATHS = ("/healthz", "/readyz")
 _NOTES = SESSION + """
 class Note(Base):
@@ -151,7 +155,7 @@ class NoHealthCheck(Rule):
         data = vitals.data_route(target)
         if route.id != (data or vitals.spoken_for(target)):
             return
-        app = application(target.blueprint.entry, target.texts())
+        app = application(target.blueprint.entry, target.texts()) or urlconf(target.blueprint, target.texts())
         detail = (("file", app.module.file), ("line", str(app.statement.lineno))) if app is not None else ()
         calls = vitals.candidates(target.blueprint)
         trials = {"control": Trial(journey.calls, journey.grants), "asked": Trial(calls, workers="one")}
@@ -190,7 +194,7 @@ class NoHealthCheck(Rule):
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """A module that answers both, told of the database that the project has."""
-        app = application(blueprint.entry, sources)
+        app = urlconf(blueprint, sources) if blueprint.framework == "django" else application(blueprint.entry, sources)
         paths = tuple(each for each in _PATHS if blueprint.route(f"GET {each}") is None)
         if app is None:
             yield Unmended("where the application is made is not seen, or there are several", _BRIEF)
@@ -198,13 +202,8 @@ class NoHealthCheck(Rule):
             yield Unmended("GET /readyz is there already: let it ask the database", _BRIEF)
         else:
             try:
-                wiring = Wiring(blueprint, sources, app)
-                kind, database = "", ""
-                if finding.evidence is not None and finding.evidence.fact("needed"):
-                    kind, database, needs = probing.asked(app, blueprint, sources)
-                    wiring.borrow(needs)
-                alias = wiring.beside(("health", "health_checks", "probes"), health.module(kind, paths, flask=app.flask))
-                wiring.install(f"{alias}.install({app.name}{f', {database}' if database else ''})")
+                needed = finding.evidence is not None and bool(finding.evidence.fact("needed"))
+                wiring = (_installed if blueprint.framework == "django" else _wired)(blueprint, sources, app, paths, needed=needed)
                 wiring.lay("ops/alerts.yml", health.alerts(named_after(blueprint)))
                 note = "ops/alerts.yml alarms on a probe of /readyz: the probe itself (Prometheus' blackbox exporter, a load balancer) is to be set up where it is deployed."
                 yield wiring.patch(finding.id, f"Answer {' and '.join(f'GET {each}' for each in paths)}", note)
@@ -227,6 +226,8 @@ app = Flask(__name__)
 def hours():
     return jsonify({"monday": "9-17"})
 """, "GET /opening-hours", unseen=_UNSEEN),
+        Broken("", "GET /bookings/", desk.NEEDS, desk.BOOKINGS, unseen=_UNSEEN),
+        Broken("", "GET /api/orders/", desk.REST, parcels.CHARGES, unseen=_UNSEEN),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_NOTES.replace("from fastapi import Depends, FastAPI, HTTPException", "from fastapi import Depends, FastAPI, HTTPException\nfrom sqlalchemy import text") + """
@@ -279,4 +280,25 @@ def ping():
 def status():
     return jsonify({"items": get_db().execute("SELECT COUNT(*) FROM items").fetchone()[0]})
 """, "what is called status fails with the database"),
+        Sound("", "a middleware of Django's asks the database and answers", desk.NEEDS, desk.PROBED),
     ]
+
+
+def _wired(blueprint: Blueprint, sources: Mapping[str, str], app: Application, paths: tuple[str, ...], *, needed: bool) -> Wiring:
+    """The module beside the application, told of its database."""
+    wiring = Wiring(blueprint, sources, app)
+    kind, database = "", ""
+    if needed:
+        kind, database, needs = probing.asked(app, blueprint, sources)
+        wiring.borrow(needs)
+    alias = wiring.beside(_MODULES, health.module(kind, paths, flask=app.flask))
+    wiring.install(f"{alias}.install({app.name}{f', {database}' if database else ''})")
+    return wiring
+
+
+def _installed(blueprint: Blueprint, sources: Mapping[str, str], app: Application, paths: tuple[str, ...], *, needed: bool) -> Wiring:
+    """The module of Django's, with its paths in front of the URLconf's others."""
+    wiring = Installation(blueprint, sources, app)
+    wiring.place(_MODULES, health.django("connection" if needed else "", paths))
+    wiring.answer([f'path("{each[1:]}", {{}}.{each[1:]})' for each in paths])
+    return wiring

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from toughen import hearing
 from toughen.codemod.module import UnmendableError
+from toughen.middleware import Installation, middleware, nobody_mailed
 from toughen.model.finding import Evidence, Severity
 from toughen.model.patch import Unmended
 from toughen.model.source import Location
 from toughen.model.trial import Experiment, Fault, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.samples import desk, parcels
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.templates import observability
 from toughen.twists import answer, shown, succeeded
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from toughen.wiring import Application
 
 _BRIEF = "Write one structured line for each request that fails, with its level, its cause and an id that the client is answered in X-Request-ID."
+_MAILED = "django.request"
+"""The logger whose errors Django mails to administrators by default."""
+_MODULES = ("observability", "request_logs")
 _UNSEEN = "what an error leaves behind is seen when one is forced"
 _NOTES = SESSION + """
 class Note(Base):
@@ -102,7 +107,7 @@ class NoStructuredLogs(Rule):
     read: standard output and error, and the log files that are open. Not one structured line (a JSON object, or pairs of
     key=value) says that it is an error and names the request: by the id that was sent as `X-Request-ID` or in `traceparent`, by
     the one that the client is answered, or under a name like `request_id`. The traceback that the server in front writes is
-    prose, and so is its line of access.
+    prose, and so is its line of access. What Django mails by default is heard where its settings name administrators.
 
     Example: `app = Flask(__name__)` and nothing more; `logging.basicConfig(level=logging.INFO)`.
     Instead: one line of JSON for each request that fails (structlog), with an id that a middleware reads or makes.
@@ -124,10 +129,11 @@ class NoStructuredLogs(Rule):
         """On one route that is no health check: the handler raises, and what is written meanwhile is heard."""
         if route.id != spoken_for(target):
             return
-        app = application(target.blueprint.entry, target.texts())
+        app = application(target.blueprint.entry, target.texts()) or middleware(target.blueprint, target.texts())
         place = (("file", app.module.file), ("line", str(app.statement.lineno))) if app is not None else ()
+        lost = (("lost", _MAILED),) if nobody_mailed(target.blueprint, target.texts()) else ()
         failing = Trial((*journey.calls[:-1], hearing.asking(journey.call)), journey.grants, fault=Fault("raise"), heard=True)
-        yield Experiment({"control": Trial(journey.calls, journey.grants), "error": failing}, "an exception that nobody expects", place)
+        yield Experiment({"control": Trial(journey.calls, journey.grants), "error": failing}, "an exception that nobody expects", (*place, *lost))
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """The honest request passes; the forced error leaves no structured line with level and request."""
@@ -139,7 +145,7 @@ class NoStructuredLogs(Rule):
         line, instead = hearing.telling(failed)
         if line:
             return Fails()
-        if unseen := hearing.elsewhere(failed, control):
+        if unseen := hearing.elsewhere(failed, control, tuple(filter(None, [experiment.fact("lost")]))):
             return Unclear(unseen)
         facts = {"request": shown(failed), "error": "RuntimeError in the handler's first line", "answer": answer(failed), "written": hearing.sample(failed.told) or "nothing"}
         place = Location(experiment.fact("file"), int(experiment.fact("line")), None) if experiment.fact("file") else None
@@ -147,11 +153,11 @@ class NoStructuredLogs(Rule):
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """A module that logs failed requests, by structlog; by the standard library where that cannot be had."""
-        app = application(blueprint.entry, sources)
+        app = middleware(blueprint, sources) if blueprint.framework == "django" else application(blueprint.entry, sources)
         if app is None:
             yield Unmended("where the application is made is not seen, or there are several", _BRIEF)
             return
-        if any("def install(app):" in text and "request_failed" in text for text in sources.values()):
+        if any(("def install(app):" in text or "class RequestLog" in text) and "request_failed" in text for text in sources.values()):
             yield Unmended("failed requests are logged by a module of the project already", _BRIEF)
             return
         for structlog in (True, False):
@@ -178,6 +184,9 @@ def failed(error):
     return jsonify({"error": "Something went wrong"}), 500
 
 @app.get""", 1), "GET /items", unseen=_UNSEEN),
+        Broken("", "GET /bookings/", desk.NEEDS, desk.BOOKINGS, unseen=_UNSEEN),
+        Broken("", "GET /api/orders/", desk.REST, parcels.CHARGES, unseen=_UNSEEN),
+        Broken("", "GET /bookings/", desk.NEEDS, desk.UNHEARD, unseen=_UNSEEN),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_NOTES.replace("app = FastAPI()", "app = FastAPI()\n" + _JSON).replace("from fastapi import Depends, FastAPI, HTTPException", "import contextvars, json, logging, uuid\nfrom fastapi.responses import JSONResponse\nfrom fastapi import Depends, FastAPI, HTTPException, Request"), "a formatter of its own writes one line of JSON with the request's id", SESSION_NEEDS),
@@ -220,13 +229,24 @@ async def traced(request: Request, call_next):
             logger.exception("request failed")
             raise
 """).replace("from fastapi import Depends, FastAPI, HTTPException", "import uuid\nfrom loguru import logger\nfrom fastapi import Depends, FastAPI, HTTPException, Request"), "loguru writes it to a file as JSON, and the error goes on to the server", (*SESSION_NEEDS, "loguru")),
+        Sound("", "a formatter of the project's writes what Django logs, with the request's id", desk.NEEDS, desk.LOGGED),
     ]
 
 
+def _installed(blueprint: Blueprint, sources: Mapping[str, str], app: Application, *, structlog: bool) -> Installation:
+    """The module of Django's, in front of its other middleware."""
+    wiring = Installation(blueprint, sources, app)
+    wiring.stand(f"{wiring.place(_MODULES, observability.module(flask=False, structlog=structlog, django=True))}.RequestLog", first=True)
+    return wiring
+
+
 def _patch(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str], app: Application, *, structlog: bool) -> Patch:
-    wiring = Wiring(blueprint, sources, app)
-    alias = wiring.beside(("observability", "request_logs"), observability.module(flask=app.flask, structlog=structlog))
-    wiring.install(f"{alias}.install({app.name})")
+    if blueprint.framework == "django":
+        wiring: Wiring = _installed(blueprint, sources, app, structlog=structlog)
+    else:
+        wiring = Wiring(blueprint, sources, app)
+        alias = wiring.beside(_MODULES, observability.module(flask=app.flask, structlog=structlog))
+        wiring.install(f"{alias}.install({app.name})")
     wiring.lay("ops/log-alerts.yml", observability.alerts(named_after(blueprint)))
     if structlog:
         wiring.need(observability.STRUCTLOG)

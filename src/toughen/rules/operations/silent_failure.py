@@ -9,6 +9,7 @@ from toughen.model.finding import Evidence, Severity
 from toughen.model.source import Location
 from toughen.model.trial import Experiment, Fault, Trial
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.samples import desk, parcels
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import answer, shown, succeeded
 from toughen.vitals import tells
@@ -90,7 +91,8 @@ class SilentFailure(Rule):
     Shown: what runs under a quiet `except` fails (the database is gone from that statement on, or the service refuses the
     connection) in an honest request. The request is answered with an error, or as if all were well without what it was to do; and
     meanwhile nothing comes out: no line on standard output or error, no log record, no growing log file, no exception for
-    the server, no call to anybody outside, no row that keeps it. A line of access with a 500 in it is no word of why. An
+    the server, no call to anybody outside, no row that keeps it. A line of access with a 500 in it is no word of why, nor
+    is what Django notes of each such answer (`Internal Server Error: /orders/`). An
     answer of 502, 503 or 504 says itself that something behind is down. Where an error tracker is hooked in, nothing is proven.
 
     Example: `except Exception: return jsonify({"error": "Could not save"}), 500`.
@@ -155,11 +157,12 @@ class SilentFailure(Rule):
         if usual is None or hearing.news(told, usual):
             return Fails() if usual is not None else Unclear("what the process writes was not heard")
         host = experiment.fact("host")
+        line = hearing.status_line(told)
         happened = f"{host} refuses the connection" if host else "the database is gone"
         place = Location(experiment.fact("file"), int(experiment.fact("line")), experiment.fact("function") or None)
-        facts = {"request": shown(failure.last), "what happens": happened, "answer": answer(failure.last), "honest answer": answer(control.last), "written": "nothing"}
+        facts = {"request": shown(failure.last), "what happens": happened, "answer": answer(failure.last), "honest answer": answer(control.last), "written": line or "nothing"}
         detail = (("function", experiment.fact("function")), ("number", experiment.fact("number")))
-        return Holds(Evidence(f"{happened}, {effect}, and nothing is written of it", {**facts}, place, detail, experiment.fact("key")))
+        return Holds(Evidence(f"{happened}, {effect}, and nothing is written of {'why' if line else 'it'}", {**facts}, place, detail, experiment.fact("key")))
 
     def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
         """Nothing: that a clause says nothing is no fault where nothing fails under it, or others tell."""
@@ -217,6 +220,8 @@ def add(new: NewItem, db: Session = Depends(get_db)):
     return inner
 
 @app.post""").replace("def add", "@safe\ndef add").replace("import sqlite3", "import functools\nimport sqlite3"), "POST /items", unseen=_UNSEEN),
+        Broken("", "POST /orders/", desk.NEEDS, parcels.QUIET, unseen=_UNSEEN),
+        Broken("", "POST /api/orders/", desk.REST, parcels.QUIET_API, unseen=_UNSEEN),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_ITEMS.replace("    except Exception as e:\n", '    except Exception as e:\n        app.logger.exception("add failed")\n'), "the clause logs it"),
@@ -238,6 +243,7 @@ def unexpected(error):
             kept.write(f"{e}\\n")
         return jsonify({"error": "Could not save"}), 500"""), "it keeps it in a file"),
         Sound(_ITEMS.replace('    except Exception as e:\n        return jsonify({"error": "Could not save"}), 500', '    except (KeyError, TypeError):\n        return jsonify({"error": "A name is wanted"}), 400'), "what is caught is the client's own mistake; a lost database is Flask's to log"),
+        Sound("", "a view of Django's logs it", desk.NEEDS, parcels.HEARD),
     ]
 
 

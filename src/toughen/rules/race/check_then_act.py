@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import contention, quotas, uniqueness
+from toughen import contention, quotas, thirds, uniqueness
 from toughen.atomicity import mends
 from toughen.backends import TICKETS
 from toughen.doors import is_idle
@@ -12,6 +12,8 @@ from toughen.model.finding import Evidence, Severity
 from toughen.oracle import same_rows, serial, succeeded, telling_write
 from toughen.pairs import apart, noted_once, orders, pairs, steer, stumbles, switches, told
 from toughen.rule import Aside, Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.samples import attempts, desk, stock
+from toughen.samples.bills import CHARGED_IF_ENOUGH, COLLECTED
 from toughen.samples.places import AT_ONCE, COUNTED, EVENTS, SEATED, THREE
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import UNSEEN, answer
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from toughen.model.patch import Patch, Unmended
     from toughen.model.trace import RowChange, Trace
     from toughen.model.trial import Experiment
+    from toughen.pairs import Pair
     from toughen.rule import Judgement, Target
 
 
@@ -64,17 +67,24 @@ class CheckThenAct(Rule):
         yield from contention.raced(self.id, blueprint, sources)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
-        """The resource suffices for exactly one of the two; then for one more than they have already."""
+        """The resource suffices for exactly one of the two; then for one more than they have already; then for two of three."""
         detail = (("switches", "yes"),) if switches(target, route, journey) else ()
+        same: Pair | None = None
         for pair in pairs(target, route, journey, room=1):
+            same = same or pair
             yield from pair.experiments(detail)
         for compete in (quotas.last_place, quotas.only_place):
             competing = compete(target, route, journey)
             if competing is not None:
                 yield from competing.experiments(detail)
+        three = thirds.overtaken(target, same, pairs(target, route, journey, room=2), limited=True) if same is not None else None
+        if three is not None:
+            yield three
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """One after the other, the second is refused; at once, both succeed."""
+        if experiment.fact(thirds.THREE):
+            return thirds.judged(traces)
         control = traces["control"]
         if not succeeded(control.exchanges[-2]):
             return Unclear("the honest request does not succeed on its own")
@@ -83,6 +93,9 @@ class CheckThenAct(Rule):
             return Fails()
         if refused.status is None or refused.status >= 500 or refused.status in _IDENTITY:  # noqa: PLR2004
             return Unclear(f"one after the other, the second request is not refused by a check ({answer(refused)})")
+        if not succeeded(traces["second"].last):
+            # Whatever the first one does, the second is nobody's business here: another one's row.
+            return Fails()
         if apart(traces):
             return Unclear(UNSEEN)
         race = traces["race"]
@@ -103,6 +116,8 @@ class CheckThenAct(Rule):
             return Fails()
         if experiment.fact("switches") and same_rows(race, serially) and same_rows(traces["first"], serially, among=("b",)):
             return Unclear("both are told yes, and a state is switched as one alone switches it: nobody is seen to lose by it")
+        if same_rows(race, serially) and all(each.kind == "inserted" for each in race.changes):
+            return Unclear("both are told yes, and what one alone adds was added once: a key decided, and the second is told what holds")
         if noted_once(experiment, traces):
             return Unclear("the same person is told yes twice, and the rows are as after once: nobody is seen to lose by it")
         write = telling_write(one, race)
@@ -128,6 +143,7 @@ class CheckThenAct(Rule):
     BROKEN: ClassVar[list[Broken]] = [
         Broken(THREE, "POST /bookings"),
         Broken(EVENTS, "POST /events/{event_id}/join"),
+        Broken(attempts.TICKETS, "POST /tickets/{ticket_id}/buy", SESSION_NEEDS, unseen="the write bears its condition"),
         Broken(TICKETS + """
 @app.post("/tickets/{ticket_id}/buy")
 def buy(ticket_id: int, db: Session = Depends(get_db)):
@@ -175,9 +191,15 @@ def book(booking: NewBooking, db: Session = Depends(get_db)):
     db.commit()
     return {"ok": True}
 """, "POST /bookings", SESSION_NEEDS),
+        Broken(COLLECTED, "POST /bills", unseen="statements that are run elsewhere are not read"),
+        Broken("", "POST /bookings/new/", desk.NEEDS, desk.BOOKINGS),
+        Broken("", "POST /api/reservations/", desk.REST, desk.RESERVATIONS),
+        Broken("", "POST /items/{pk}/take/", desk.NEEDS, stock.ITEMS),
     ]
     SOUND: ClassVar[list[Sound]] = [
+        Sound(attempts.TICKETS_REFUSED, "where every attempt is lost, it says so", SESSION_NEEDS),
         Sound(THREE.replace("    conn = get_db()\n    held", '    conn = get_db()\n    conn.execute("BEGIN IMMEDIATE")\n    held'), "the count is taken under SQLite's write lock"),
+        Sound(CHARGED_IF_ENOUGH, "the statement that takes has the check in it, and a miss takes all of it back"),
         Sound(SEATED, "seats are counted under SQLite's write lock"),
         Sound(THREE.replace(COUNTED, AT_ONCE), "the count stands in the INSERT, and the rows that it made are counted"),
         Sound(PLAIN + """
@@ -232,4 +254,7 @@ def buy(ticket_id):
         return jsonify({"error": "sold out"}), 400
     return jsonify({"ok": True})
 """, "the condition stands in the UPDATE, and the rows that it hit are counted"),
+        Sound("", "a unique key of the model decides, and its violation is answered", desk.NEEDS, desk.BOOKINGS_KEPT),
+        Sound("", "the condition stands in Django's UPDATE, and a row is found or made over a unique key", desk.NEEDS, stock.ITEMS_COUNTED),
+        Sound("", "the row is locked in a transaction before it is read", desk.NEEDS, stock.ITEMS_LOCKED),
     ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import deferring, knowing, repeats, settlements, sql, timeline
+from toughen import deferring, knowing, outboxes, repeats, settlements, sql, timeline, untold
 from toughen.atomicity import mends
 from toughen.model.finding import Evidence, Severity
-from toughen.model.patch import Unmended
+from toughen.model.patch import Patch, Unmended
 from toughen.oracle import state, succeeded, telling_write
 from toughen.pairs import steer, told
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.samples import desk, parcels
 from toughen.samples.resends import (
     CANCELLED,
     CANCELS,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint, Json, Route
     from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
-    from toughen.model.patch import Patch
     from toughen.model.trace import RowChange, Trace
     from toughen.model.trial import Experiment
     from toughen.rule import Judgement, Target
@@ -190,7 +190,7 @@ class DuplicateRequest(Rule):
         facts: dict[str, Json] = {"request": shown(control.last), "outside": f"{call.host}: {call.request}", "sent": call.sent[:200], "answer": answer(retried.last), "rows": [*row_facts(retried.changes)], "timeline": story}
         mail = call.request.startswith("MAIL")
         what = "the mail is sent" if mail else f"{call.host} is told"
-        return Holds(Evidence(f"cut off before its rows are committed and sent again, {what} twice, and the rows know of one", facts, call.location, (("how", "killed"),), severity=Severity.LOW if mail else None))
+        return Holds(Evidence(f"cut off before its rows are committed and sent again, {what} twice, and the rows know of one", facts, call.location, (("how", "killed"), ("binding", "yes" if untold.binding(call) else "")), severity=Severity.LOW if mail else None))
 
     def _evidence(self, experiment: Experiment, two: Trace, extra: tuple[RowChange, ...], message: str, facts: Mapping[str, Json] | None = None) -> Evidence:
         write = next((each for each in reversed(two.last.statements) if extra[0].table.lower() in each.writes), None)
@@ -209,6 +209,9 @@ class DuplicateRequest(Rule):
             yield from settlements.mends(finding, blueprint, sources)
             return
         if how == "killed":
+            if finding.evidence is not None and finding.evidence.fact("binding"):
+                # Told behind the commit it may be lost: what moves money or goods is written down instead, where that can be done.
+                yield from (each for each in outboxes.mends(finding, blueprint, sources, _BRIEFS["killed"][1]) if isinstance(each, Patch))
             yield from deferring.mends(finding, blueprint, sources, _BRIEFS["killed"][1])
             return
         key = finding.evidence.fact("key") if finding.evidence else ""
@@ -227,6 +230,8 @@ class DuplicateRequest(Rule):
         Broken(ONLY_MEMORY, "POST /payments", ("fastapi",), unmended="neither an engine nor a function that connects"),
         Broken(CHARGED, "POST /orders", ("flask", "requests"), unmended="returns is used"),
         Broken(NOTIFIED, "POST /orders", ("fastapi", "sqlalchemy", "httpx")),
+        Broken("", "POST /orders/", desk.NEEDS, parcels.ORDERS),
+        Broken("", "POST /api/orders/", desk.REST, parcels.CHARGES, unseen="the key is a field of a serializer, which a library's view takes"),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(UNIQUE, "a unique key decides, and its violation is answered with what the first one made", SESSION_NEEDS),
@@ -236,6 +241,7 @@ class DuplicateRequest(Rule):
         Sound(CHARGED.replace("timeout=5)", 'headers={"Idempotency-Key": request.get_json()["reference"]}, timeout=5)'), "whoever is told twice knows it by the key", ("flask", "requests")),
         Sound(CHARGED.replace("/v1/charges", "/v1/fraud/score"), "a question may be asked twice", ("flask", "requests"), alike="what is asked of whom does not show in the source"),
         Sound(TAGS.replace("name TEXT)", "name TEXT UNIQUE)").replace("INSERT INTO tags", "INSERT OR IGNORE INTO tags"), "a unique key decides"),
+        Sound("", "an order of Django's is found or made over a unique column", desk.NEEDS, parcels.ORDERS_KNOWN),
     ]
 
 
