@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from toughen.model.trace import Exchange, RowChange, Trace
     from toughen.rule import Target
 
-_NOWHERE = Call("GET /nothing-is-here")
+NOWHERE = Call("GET /nothing-is-here")
 """A harmless request: that it is answered says that the new process went through its start-up."""
 _SCHEDULERS = re.compile(r"^\s*(?:import|from)\s+(apscheduler|schedule|celery|rq|arq|dramatiq|huey|procrastinate|dbos|fastapi_utils)\b", re.MULTILINE)
 _LOOPS = re.compile(r"while\s+[^\n]*:\n(?:[^\n]*\n){0,40}?[^\n]*\bsleep\(")
@@ -51,7 +51,7 @@ def experiments(target: Target, route: Route, journey: Journey) -> Iterator[Expe
     trials = {
         "control": control,
         "again": Trial(calls, grants, isolated=True, patient=True),
-        "died": Trial((*calls, _NOWHERE), grants, kills=(Kill(len(calls) - 1, ANSWERED),), patient=True),
+        "died": Trial((*calls, NOWHERE), grants, kills=(Kill(len(calls) - 1, ANSWERED),), patient=True),
     }
     yield Experiment(trials, "its process ends as soon as the client has the answer", (("seen", ",".join(sorted(seen(target)))), ("finisher", finisher(target.texts()))))
 

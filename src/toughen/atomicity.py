@@ -14,6 +14,7 @@ from toughen.codemod import (
     claim,
     claim_saved,
     claim_sql,
+    exhausted,
     hold,
     lock,
     lock_saved,
@@ -29,6 +30,7 @@ from toughen.codemod import (
 from toughen.codemod.states import assigned
 from toughen.entrusting import conditional
 from toughen.model.patch import FileChange, Patch, Unmended
+from toughen.thirds import THREE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +91,10 @@ def mends(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) ->
         return
     text = sources[site.file]
     reasons: list[str] = []
+    if finding.evidence is not None and finding.evidence.fact(THREE):
+        draft = exhausted(Module(site.file, text), site.line)
+        if not isinstance(draft, Unmended):
+            yield Patch(finding.id, (FileChange(site.file, text, draft.done()),), "Refuse where every attempt was lost", " ".join(draft.notes))
     for entrusted in conditional(finding, blueprint, sources, site.statement, _conditions) if site.verb == "update" else ():
         if isinstance(entrusted, Unmended):
             reasons.append(entrusted.reason)
@@ -158,10 +164,10 @@ def _variants(site: Site, text: str) -> Iterator[tuple[str, list[Callable[[Modul
     if steps:
         yield (
             f"Check and change {site.table}.{steps[0][1]} in one UPDATE",
-            [_claim_or_step(column) for _, column in steps],
+            [_claim_or_step(site, column) for _, column in steps],
         )
     if steps and _DJANGO.search(text):
-        yield f"Check and change {site.table}.{steps[0][1]} in one UPDATE", [_claim_or_step(column, claim_saved, step_saved) for _, column in steps]
+        yield f"Check and change {site.table}.{steps[0][1]} in one UPDATE", [_claim_or_step(site, column, claim_saved, step_saved) for _, column in steps]
     if site.verb == "insert":
         yield "Answer a violated unique key as the check does", [lambda module: taken(module, site.line)]
     condition = _condition(text, site)
@@ -235,10 +241,11 @@ def _settled_sql(module: Module, line: int, condition: str) -> Draft | Unmended:
     return claim_sql(module, line, condition)
 
 
-def _claim_or_step(column: str, checked: _Word = claim, plain: _Word = step) -> Callable[[Module], Draft | Unmended]:
-    """The next step of a column that is still computed in Python, in a text that earlier words have changed."""
+def _claim_or_step(site: Site, column: str, checked: _Word = claim, plain: _Word = step) -> Callable[[Module], Draft | Unmended]:
+    """The function's next step of a column that is still computed in Python, in a text that earlier words have changed."""
     def word(module: Module) -> Draft | Unmended:
-        lines = [line for line, name in _all_steps(module.text) if name == column]
+        function = _function(module.text, site.function)
+        lines = [line for line, name in _in(function) if name == column] if function is not None else []
         waiting = [line for line in lines if not isinstance(plain(module, line), Unmended)]
         if not waiting:
             return Unmended(f"no step of {column} is left")
@@ -261,19 +268,16 @@ def _function(text: str, name: str) -> ast.AST | None:
     tree = syntax.tree(text)
     if tree is None:
         return None
-    wanted = name.rpartition(".")[2]
-    return next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == wanted), None)
+    above, _, wanted = name.rpartition(".")
+    # Several classes of views have a `post`.
+    within = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == above.rpartition(".")[2]]
+    return next((node for root in [*within, tree] for node in ast.walk(root) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == wanted), None)
 
 
 def _steps(text: str, site: Site) -> list[tuple[int, str]]:
     """(line, column) of each change of a number on an object in the site's function."""
     function = _function(text, site.function)
     return [] if function is None else [(line, name) for line, name in _in(function) if not site.column or name == site.column]
-
-
-def _all_steps(text: str) -> list[tuple[int, str]]:
-    tree = syntax.tree(text)
-    return [] if tree is None else list(_in(tree))
 
 
 def _in(root: ast.AST) -> Iterator[tuple[int, str]]:

@@ -11,10 +11,11 @@ from toughen.codemod import patch
 from toughen.codemod.errors import concealed, leaks
 from toughen.handling import handlers, parsed
 from toughen.model.finding import Suspicion
-from toughen.model.patch import Unmended
+from toughen.model.patch import FileChange, Patch, Unmended
 from toughen.model.source import Location
 from toughen.model.trial import Experiment, Fault, Trial
 from toughen.outages import dependencies
+from toughen.recovery import fallen_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint, Route
     from toughen.model.finding import Finding
     from toughen.model.journey import Journey
-    from toughen.model.patch import Patch
     from toughen.model.trace import Exchange
     from toughen.rule import Target
 
@@ -56,7 +56,9 @@ def experiments(target: Target, route: Route, journey: Journey) -> Iterator[Expe
     for each in dependencies(honest.last):
         trials = {"control": Trial(calls, grants)}
         trials |= {kind: Trial(calls, grants, traced=True, fault=Fault(kind, each.number, 0, each.host)) for kind in ("refused", "error", "malformed")}
-        yield Experiment(trials, f"{each.host} fails", detail)
+        place = each.location
+        called = (("host", each.host), ("call", f"{place.file}:{place.line}" if place else ""), ("function", place.function or "" if place else ""))
+        yield Experiment(trials, f"{each.host} fails", (*detail, *called))
     write = next((index for index, each in enumerate(honest.last.statements) if each.writes), None)
     kinds = ("locked", "full") if target.blueprint.database == "sqlite" else _SERVER
     if write is not None and target.blueprint.database is not None:
@@ -135,6 +137,9 @@ def suspected(blueprint: Blueprint, sources: Mapping[str, str], break_id: str) -
 def concealing(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
     """A constant text where the answer is made; the place that the proof saw first, then those of the route, then those of the application."""
     brief = "Answer a constant text, and write the exception to the log (`logging.exception`)."
+    if finding.evidence is not None and finding.evidence.fact("call"):
+        for offer in fallen_back(finding, blueprint, sources, malformed=True):
+            yield _without_words(offer, finding.route, blueprint, sources)
     place = finding.evidence.location if finding.evidence else None
     modules = parsed(sources)
     spots: list[tuple[str, int]] = [(place.file, place.line)] if place is not None else []
@@ -148,3 +153,16 @@ def concealing(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str
         if not isinstance(draft, Unmended):
             yield patch(finding.id, f"Keep exceptions out of the answers of {finding.route}", draft)
     yield Unmended(reason, brief)
+
+
+def _without_words(offer: Patch, route: str | None, blueprint: Blueprint, sources: Mapping[str, str]) -> Patch:
+    """A patch by which the route goes on without a service, and its answers to what is left to fail hold constant texts."""
+    known = {**sources, **{each.file: each.after for each in offer.changes}}
+    for _ in range(_FILES):
+        spots = [(each.module, node.lineno) for handler in handlers(blueprint, known) if handler.route.id == route for each in handler.reach for node in leaks(each.module, each.node)]
+        draft = concealed(*spots[0]) if spots else Unmended("")
+        if isinstance(draft, Unmended) or known[draft.module.file] == (text := draft.done()):
+            break
+        known[draft.module.file] = text
+    changes = tuple(FileChange(file, sources.get(file, ""), text) for file, text in known.items() if text != sources.get(file))
+    return Patch(offer.finding, changes, offer.summary, offer.note)

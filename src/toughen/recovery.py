@@ -1,4 +1,4 @@
-"""Owns the repair of routes that a failing service takes down: what its client raises is caught around the call, and answered as the file answers."""
+"""Owns the repair of routes that a failing service takes down: what its client raises ends where the code goes on without it already, else it is answered as the file answers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from toughen.codemod import Draft, Module, UnmendableError
 from toughen.codemod.answers import attempts, caught_names, put_handler, swallowing
 from toughen.codemod.clients import line_of, spoken
+from toughen.codemod.fallbacks import fall_back, fall_back_around, knows_nothing
 from toughen.codemod.mechanics import after, before, replace, use, wrap
 from toughen.codemod.module import bound_names, dotted, halt, names_in
 from toughen.codemod.refusals import declined
-from toughen.handling import parsed
+from toughen.handling import called, calls_of, handlers, parsed
 from toughen.model.patch import FileChange, Patch, Unmended
 
 if TYPE_CHECKING:
@@ -19,13 +20,73 @@ if TYPE_CHECKING:
 
     from toughen.codemod.clients import ClientCall
     from toughen.codemod.module import FunctionNode
+    from toughen.handling import Handler, Place
+    from toughen.model.blueprint import Blueprint
     from toughen.model.finding import Finding
 
 DOWN, LATE = "A service that this needs is not available", "A service that this needs did not answer in time"
 _BAD_GATEWAY, _TIMED_OUT = 502, 504
 _CHECKS = ("requests.", "httpx.", "aiohttp.")
 """Clients whose answers say on demand that they tell of an error."""
+_GONE_ON = "What the code falls back on is its own: it is told to the client as an answer, so see that it may be used whenever the service is down."
 _LOOKS = ("status_code", ".ok", "is_success", "raise_for_status", ".status")
+
+
+def fallen_back(finding: Finding, blueprint: Blueprint, sources: Mapping[str, str], *, after: Patch | None = None, malformed: bool = False) -> Iterator[Patch]:
+    """The call's failures where its code goes on without it in some of them already: in its own function, else around a call of that; with a test of the answer's status where none is.
+
+    `after` is a patch that comes first, and with it.
+    """
+    evidence, first = finding.evidence, {each.file: each.after for each in after.changes} if after is not None else {}
+    if evidence is None:
+        return
+    place, known = evidence.location, {**sources, **first}
+    file, _, line = (evidence.fact("call") or (f"{place.file}:{place.line}" if place else "")).rpartition(":")
+    module = parsed(known).get(file)
+    handler = next((each for each in handlers(blueprint, known) if each.route.id == finding.route), None)
+    if module is None or handler is None or not line.isdigit():
+        return
+    at = line_of(module, int(line), evidence.fact("function") or (place.function if place else None))
+    for checked in (True, False):
+        try:
+            texts = _gone_on(module, at, handler, checked=checked, malformed=malformed)
+        except (UnmendableError, RecursionError):
+            continue
+        changes = tuple(FileChange(name, sources.get(name, ""), text) for name, text in (first | texts).items() if text != sources.get(name))
+        host = evidence.fact("host") or "the service"
+        yield Patch(finding.id, changes, f"Go on without {host} in each of its failures, as the code does in some", " ".join([_GONE_ON, *([after.note] if after and after.note else [])]))
+
+
+def _gone_on(module: Module, line: int, handler: Handler, *, checked: bool, malformed: bool) -> dict[str, str]:
+    """The files in which a call's failures end where some of them end already; raises UnmendableError."""
+    calls = spoken(module, line)
+    call = next((each for each in calls if each.speaks), None) or halt(f"no call at {module.file}:{line} is of a client that is known")
+    statement = module.statement(line)
+    function = module.enclosing(statement) or halt(f"no function holds line {line} of {module.file}")
+    name = module.qualified(function)
+    if checked:
+        if not call.name.startswith(_CHECKS) or any(each in module.segment(function) for each in _LOOKS):
+            halt("the status of the answer is looked at")
+        draft = _tested(module, statement, call, function)
+        module, line = Module(module.file, draft.done()), line + _moved(module, draft, statement)
+        call = next((each for each in spoken(module, line) if each.speaks), call)
+    above = [(place, one) for place in handler.reach for one in calls_of(place.node) if (met := called(place, one, handler.project)) is not None and met.module.file == module.file and met.name == name]
+    own = fall_back(module, line, malformed=malformed, met=bool(above) and all(knows_nothing(place.module, one) for place, one in above))
+    if not isinstance(own, Unmended):
+        return {module.file: own.done()}
+    for place, one in above:
+        # Where the caller stands in the same file, a test of the status may have moved it.
+        home, node = (module, _moved_to(module, place, one)) if place.module.file == module.file else (place.module, one)
+        draft_above = fall_back_around(home, node, call, malformed=malformed)
+        if not isinstance(draft_above, Unmended):
+            return {module.file: module.text} | {home.file: draft_above.done()}
+    return halt(own.reason)
+
+
+def _moved_to(module: Module, place: Place, call: ast.Call) -> ast.Call:
+    """The same call of the same function in a later text of its file."""
+    before, now = calls_of(place.node), calls_of(module.function(place.name))
+    return now[next(index for index, each in enumerate(before) if each is call)]
 
 
 def recovered(finding: Finding, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:

@@ -162,6 +162,8 @@ class Session:
     _waits: int = 0
     _served: str | None = None
     """The route that the session's process served last."""
+    _before: str | None = None
+    """The route that was served last in any process."""
 
     def __post_init__(self) -> None:
         """Nothing is known of the world outside."""
@@ -187,18 +189,16 @@ class Session:
     def _serve(self, route: str, request: dict[str, Any], *, lines: bool) -> Exchange:
         """Serve it; where the process died under it, ask again in a fresh one: the request before may have killed its parent."""
         record = Record(sql=2, demand=True, lines=lines)
-        if lines:
-            # Whoever kills the server from there ends the other process too.
-            tracer = self._tracer()
-            self._served = route
-            return tracer.serve(request, record)
-        child = self._server()
-        before, self._served = self._served, route
+        # Whoever kills the server ends every process, one that has only just begun and one that traces too.
+        process = self._tracer if lines else self._server
+        before, self._before = self._before, route
+        child = process()
+        used, self._served = self._served, route
         exchange = child.serve(request, record)
-        if exchange.status == _TOO_MANY and before is not None:
+        if exchange.status == _TOO_MANY and used is not None and not lines:
             return self._later(child, route, request, record) or exchange
         if exchange.ended == "died" and before not in {None, route}:
-            again = self._server().serve(request, record)
+            again = process().serve(request, record)
             if again.ended != "died":
                 assert before is not None
                 self.hung[before] = exchange

@@ -39,10 +39,12 @@ class Record:
     """Whether to tell what it writes out."""
     dies: bool = False
     """Whether the process ends as soon as the client has its answer."""
+    cut: int = -1
+    """Number of the connection to the world outside before which the process ends; -1 for none."""
 
     def frame(self) -> dict[str, Any]:
         """The RECORD frame."""
-        told: dict[str, Any] = {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers), **({"memory": True} if self.memory else {}), **({"patience": self.patience} if self.patience else {}), **({"dies": True} if self.dies else {}), **({"told": True} if self.told else {})}
+        told: dict[str, Any] = {"sql": self.sql, "demand": self.demand, "lines": self.lines, "markers": list(self.markers), **({"memory": True} if self.memory else {}), **({"patience": self.patience} if self.patience else {}), **({"dies": True} if self.dies else {}), **({"told": True} if self.told else {}), **({"cut": self.cut} if self.cut >= 0 else {})}
         return told if self.fault is None else {**told, "fault": asdict(self.fault)}
 
 
@@ -70,6 +72,9 @@ class Child:
             self.kill()
             return observe.exchange({}, request, ended="died")
         self.note(frame)
+        if frame.get("fallen"):
+            self.kill()
+            return observe.exchange(frame, request, ended="killed")
         if "stuck" in frame:
             self.kill()
             # What only hangs behind its answer keeps no client waiting.

@@ -22,6 +22,13 @@ _MOST = 20
 """Attempts at a locked statement after which nobody is going to give up."""
 
 
+def silenced(child: Child, request: dict[str, Any], number: int, patience: float) -> Exchange:
+    """Serve a request and end its process before it opens that connection to the world outside; `missed` where it never does."""
+    exchange = child.serve(request, Record(sql=2, cut=number, patience=patience))
+    child.kill()
+    return exchange if exchange.ended == "killed" else replace(exchange, ended="missed")
+
+
 def killed(child: Child, request: dict[str, Any], before: int) -> Exchange:
     """Serve a request and end its process before that statement, or (-1) when all is done and nobody was told, or (-2) when the client has its answer."""
     if before == ANSWERED:

@@ -43,13 +43,8 @@ def exchange(frame: dict[str, Any], request: dict[str, Any], *, ended: str = "an
             for item in _items(frame, "lines", list) if len(item) == 2 and isinstance(item[1], list)  # noqa: PLR2004
         ),
         last_line=place(frame.get("last_line")),
-        outgoing=tuple(
-            Outgoing(
-                _text(each, "host"), _number(each, "port"), _text(each, "request") + _mail(each), place(each.get("place")), _number(each, "after"),
-                _text(each, "sent") or _text(each, "mail"), _text(each, "key"), bool(each.get("behind")),
-            )
-            for each in _items(frame, "outgoing")
-        ),
+        outgoing=tuple(map(_outgoing, _items(frame, "outgoing"))),
+        early=tuple(map(_outgoing, _items(frame, "early"))),
         rejected=tuple((str(name), str(said)) for name, said in frame["rejected"].items()) if isinstance(frame.get("rejected"), dict) else (),
         folders=tuple(str(each) for each in frame.get("folders") or () if isinstance(each, str)),
         written_files=tuple(str(each) for each in frame.get("written_files") or () if isinstance(each, str)),
@@ -58,6 +53,13 @@ def exchange(frame: dict[str, Any], request: dict[str, Any], *, ended: str = "an
         grown=frame["grown"] if isinstance(frame.get("grown"), int) else None,
         slept=float(frame.get("slept") or 0.0),
         waited=float(frame.get("waited") or frame.get("stuck") or 0.0),
+    )
+
+
+def _outgoing(frame: dict[str, Any]) -> Outgoing:
+    return Outgoing(
+        _text(frame, "host"), _number(frame, "port"), _text(frame, "request") + _mail(frame), place(frame.get("place")), _number(frame, "after"),
+        _text(frame, "sent") or _text(frame, "mail"), _text(frame, "key"), bool(frame.get("behind")),
     )
 
 

@@ -24,7 +24,7 @@ class Outbox:
 
     def fill(self, frame: dict[str, Any]) -> None:
         """Tell the connections of an EXCHANGE what was sent over them: `request` (its first line), `sent` and `key`."""
-        told = [each for each in frame.get("outgoing") or () if isinstance(each, dict) and isinstance(each.get("local_port"), int)]
+        told = [each for each in (*(frame.get("outgoing") or ()), *(frame.get("early") or ())) if isinstance(each, dict) and isinstance(each.get("local_port"), int)]
         if not told:
             return
         self._look()

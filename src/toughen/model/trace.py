@@ -160,6 +160,8 @@ class Exchange:
     last_line: Location | None = None
     """The last executed line of the route's handler, or of the guard that ended it; only while lines are recorded."""
     outgoing: tuple[Outgoing, ...] = ()
+    early: tuple[Outgoing, ...] = ()
+    """What the start-up of its process opened before it; the first request of a process tells it."""
     written_files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     """Folders of the project in which files were opened, or which were listed; relative to its root."""

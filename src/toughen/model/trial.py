@@ -9,12 +9,21 @@ from toughen.model.journey import Call, Grant, Marker
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Two calls at once: the first is stopped at one of its statements, the second runs whole, the first goes on."""
+    """Two calls at once, or three: the first is stopped at one of its statements, the second runs whole, the first goes on; to another one, for a third."""
 
     first: Call
     second: Call
     stop_before: int
     """Index of the first call's statement before which it is stopped."""
+    third: Call | None = None
+    """Runs whole where the first is stopped once more."""
+    again_before: int = 0
+    """Index of the statement before which the first is stopped once more, counted with the second in between."""
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Who takes part."""
+        return (self.first, self.second, *((self.third,) if self.third is not None else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,11 @@ class Together:
     """Before which the first stands still, where a thread serves it."""
     awaits: int = 0
     """After how many awaits in the project's code the first stands still, where a task serves it; 0 where a line says it."""
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Who is at once."""
+        return self.first, self.second
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,8 @@ class Kill:
     """Index of the trial's call."""
     before: int = -1
     """Number of its statement before which it dies; -1 once all is done and before the client hears of it; -2 (ANSWERED) as soon as the client has its answer."""
+    outside: int = -1
+    """Number of its connection to the world outside before which it dies instead, also behind its answer; -1 where a statement says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +116,7 @@ class Trial:
     calls: tuple[Call, ...]
     grants: tuple[Grant, ...] = ()
     schedule: Schedule | None = None
-    """Runs after the calls; its two exchanges are the last two of the Trace (first, second)."""
+    """Runs after the calls; its exchanges are the last of the Trace (first, second, and a third)."""
     together: Together | None = None
     """Runs after the calls, in the process that served them; its three exchanges are the last of the Trace (first, second, then)."""
     isolated: bool = False

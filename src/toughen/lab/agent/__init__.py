@@ -64,7 +64,8 @@ STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "p
              REQUEST: "packed_b64" (instead of "body_b64": zlib, unpacked in pieces while it is read), "inside".
              RECORD: "memory" (EXCHANGE then has "grown": bytes by which the process was larger at its largest than before).
              RECORD: "patience" (seconds that what goes on behind the answer has to come to its end), "dies" (the process ends as soon
-             as the client has its answer). EXCHANGE: "answered_after" (how many statements there were when it had it, if more came).
+             as the client has its answer), "cut" (number of the connection to the world outside before which it ends; EXCHANGE then has
+             "fallen": true). EXCHANGE: "answered_after" (how many statements there were when it had it, if more came).
              RECORD: "told" (EXCHANGE then has "told": {"written": what came out on standard output and error, "records": [{"level": int,
              "logger", "message", "own": bool}...] of logging, "files": [[path, what an open text file got]...], "raised": bool: an
              exception came out of the app, which its server writes out}).
@@ -74,6 +75,7 @@ STATEMENT  {"text", "parameters": [...], "rows": int|null, "sample": [{...}], "p
              comes, because the request waits for ever or longer than a worker may: {"stuck": seconds that it waited}.
              demands: {"place", "key": [...], "present", "required", "default", "how": subscript|get|in|iterate|unpack,
              "type"?}; key [] with how iterate: all keys were taken. sightings: {"event", "text", "place", "marker"}.
+             EXCHANGE: "early" (like "outgoing": what the start-up of its process opened before it, told once).
              outgoing: {"host", "port", "request", "place", "local_port"?: joins it with the fault server's peer,
              "mail"?: text, "after": how many statements came before}. A dependency: "values" (strings that it was made with: `RoleChecker(["admin"])`).
              FACTS: "failed" (parts that could not be read).

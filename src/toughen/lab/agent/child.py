@@ -85,6 +85,7 @@ class Child:
             lines.install(self._app)
         try:
             if not self._settled:
+                RECORDER.early = []
                 aside.starts(now=True)
                 await self._caller.start()
                 aside.settled()
@@ -131,6 +132,7 @@ class Child:
         RECORDER.begin(self._record)
         RECORDER.patience = float(self._record.get("patience") or 0)
         RECORDER.dies = self._die if self._record.get("dies") else None
+        RECORDER.cut, RECORDER.falls = int(self._record.get("cut", -1)), self._fall
         if RECORDER.fault:
             faults.WAITS.begin(self._wire)
             if RECORDER.gone():
@@ -194,6 +196,15 @@ class Child:
         answer.tell(exchange)
         exchange["milliseconds"] = round((time.perf_counter() - self._started) * 1000, 3)
         self._wire.send(exchange)
+        os._exit(0)
+
+    def _fall(self) -> None:
+        """Tell what happened until now, and end there."""
+        answer = RECORDER.answer
+        exchange = RECORDER.end()
+        if answer is not None:
+            answer.tell(exchange)
+        self._wire.send({**exchange, "fallen": True, "milliseconds": round((time.perf_counter() - self._started) * 1000, 3)})
         os._exit(0)
 
     def _imported(self) -> list[str]:

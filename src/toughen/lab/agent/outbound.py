@@ -153,8 +153,14 @@ def _note(sock: socket.socket, host: str, port: int) -> None:
 
 
 def _told(host: str, port: int) -> dict[str, Any] | None:
+    if not RECORDER.active and RECORDER.early is not None and len(RECORDER.early) < OUTGOING:
+        told = {"host": host, "port": port, "request": "", "place": RECORDER.place(5), "after": 0, "behind": True}
+        RECORDER.early.append(told)
+        return told
     if not RECORDER.active or len(RECORDER.outgoing) >= OUTGOING:
         return None
+    if RECORDER.cut == len(RECORDER.outgoing) and RECORDER.falls is not None:
+        RECORDER.falls()
     told = {"host": host, "port": port, "request": "", "place": RECORDER.place(5), "after": len(RECORDER.statements), "behind": RECORDER.behind()}
     RECORDER.outgoing.append(told)
     return told

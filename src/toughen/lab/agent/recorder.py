@@ -92,6 +92,12 @@ class Recorder:
         """Tasks of the running request, for ASGI."""
         self.dies: Callable[[Any], None] | None = None
         """Ends the process as soon as the client has its answer; what goes on behind it is lost."""
+        self.early: list[dict[str, Any]] | None = None
+        """Connections to the world outside that the start-up opens, until the first request tells of them; None where none are noted."""
+        self.cut = -1
+        """Number of the connection to the world outside before which the process ends; -1 for none."""
+        self.falls: Callable[[], None] | None = None
+        """Ends the process there."""
         self.whole = threading.Event()
         """Set once the client has its answer whole."""
         self.answered_after = -1
@@ -142,7 +148,7 @@ class Recorder:
     def end(self) -> dict[str, Any]:
         """Stop to record; return the recorded part of the EXCHANGE, without failure, lines and answer."""
         self.active = False
-        self.dies, self.patience, self.down = None, 0.0, False
+        self.dies, self.patience, self.down, self.cut = None, 0.0, False, -1
         self.sql, self.demand, self.lines, self.markers, self.fault = _IDLE
         found: dict[str, Any] = {}
         if 0 <= self.answered_after < len(self.statements):
@@ -157,6 +163,9 @@ class Recorder:
             found["rejected"] = self.rejected
         if self.outgoing:
             found["outgoing"] = self.outgoing
+        if self.early:
+            found["early"] = self.early
+        self.early = None
         if self.written:
             found["written_files"] = list(self.written)
         if self.folders:

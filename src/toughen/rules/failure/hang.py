@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import outages, patience
+from toughen import outages, patience, recovery
 from toughen.codemod.clients import LONGEST
 from toughen.model.finding import Evidence, Severity
+from toughen.model.patch import Patch
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import answer, succeeded
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint, Route
     from toughen.model.finding import Finding, Suspicion
     from toughen.model.journey import Journey
-    from toughen.model.patch import Patch, Unmended
+    from toughen.model.patch import Unmended
     from toughen.model.trace import Trace
     from toughen.model.trial import Experiment
     from toughen.rule import Judgement, Target
@@ -123,6 +124,22 @@ def subscribe(name: str, tasks: BackgroundTasks):
     return {"ok": True}
 """
 
+_LAST = """import requests
+from flask import Flask, jsonify
+app = Flask(__name__)
+last = {"level": "low"}
+
+@app.route("/alerts")
+def alerts():
+    try:
+        response = requests.get("https://alerts.example/now")
+        response.raise_for_status()
+        last["level"] = response.json()["level"]
+    except (requests.ConnectionError, requests.HTTPError):
+        return jsonify({"level": last["level"], "live": False})
+    return jsonify({"level": last["level"], "live": True})
+"""
+
 
 class Hang(Rule):
     """A service that the app calls says nothing, and neither does the app.
@@ -185,8 +202,11 @@ class Hang(Rule):
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """A time-out for that call."""
-        yield from patience.timed(finding, sources)
+        """A time-out for that call; first with what the code goes on with where the call fails otherwise."""
+        for offer in patience.timed(finding, sources):
+            if isinstance(offer, Patch):
+                yield from recovery.fallen_back(finding, blueprint, sources, after=offer)
+            yield offer
 
     BROKEN: ClassVar[list[Broken]] = [
         Broken(_WEATHER, "GET /weather/{city}", ("flask", "requests")),
@@ -194,6 +214,7 @@ class Hang(Rule):
         Broken(_CONTACT, "POST /contact"),
         Broken(_RATES, "GET /convert", ("fastapi",)),
         Broken(_ORDERS, "POST /orders", (*SESSION_NEEDS, "aiohttp")),
+        Broken(_LAST, "GET /alerts", ("flask", "requests")),
         Broken(
             PLAIN.replace("import sqlite3\n", "import sqlite3\nimport requests\n") + """
     start.execute("CREATE TABLE IF NOT EXISTS parcels (id INTEGER PRIMARY KEY, code TEXT)")
@@ -216,6 +237,7 @@ def add_parcel():
         Sound(_WEATHER.replace('"key": API_KEY})', '"key": API_KEY}, timeout=10)'), "it gives up after ten seconds", ("flask", "requests")),
         Sound(_CHAT.replace("timeout=None", ""), "httpx gives up after five seconds by itself", ("fastapi", "httpx")),
         Sound(_CHAT.replace("timeout=None", "timeout=httpx.Timeout(20.0, connect=5.0)"), "it gives up after twenty seconds", ("fastapi", "httpx")),
+        Sound(_LAST.replace('/now")', '/now", timeout=3)'), "it gives up after three seconds", ("flask", "requests")),
         Sound(_BEHIND, "what hangs does so behind the answer", ("fastapi", "requests"), alike="the source does not tell that the call is made behind the answer"),
         Sound(_CONTACT.replace("587)", "587, timeout=15)"), "it gives up after fifteen seconds"),
         Sound(_CHAT.replace("timeout=None", "timeout=None").replace("response = await client.post(", "response = await asyncio.wait_for(client.post(").replace("        )\n    return", "        ), 20)\n    return").replace("import httpx\n", "import asyncio\nimport httpx\n"), "the call as a whole has its end after twenty seconds", ("fastapi", "httpx"), alike="the client itself waits for ever"),

@@ -94,6 +94,10 @@ async def ask(question: Question):
         return JSONResponse({"error": message}, status_code=502)
 """
 
+_LATE = _WEATHER.replace("    except Exception as e:", """    except requests.Timeout:
+        return jsonify(last[city] if city in last else last["anywhere"])
+    except Exception as e:""").replace('API_KEY = "8f4a1c02e77b"\n', 'API_KEY = "8f4a1c02e77b"\nlast = {"anywhere": {"temperature": 11.5}}\n')
+
 
 class LeakyError(Rule):
     """When something fails, the answer tells strangers how the app is built.
@@ -145,24 +149,26 @@ class LeakyError(Rule):
                         f"when {leaks.HAPPENS[kind]}, the answer holds {what}",
                         {"request": shown(control), "what happens": leaks.HAPPENS[kind], "answer": answer(exchange), "it holds": piece, "honest answer": answer(control)},
                         exchange.last_line,
-                        (("kind", kind),),
+                        (("kind", kind), *((name, experiment.fact(name)) for name in ("host", "call", "function") if experiment.fact(name))),
                         severity=Severity.HIGH if what.startswith("the key") else Severity.LOW if what == leaks.DATABASE else None,
                     )
                 )
         return Fails() if answered else Unclear("the failure could not be brought about")
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """A constant text, and the exception in the log."""
+        """What the code goes on with where a service fails otherwise; a constant text, and the exception in the log."""
         yield from leaks.concealing(finding, blueprint, sources)
 
     BROKEN: ClassVar[list[Broken]] = [
         Broken(_WEATHER, "GET /weather/{city}", ("flask", "requests")),
         Broken(_NOTES, "POST /notes", SESSION_NEEDS),
+        Broken(_LATE, "GET /weather/{city}", ("flask", "requests")),
         Broken(_TRACED, "POST /tasks", unseen="what answers for every route is suspected once, for no route in particular"),
         Broken(_ASK, "POST /ask", ("fastapi", "httpx")),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_WEATHER.replace('"error": str(e)', '"error": "The weather is not available"'), "a constant text", ("flask", "requests")),
+        Sound(_LATE.replace("requests.Timeout", "(requests.RequestException, ValueError)").replace('"error": str(e)', '"error": "The weather is not available"'), "it goes on with what was known last", ("flask", "requests")),
         Sound(_NOTES.replace('f"Could not save the note: {e}"', '"Could not save the note"'), "a constant text", SESSION_NEEDS),
         Sound(
             _TRACED.replace('"trace": traceback.format_exc()', '"id": "err-1"'), "the client gets a number that the log knows"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import afterwards, durable, timeline
+from toughen import afterwards, durable, outboxes, timeline, untold
 from toughen.model.finding import Evidence, Severity
 from toughen.model.patch import Patch
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.samples.messages import KEPT, LATER, LATER_SURELY, THREADED
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.timeline import row_facts
 from toughen.twists import answer, shown, succeeded
@@ -121,12 +122,14 @@ class LostJob(Rule):
     runs out, and where a container is moved.
 
     Shown: the process is killed as soon as the client has its answer (2xx), a new one starts and is given some seconds, and
-    rows that the whole request writes and that somebody reads are missing. Without the kill they come. Lines of a log that
-    nobody reads, and mail, count for nothing; where a scheduler or a loop may come back to it later, nothing is said.
+    rows that the whole request writes and that somebody reads are missing, or a service outside was never told what is posted to
+    it otherwise (a payment, a shipment, a booking). Without the kill they come. Lines of a log that nobody reads, mail and notes
+    count for nothing; where a scheduler or a loop may come back to it later, nothing is said.
 
     Example: `background_tasks.add_task(process, order.id); return {"status": "accepted"}`.
     Instead: rows are written before the answer; what takes long stands in a table (as pending) that a worker reads, also
-    after a restart, or in a queue that outlives the process (DBOS, Celery).
+    after a restart, or in a queue that outlives the process (DBOS, Celery). What is told outside is written down with the rows
+    that it is about (an outbox), and sent from there.
 
     References: CWE-460, CWE-693; https://docs.dbos.dev.
     """
@@ -139,15 +142,19 @@ class LostJob(Rule):
     single = True
 
     def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
-        """Handlers that hand on work which writes rows."""
+        """Handlers that hand on work which writes rows, or has somebody outside do something."""
         yield from afterwards.suspected(self.id, blueprint, sources)
+        yield from untold.suspected(self.id, blueprint, sources, later=True)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """The process ends with the answer."""
         yield from afterwards.experiments(target, route, journey)
+        yield from untold.behind(target, route, journey)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
-        """The client was told that it is accepted, and its rows never come."""
+        """The client was told that it is accepted, and its rows never come, or nobody outside hears of it."""
+        if experiment.fact("untold"):
+            return untold.judged(experiment, traces)
         control = traces["control"]
         number = next(iter(afterwards.late(control.last)), None)
         if not succeeded(control.last):
@@ -177,7 +184,11 @@ class LostJob(Rule):
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """What is only rows is done before the answer; what takes long is written down, and resumed after a restart."""
+        """What is only rows is done before the answer; what is told outside is written down beside them; what takes long is written down, and resumed after a restart."""
+        if finding.evidence is not None and finding.evidence.fact("untold"):
+            yield from outboxes.mends(finding, blueprint, sources, _BRIEF)
+            yield from durable.mends(finding, blueprint, sources, _BRIEF)
+            return
         offers = list(afterwards.first(finding, blueprint, sources, _BRIEF))
         if any(isinstance(each, Patch) for each in offers):
             yield from offers
@@ -189,9 +200,13 @@ class LostJob(Rule):
         Broken(_REPORTS, "POST /reports"),
         Broken(_SLOWLY, "POST /orders", SESSION_NEEDS),
         Broken(_TASK, "POST /orders", SESSION_NEEDS),
+        Broken(LATER, "POST /orders", (*SESSION_NEEDS, "httpx")),
+        Broken(THREADED, "POST /bookings", ("flask", "requests")),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_ORDERS.replace("background_tasks.add_task(process, made.id)", "process(made.id)"), "it is done before the answer", SESSION_NEEDS),
+        Sound(LATER_SURELY, "what is told is written down, and the next process sends it", (*SESSION_NEEDS, "httpx"), KEPT, alike="that the next process does what is left is seen by use"),
+        Sound(LATER.replace("/v1/shipments", "/hooks/new-order"), "a note that may be lost", (*SESSION_NEEDS, "httpx")),
         Sound(_LOGGED, "what may be missing is a line that nobody reads", SESSION_NEEDS, alike="who reads a table is seen by use"),
         Sound(_RESUMED, "what is pending is done when the next process starts", SESSION_NEEDS, alike="what a start-up finishes is seen by use"),
         Sound(_REPORTS.replace("    threading.Thread(target=build, args=(title,)).start()\n", "    worker = threading.Thread(target=build, args=(title,))\n    worker.start()\n    worker.join()\n"), "the answer waits for the thread", alike="whether a thread is waited for"),

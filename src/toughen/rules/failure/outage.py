@@ -103,6 +103,57 @@ def quote():
     return {"quote": response.json()["quote"]}
 """
 
+_KNOWN = """import requests
+from flask import Flask, jsonify, request
+app = Flask(__name__)
+FALLBACK = {"EUR": 0.92, "GBP": 0.79}
+
+@app.route("/rates")
+def rates():
+    base = request.args.get("base", "USD")
+    response = requests.get(f"https://rates.example/latest/{base}", timeout=10)
+    if response.status_code != 200:
+        app.logger.warning("rates: %s", response.status_code)
+        return jsonify({"base": base, "rates": FALLBACK, "live": False})
+    return jsonify({"base": base, "rates": response.json()["rates"], "live": True})
+"""
+_TIMELY = """import httpx
+from fastapi import FastAPI
+app = FastAPI()
+last = {"eur": 0.92}
+
+async def rate(currency: str) -> float:
+    try:
+        async with httpx.AsyncClient(timeout=5) as client:
+            response = await client.get("https://rates.example/latest/USD")
+            return response.json()["rates"][currency.upper()]
+    except httpx.TimeoutException:
+        return last.get(currency, 1.0)
+
+@app.get("/price/{currency}")
+async def price(currency: str, amount: float = 10.0):
+    return {"amount": round(amount * await rate(currency), 2), "currency": currency}
+"""
+_ABOVE = """import json
+import urllib.error
+import urllib.request
+from flask import Flask, jsonify
+app = Flask(__name__)
+DEFAULT = ["news", "sport"]
+
+def fetch_topics():
+    with urllib.request.urlopen("https://topics.example/top", timeout=5) as answer:
+        return json.load(answer)["topics"]
+
+@app.route("/topics")
+def topics():
+    try:
+        found = fetch_topics()
+    except urllib.error.HTTPError:
+        found = DEFAULT
+    return jsonify({"topics": found})
+"""
+
 
 class Outage(Rule):
     """A service that the app calls is down, and the app's own route crashes with it.
@@ -115,7 +166,8 @@ class Outage(Rule):
     a success without what the service would have given are all right.
 
     Example: `rates = requests.get(url, timeout=10).json()["rates"]`.
-    Instead: catch what the client raises around the call, and answer 502 (504 when its time is over), or what was known last.
+    Instead: catch what the client raises around the call, and answer 502 (504 when its time is over), or what was known last: where
+    the code goes on without the service in one failure (`except Timeout: return cached`), the mend lets it do so in each of them.
 
     References: CWE-755, CWE-703; OWASP API Top 10 2023 API10; ASVS 5.0 V16.5.2.
     """
@@ -170,7 +222,8 @@ class Outage(Rule):
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """What the call raises, answered with 502."""
+        """What the code goes on with where the call fails otherwise; else what the call raises, answered with 502."""
+        yield from recovery.fallen_back(finding, blueprint, sources)
         yield from recovery.recovered(finding, sources)
 
     BROKEN: ClassVar[list[Broken]] = [
@@ -180,6 +233,11 @@ class Outage(Rule):
         Broken(_CACHED, "GET /headlines", ("fastapi",)),
         Broken(_CONTROLLED.replace("        response.raise_for_status()\n", ""), "GET /quote", ("fastapi", "requests"), unseen="what it raises is caught; that an answer may tell of an error is not seen"),
         Broken(_RATE.replace('    response = requests.get("https://rates.example/latest/USD", timeout=10)\n    rates = response.json()["rates"]', '    rates = requests.get("https://rates.example/latest/USD", timeout=10).json()["rates"]'), "GET /convert", ("flask", "requests")),
+        Broken(_KNOWN, "GET /rates", ("flask", "requests")),
+        Broken(_TIMELY, "GET /price/{currency}", ("fastapi", "httpx")),
+        Broken(_ABOVE, "GET /topics"),
+        Broken(_KNOWN.replace("""        app.logger.warning("rates: %s", response.status_code)
+        return jsonify({"base": base, "rates": FALLBACK, "live": False})""", """        return jsonify({"error": "No rates for this currency"}), 404"""), "GET /rates", ("flask", "requests")),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_CONTROLLED, "it answers 503", ("fastapi", "requests")),
@@ -187,6 +245,11 @@ class Outage(Rule):
         rates = requests.get("https://rates.example/latest/USD", timeout=10).json()["rates"]
     except Exception:
         rates = {"EUR": 0.9, "GBP": 0.8}"""), "it goes on with what was known last", ("flask", "requests")),
+        Sound(_KNOWN.replace("    response = requests.get", "    try:\n        response = requests.get").replace("timeout=10)\n", """timeout=10)
+    except requests.RequestException:
+        return jsonify({"base": base, "rates": FALLBACK, "live": False})
+"""), "each failure ends with what was known last", ("flask", "requests")),
+        Sound(_ABOVE.replace("except urllib.error.HTTPError", "except OSError"), "the caller goes on with its default whatever happens"),
         Sound(_MAIL.replace("    server = smtplib", "    try:\n        server = smtplib").replace("    server.starttls()", "        server.starttls()").replace("    server.sendmail", "        server.sendmail").replace("    server.quit()", '        server.quit()\n    except (OSError, smtplib.SMTPException):\n        return jsonify({"error": "The mail could not be sent"}), 500'), "a 500 that the handler answers on purpose, with words, is no crash"),
         Sound(_CONTROLLED.replace("""    try:
         response = requests.get("https://quotes.example/random", timeout=10)

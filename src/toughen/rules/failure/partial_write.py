@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from toughen import atomicity, halves, timeline
+from toughen import atomicity, halves, outboxes, timeline, untold
 from toughen.model.finding import Evidence, Severity
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
+from toughen.samples.messages import KEPT, PAID_OUT, SHIPPED, SHIPPED_SURELY
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.timeline import row_facts
 from toughen.twists import answer, shown, succeeded
@@ -248,6 +249,11 @@ Base.metadata.create_all(engine)
 def receipts(db: Session = Depends(get_db)):
     return [each.id for each in db.query(Receipt)]""")
 
+_TELLS = (
+    "What must hold afterwards: what the rows say was told outside, was told, whenever the process ends. Write the message down in the transaction of the rows (an outbox), and have it sent from there, "
+    "also after a restart, with a key by which whoever gets it twice knows it; or note in the row that it is pending, and come back to it."
+)
+
 
 class PartialWrite(Rule):
     """A request that is cut off in the middle leaves half of its change behind.
@@ -257,7 +263,8 @@ class PartialWrite(Rule):
 
     Shown: the process is killed between two of the request's transactions, and a new one starts. Rows that the whole
     request changes are changed, others of it are not; and the same request sent again does not lead to what
-    it leads to alone. Or a service outside refuses after the first of them, the request fails, and the same is left. Rows that
+    it leads to alone. Or a service outside refuses after the first of them, the request fails, and the same is left. Or its rows
+    are committed, and a service that the whole request tells of them (a payment, a shipment) never hears of it. Rows that
     nobody reads (a log), and rows that say themselves how far they got (`pending`), count for nothing.
 
     Example: `sender.balance -= amount; db.commit(); receiver.balance += amount; db.commit()`.
@@ -275,15 +282,19 @@ class PartialWrite(Rule):
     single = True
 
     def suspect(self, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Suspicion]:
-        """Handlers that commit a change and go on to write more."""
+        """Handlers that commit a change and go on to write more, or to tell somebody outside."""
         yield from halves.suspected(self.id, blueprint, sources)
+        yield from untold.suspected(self.id, blueprint, sources, later=False)
 
     def experiments(self, target: Target, route: Route, journey: Journey) -> Iterator[Experiment]:
         """Killed before each later write, or let down by a service outside, and sent again afterwards."""
         yield from halves.experiments(target, route, journey)
+        yield from untold.between(target, route, journey)
 
     def judge(self, experiment: Experiment, traces: Mapping[str, Trace]) -> Judgement:
         """Part of the change is there and part is not, and the same request again does not end as the whole one."""
+        if experiment.fact("untold"):
+            return untold.judged(experiment, traces)
         control, killed = traces["control"], traces["killed"]
         if not succeeded(control.last):
             return Unclear(f"the honest request does not succeed: {answer(control.last)}")
@@ -318,13 +329,18 @@ class PartialWrite(Rule):
         )
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
-        """One commit, at the end."""
+        """One commit, at the end; what is told outside behind it is written down in front of it."""
+        if finding.evidence is not None and finding.evidence.fact("untold"):
+            yield from outboxes.mends(finding, blueprint, sources, _TELLS)
+            return
         yield from atomicity.joined(finding, blueprint, sources)
 
     BROKEN: ClassVar[list[Broken]] = [
         Broken(_WALLETS, "POST /wallets/{wallet_id}/send"),
         Broken(_SHOP, "POST /items/{item_id}/order", SESSION_NEEDS),
         Broken(_PAID, "POST /seats/{seat_id}/book", (*SESSION_NEEDS, "httpx"), unmended="httpx.post between the commits cannot be taken back"),
+        Broken(SHIPPED, "POST /orders", (*SESSION_NEEDS, "httpx")),
+        Broken(PAID_OUT, "POST /accounts/{account_id}/withdraw", ("flask", "requests")),
     ]
     SOUND: ClassVar[list[Sound]] = [
         Sound(_WALLETS.replace('        return jsonify({"error": "not enough"}), 400\n    conn.commit()\n', '        return jsonify({"error": "not enough"}), 400\n'), "one transaction, committed at its end"),
@@ -336,6 +352,10 @@ class PartialWrite(Rule):
     item_id = Column(Integer)
 
 class Order(Base):"""), "what may be missing is a line of a log that nobody reads", SESSION_NEEDS, alike="who reads a table is seen by use"),
+        Sound(SHIPPED.replace("    made = Order(item=data.item, amount=data.amount)\n    db.add(made)\n", "    made = db.query(Order).filter(Order.item == data.item).first()\n    if made is None:\n        made = Order(item=data.item, amount=data.amount)\n        db.add(made)\n"),
+            "sent again it is told, and the rows stay as they are", (*SESSION_NEEDS, "httpx"), alike="what sending it again leads to is seen by use"),
+        Sound(SHIPPED_SURELY, "what is told is written down, and the next process sends it", (*SESSION_NEEDS, "httpx"), KEPT),
+        Sound(SHIPPED.replace("/v1/shipments", "/v1/messages"), "a note that may be lost", (*SESSION_NEEDS, "httpx")),
         Sound(SESSION + _STATES, "one row that gets less far says itself how far it got", SESSION_NEEDS, alike="what a state means"),
         Sound(SESSION + _PUT, "sent again it leads to what it leads to alone", SESSION_NEEDS, alike="whether it may be repeated"),
         Sound(_SAGA.replace("    db.commit()\n    try:", "    db.commit()\n    db.refresh(ticket)\n    try:"), "what is there says that it is not paid yet, and a refusal is made good", (*SESSION_NEEDS, "httpx"), alike="two commits, and what the first one leaves is known as such"),
