@@ -23,8 +23,8 @@ lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## Lint, then every test but the long ones
-	$(BIN)/python -m pytest -q -m "not long"
+test: lint ## Lint, then every test but the long ones, two at a time
+	$(BIN)/python -m pytest -q -m "not long" --numprocesses 2 --dist worksteal
 
 test-all: lint ## Lint, then every test, with branch coverage, then `make agents`
 	$(BIN)/coverage run -m pytest -q

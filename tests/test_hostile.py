@@ -165,7 +165,7 @@ def test_handlers_that_misbehave(prototype: Write, tmp_path: Path) -> None:
     unreached = {each["path"]: each["reason"] for each in report["coverage"]["unreached"]}
     assert "died" in unreached["/exit"]
     assert "never ended" in unreached["/never"]
-    assert set(unreached) <= {"/exit", "/never", "/parent"}
+    assert set(unreached) <= {"/exit", "/never", "/parent"}, unreached
     assert {each["route"]["path"] for each in report["findings"] if each["status"] == "proven"} >= {"/items"}
     assert not outside.exists()
     assert project.digest() == before

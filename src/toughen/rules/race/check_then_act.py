@@ -116,7 +116,7 @@ class CheckThenAct(Rule):
             return Fails()
         if experiment.fact("switches") and same_rows(race, serially) and same_rows(traces["first"], serially, among=("b",)):
             return Unclear("both are told yes, and a state is switched as one alone switches it: nobody is seen to lose by it")
-        if same_rows(race, serially) and all(each.kind == "inserted" for each in race.changes):
+        if same_rows(race, serially) and all(each.kind == "inserted" for each in race.final_changes or race.changes):
             return Unclear("both are told yes, and what one alone adds was added once: a key decided, and the second is told what holds")
         if noted_once(experiment, traces):
             return Unclear("the same person is told yes twice, and the rows are as after once: nobody is seen to lose by it")
