@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from flask import Flask, jsonify, request
+from fastapi.responses import RedirectResponse, StreamingResponse
+from flask import Flask, Response, jsonify, redirect, request
 from sqlalchemy import create_engine
 
 from toughen.templates import idempotency
@@ -119,4 +120,55 @@ def test_a_key_whose_request_never_ended_is_refused(tmp_path: Path) -> None:
     app.add_middleware(names["Idempotency"], database=way)
     assert post(app, idempotency_key="a").status_code == 500
     assert post(app, idempotency_key="a").status_code == 409
+    assert done == [1]
+
+
+@pytest.mark.parametrize("framework", ["flask", "asgi"])
+def test_a_redirect_leads_to_the_same_place_again(tmp_path: Path, framework: str) -> None:
+    """Whoever sends the key of a form again is led where the first one was led."""
+    way = ways("connection", tmp_path / "shop.db")
+    names = made("connection", "header Idempotency-Key", flask=framework == "flask")
+    if framework == "flask":
+        app = Flask("shop")
+        app.post("/orders")(lambda: redirect("/orders/1", 303))
+        names["install"](app, way)
+        client = app.test_client()
+        answers: list[Any] = [client.post("/orders", headers={"Idempotency-Key": "a"}) for _ in range(2)]
+    else:
+        other = FastAPI()
+        other.post("/orders")(lambda: RedirectResponse("/orders/1", 303))
+        other.add_middleware(names["Idempotency"], database=way)
+        answers = [post(other, idempotency_key="a") for _ in range(2)]
+    assert [(each.status_code, each.headers["location"]) for each in answers] == [(303, "/orders/1")] * 2
+    assert answers[1].headers["idempotency-replayed"] == "true"
+
+
+def test_what_is_streamed_is_answered_whole(tmp_path: Path) -> None:
+    """An ASGI application that answers in pieces is answered whole, the first time and again; done once."""
+    app, done = FastAPI(), list[int]()
+
+    @app.post("/orders")
+    def order() -> StreamingResponse:
+        done.append(1)
+        return StreamingResponse(iter(["a,", "b,", "c"]), media_type="text/csv")
+
+    app.add_middleware(made("connection", "header Idempotency-Key", flask=False)["Idempotency"], database=ways("connection", tmp_path / "shop.db"))
+    first, again = (post(app, idempotency_key="a") for _ in range(2))
+    assert (first.text, again.text, done) == ("a,b,c", "a,b,c", [1])
+    assert again.headers["content-type"] == first.headers["content-type"] == "text/csv; charset=utf-8"
+
+
+def test_what_flask_streams_is_done_once(tmp_path: Path) -> None:
+    """A stream of Flask's goes out as it comes; whoever sends the key again hears that it was done, and nothing is done twice."""
+    app, done = Flask("shop"), list[int]()
+
+    @app.post("/orders")
+    def order() -> Any:
+        done.append(1)
+        return Response(iter(["a,", "b"]), mimetype="text/csv")
+
+    made("connection", "header Idempotency-Key", flask=True)["install"](app, ways("connection", tmp_path / "shop.db"))
+    client = app.test_client()
+    answers = [client.post("/orders", headers={"Idempotency-Key": "a"}) for _ in range(2)]
+    assert [(each.status_code, each.get_data(as_text=True)) for each in answers] == [(200, "a,b"), (200, "")]
     assert done == [1]

@@ -17,7 +17,7 @@ def _connected(database):
 
 
 def _claim(database, scope, digest):
-    """None where this request is the first with its key; else what is known of the first: (digest, status, kind, answer)."""
+    """None where this request is the first with its key; else what is known of the first: (digest, status, kind, answer, place)."""
     with _connected(database) as live:
         try:
             live.execute(TABLE)
@@ -29,25 +29,25 @@ def _claim(database, scope, digest):
             live.commit()
         except Exception:
             live.rollback()
-            known = live.execute("SELECT digest, status, kind, answer FROM {table} WHERE scope = {scope}", {select}).fetchone()
+            known = live.execute("SELECT digest, status, kind, answer, place FROM {table} WHERE scope = {scope}", {select}).fetchone()
             if known is None:
                 raise
             return tuple(known)
     return None
 
 
-def _keep(database, scope, status, kind, answer):
+def _keep(database, scope, status, kind, answer, place):
     """Keep the answer for whoever sends the key again; a request that was refused did nothing and may come again."""
     with _connected(database) as live:
         if 400 <= status < 500:
             live.execute("DELETE FROM {table} WHERE scope = {scope}", {select})
         else:
-            live.execute("UPDATE {table} SET status = {status}, kind = {kind}, answer = {answer} WHERE scope = {scope}", {update})
+            live.execute("UPDATE {table} SET status = {status}, kind = {kind}, answer = {answer}, place = {place} WHERE scope = {scope}", {update})
         live.commit()
 '''
 _DDL = """TABLE = (
     "CREATE TABLE IF NOT EXISTS idempotency_keys (scope VARCHAR(64) PRIMARY KEY, digest VARCHAR(64) NOT NULL, made VARCHAR(32) NOT NULL,"
-    " status INTEGER, kind VARCHAR(200), answer TEXT)"
+    " status INTEGER, kind VARCHAR(200), answer TEXT, place VARCHAR(2000))"
 )
 """
 _WAYS = {
@@ -94,12 +94,15 @@ def install(app, database):
         if first is None:
             g.idempotency_scope = scope
             return None
-        digest, status, kind, answer = first
+        digest, status, kind, answer, place = first
         if digest != _hash(request.get_data(as_text=True)):
             return jsonify(error="This idempotency key was sent with another request"), 422
         if status is None:
             return jsonify(error="A request with this idempotency key was begun already"), 409
-        return Response(answer, status, content_type=kind, headers={{"Idempotency-Replayed": "true"}})
+        again = Response(answer, status, content_type=kind, headers={{"Idempotency-Replayed": "true"}})
+        if place:
+            again.headers["Location"] = place
+        return again
 
     @app.after_request
     def keep(response):
@@ -107,7 +110,7 @@ def install(app, database):
         if scope is not None:
             # What is streamed is answered once; whoever sends the key again hears that it was done.
             answer = "" if response.is_streamed else response.get_data().decode("utf-8", "replace")
-            _keep(database, scope, response.status_code, response.content_type, answer)
+            _keep(database, scope, response.status_code, response.content_type, answer, response.headers.get("Location", ""))
         return response
 '''
 _ASGI = '''
@@ -149,24 +152,26 @@ class Idempotency:
         await self.app(scope, receive_again, hold)
         start = next(message for message in sent if message["type"] == "http.response.start")
         answer = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
-        kind = Headers(raw=start["headers"]).get("content-type", "")
-        await asyncio.to_thread(_keep, self.database, name, start["status"], kind, answer.decode("utf-8", "replace"))
+        told = Headers(raw=start["headers"])
+        kind, place = told.get("content-type", ""), told.get("location", "")
+        await asyncio.to_thread(_keep, self.database, name, start["status"], kind, answer.decode("utf-8", "replace"), place)
         for message in sent:
             await send(message)
 
     @staticmethod
     def _again(first, digest):
-        known, status, kind, answer = first
+        known, status, kind, answer, place = first
         if known != digest:
             return JSONResponse({{"detail": "This idempotency key was sent with another request"}}, 422)
         if status is None:
             return JSONResponse({{"detail": "A request with this idempotency key was begun already"}}, 409)
-        return Response(answer, status, headers={{"content-type": kind, "idempotency-replayed": "true"}})
+        headers = {{"content-type": kind, "idempotency-replayed": "true", **({{"location": place}} if place else {{}})}}
+        return Response(answer, status, headers=headers)
 '''
 _DJANGO = '''
 
 def _claim(scope, digest):
-    """None where this request is the first with its key; else what is known of the first: (digest, status, kind, answer)."""
+    """None where this request is the first with its key; else what is known of the first: (digest, status, kind, answer, place)."""
     with connection.cursor() as live:
         with contextlib.suppress(DatabaseError), transaction.atomic():  # Two that make it at once.
             live.execute(TABLE)
@@ -174,18 +179,18 @@ def _claim(scope, digest):
             with transaction.atomic():
                 live.execute("INSERT INTO {table} (scope, digest, made) VALUES (%s, %s, %s)", [scope, digest, _now()])
         except IntegrityError:
-            live.execute("SELECT digest, status, kind, answer FROM {table} WHERE scope = %s", [scope])
-            return live.fetchone() or (digest, None, None, None)
+            live.execute("SELECT digest, status, kind, answer, place FROM {table} WHERE scope = %s", [scope])
+            return live.fetchone() or (digest, None, None, None, None)
     return None
 
 
-def _keep(scope, status, kind, answer):
+def _keep(scope, status, kind, answer, place):
     """Keep the answer for whoever sends the key again; a request that was refused did nothing and may come again."""
     with connection.cursor() as live:
         if 400 <= status < 500:
             live.execute("DELETE FROM {table} WHERE scope = %s", [scope])
         else:
-            live.execute("UPDATE {table} SET status = %s, kind = %s, answer = %s WHERE scope = %s", [status, kind, answer, scope])
+            live.execute("UPDATE {table} SET status = %s, kind = %s, answer = %s, place = %s WHERE scope = %s", [status, kind, answer, place, scope])
 
 
 class Idempotency:
@@ -200,7 +205,7 @@ class Idempotency:
         if scope is not None:
             # What is streamed is answered once; whoever sends the key again hears that it was done.
             answer = "" if response.streaming else response.content.decode("utf-8", "replace")
-            _keep(scope, response.status_code, response.get("Content-Type", ""), answer)
+            _keep(scope, response.status_code, response.get("Content-Type", ""), answer, response.get("Location", ""))
         return response
 
     def process_view(self, request, view, args, kwargs):
@@ -213,13 +218,15 @@ class Idempotency:
         if first is None:
             request.idempotency_scope = scope
             return None
-        known, status, kind, answer = first
+        known, status, kind, answer, place = first
         if known != digest:
             return JsonResponse({{"detail": "This idempotency key was sent with another request"}}, status=422)
         if status is None:
             return JsonResponse({{"detail": "A request with this idempotency key was begun already"}}, status=409)
         again = HttpResponse(answer, status=status, content_type=kind)
         again["Idempotency-Replayed"] = "true"
+        if place:
+            again["Location"] = place
         return again
 '''
 _DJANGO_SENT = """
@@ -263,11 +270,11 @@ def module(kind: str, key: str, mark: str, *, flask: bool) -> str:
     needs = ["hashlib", *([] if flask else ["asyncio"]), *(["contextlib"] if kind != "engine" else [])]
     theirs = ["from flask import Response, g, jsonify, request"] if flask else ["from starlette.datastructures import Headers", "from starlette.responses import JSONResponse, Response"]
     theirs += ["from sqlalchemy import text"] if kind == "engine" else []
-    names = ("scope", "digest", "made", "status", "kind", "answer")
+    names = ("scope", "digest", "made", "status", "kind", "answer", "place")
     marks = {each: f":{each}" if kind == "engine" else mark for each in names}
     values = {
         "insert": _values(kind, scope="scope", digest="digest", made="_now()"), "select": _values(kind, scope="scope"),
-        "update": _values(kind, status="status", kind_="kind", answer="answer", scope="scope"),
+        "update": _values(kind, status="status", kind_="kind", answer="answer", place="place", scope="scope"),
     }  # fmt: skip
     store = _STORE.format(connected=_WAYS[kind], table=TABLE, **marks, **values)
     if kind == "engine":
