@@ -11,6 +11,7 @@ from toughen.conclude import finding_of
 from toughen.errors import LabError
 from toughen.events import Found, Stage, Step
 from toughen.lab.twin import Probe
+from toughen.model.breaks import Tried
 from toughen.model.finding import (
     Finding,
     Inconclusive,
@@ -55,6 +56,7 @@ class Proving:
     """Whether what would be a finding is meant: the owner's reviewed policy allows it."""
     settled: set[tuple[str, str]] = field(default_factory=set)
     """(rule, route) that were proven or refuted: nothing of them is left to suspect."""
+    _seconds: dict[tuple[str, str], float] = field(default_factory=dict)
     _snapshot: Snapshot | None = None
     _findings: list[tuple[int, Finding]] = field(default_factory=list)
     _unclear: list[tuple[int, NotConcluded]] = field(default_factory=list)
@@ -75,6 +77,12 @@ class Proving:
         """What was come upon on the way and could not be shown."""
         return tuple(each for _, each in sorted(self._suspected, key=lambda item: item[0]))
 
+    @property
+    def tried(self) -> tuple[Tried, ...]:
+        """What was executed, and how long it took."""
+        refuted = self.settled - {(each.break_id, each.route) for each in self.findings}
+        return tuple(Tried(*pair, pair in refuted, seconds) for pair, seconds in sorted(self._seconds.items()))
+
     def run(self, target: LabTarget, crew: Crew, only: Collection[tuple[str, str]] | None = None) -> None:
         """Take the snapshot and let the crew loose; on these (rule, route) `only`, where they are named."""
         self.tell(Stage("prove", f"{len(target.learned)} routes, {len(self.rules)} rules" if only is None else f"{len(only)} of them look open"))
@@ -84,7 +92,9 @@ class Proving:
         entry = target.lab.entry.target
         reached = [route for route in target.blueprint.routes if target.journey(route.id)]
         reading = tuple(sorted(reached, key=lambda route: route.method != "GET"))
-        shares = [(rule, routes) for rule in self.rules for routes in ([reading] if rule.whole else [(route,) for route in reached]) if routes]
+        # The prototype's own tests are asked about every route.
+        all_of = [(route,) for route in target.blueprint.routes]
+        shares = [(rule, routes) for rule in self.rules for routes in (all_of[: 1 if rule.whole else None] if rule.rehearses else [reading] if rule.whole else [(route,) for route in reached]) if routes]
         if only is not None:
             shares = [(rule, routes) for rule, routes in shares if not rule.whole and (rule.id, routes[0].id) in only]
         jobs: list[tuple[str, Job]] = [(routes[0].id, (number, rule, routes)) for number, (rule, routes) in enumerate(shares)]
@@ -101,7 +111,7 @@ class Proving:
                 unclear.append(NotConcluded(rule.id, route.id, "the time budget was used up"))
                 break
             self.tell(Step(f"{rule.id} on {route.id}"))
-            for outcome in self._outcomes(rule, target, route):
+            for outcome in self._timed(rule, route, self._outcomes(rule, target, route)):
                 match outcome:
                     case Proven(proof):
                         self._found(number, rule, route, replace(proof, toughen=__version__), target, snapshot, entry)
@@ -117,6 +127,14 @@ class Proving:
                         self.settled.add((rule.id, route.id))
         # Of the whole prototype one reason says enough, and none is wanted where a route turned the attack away.
         self._unclear += [(number, each) for each in (unclear[: not refuted] if rule.whole else unclear)]
+
+    def _timed(self, rule: Rule, route: Route, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+        began = time.monotonic()
+        try:
+            yield from outcomes
+        finally:
+            pair = (rule.id, route.id)
+            self._seconds[pair] = self._seconds.get(pair, 0.0) + time.monotonic() - began
 
     def _outcomes(self, rule: Rule, target: LabTarget, route: Route) -> Iterator[Outcome]:
         """What a rule says of a route: looked for in a process that its trials share, and looked for again in fresh ones where that process may have hidden it."""

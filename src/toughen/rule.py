@@ -19,6 +19,7 @@ from toughen.model.finding import (
     Suspected,
     Suspicion,
 )
+from toughen.model.journey import Journey
 from toughen.model.trial import Trial
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from toughen.model.advisory import Audit
     from toughen.model.blueprint import Blueprint, Json, Route
     from toughen.model.identity import Identity
-    from toughen.model.journey import Journey
+    from toughen.model.mutant import Mutant
     from toughen.model.patch import Patch, Unmended
     from toughen.model.source import Location
     from toughen.model.trace import Trace
@@ -131,6 +132,9 @@ class Target(Protocol):
     def audit(self) -> Audit | None:
         """What a database of vulnerabilities says of the installed packages, asked once a run; None where nobody is asked."""
 
+    def mutants(self) -> tuple[Mutant, ...]:
+        """The guards of the prototype's source, each of which a Rehearsal may switch off."""
+
     def loaded(self, route_id: str) -> frozenset[str]:
         """Names of the installed packages that the process has loaded which served the route's Journey."""
 
@@ -187,6 +191,9 @@ class Rule(ABC):
     whole: ClassVar[bool] = False
     """True where the Break is the prototype's rather than a route's: it is proven once, on the first route that shows it (reading ones first)."""
 
+    rehearses: ClassVar[bool] = False
+    """True where the prototype's own tests are asked rather than its routes: no honest journey is needed."""
+
     BROKEN: ClassVar[list[Broken]]
     SOUND: ClassVar[list[Sound]]
 
@@ -212,7 +219,7 @@ class Rule(ABC):
 
     def prove(self, target: Target, route: Route) -> Iterator[Outcome]:
         """Run the experiments on one route: one Proven for each break shown twice, else one Refuted or Inconclusive."""
-        journey = target.journey(route.id)
+        journey = Journey(route.id, (), 0) if self.rehearses else target.journey(route.id)
         if journey is None:
             yield Inconclusive("no honest journey reaches this route")
             return

@@ -65,6 +65,10 @@ class Lab:
     import_seconds: float = IMPORT_SECONDS
     ended: bool = False
     """True once it was told to end: nothing boots it again."""
+    root: Path | None = None
+    """The project as it lies with its owner: read, never written."""
+    beside: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What is opened for it and ends before it."""
     unstarted: BootError | None = None
     """Why its start-up fails, as long as it does: it may want tables that are made later."""
     settled: Settled = field(init=False)

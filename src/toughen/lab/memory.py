@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from toughen.lab.auditing import Auditor
+    from toughen.lab.rehearsing import Rehearsing
     from toughen.model.trace import Trace
 
 _REMEMBERED = 256
@@ -35,6 +36,8 @@ class Memory:
     texts: Mapping[str, str] | None = None
     auditor: Auditor | None = None
     """Who is asked about the packages that are installed."""
+    rehearsing: Rehearsing | None = None
+    """Who runs the prototype's own tests: one for all boots."""
     loaded: dict[str, frozenset[str]] = field(default_factory=dict)
     """Names of the packages that the processes of Journeys had loaded, by route."""
 

@@ -60,12 +60,13 @@ def open_lab(
             port = probe.getsockname()[1]
         world = World(work / "world", work / "pristine", servers.enter_context(serve(server)))
         world.elsewhere = _elsewhere(world.root, project, variables)
-        lab = Lab(work, project, world, environment, entry, variables, listener, import_seconds=import_seconds, _port=port)
+        lab = Lab(work, project, world, environment, entry, variables, listener, import_seconds=import_seconds, root=root, _port=port)
         _boot_with_what_is_missing(lab)
         _read_schema(lab)
         yield lab
     finally:
         if lab is not None:
+            lab.beside.close()
             lab.stop()
             lab.world.close()
         if listener is not None:

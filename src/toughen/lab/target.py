@@ -17,6 +17,7 @@ from toughen.lab.credentials import FORGED, Jar, Wallet, renewed
 from toughen.lab.memory import Memory
 from toughen.lab.outside import Outside, uses_outside
 from toughen.lab.packages import Installed, installed
+from toughen.lab.rehearsing import Rehearsing
 from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.lab.rows import changes, keyed
 from toughen.model.journey import Tampered
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint, Json
     from toughen.model.identity import Credential, Identity
     from toughen.model.journey import Call, Journey
+    from toughen.model.mutant import Mutant
 
 _PATIENCE = 6.0
 """Seconds that a patient trial gives what goes on behind an answer: less than one request may take."""
@@ -62,6 +64,11 @@ class LabTarget:
     """Trials that the shared process served."""
     _installed: Installed | None = None
     _aged: dict[str, Credential | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """The prototype's own tests are run by one for all boots."""
+        if self.memory.rehearsing is None:
+            self.memory.rehearsing = Rehearsing(self.lab, self.blueprint)
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -167,6 +174,11 @@ class LabTarget:
         """What a database of vulnerabilities says of the installed packages."""
         return self.memory.auditor.audit(self.installed().packages) if self.memory.auditor is not None else None
 
+    def mutants(self) -> tuple[Mutant, ...]:
+        """The guards of its source, each of which a rehearsal may switch off."""
+        assert self.memory.rehearsing is not None
+        return self.memory.rehearsing.woven.mutants
+
     def loaded(self, route_id: str) -> frozenset[str]:
         """Names of the packages that the process has loaded which served the route's Journey."""
         journey = self.learned.get(route_id)
@@ -223,6 +235,9 @@ class LabTarget:
 
     def _executed(self, trial: Trial, *, kept: bool) -> Trace:
         self.trials += 1
+        if trial.rehearsal is not None:
+            assert self.memory.rehearsing is not None
+            return Trace((), suite=self.memory.rehearsing.run(trial.rehearsal))
         at_once = trial.schedule or trial.together
         calls = [*trial.calls, *(at_once.calls if at_once else ())]
         borrowed = [each.value.identity for call in calls for each in call.arguments if isinstance(each.value, Tampered)]

@@ -34,7 +34,7 @@ def mended(tree: Path, first: LabTarget, snapshot: Snapshot) -> Iterator[LabTarg
         lab.world.bring(snapshot)
         migrations.further(lab, first.lab.project)
         wallet = logged_in(lab, first.identities)
-        yield LabTarget(lab, first.blueprint, wallet, first.snapshot, dict(first.learned), memory=Memory(together=first.memory.together))
+        yield LabTarget(lab, first.blueprint, wallet, first.snapshot, dict(first.learned), memory=Memory(together=first.memory.together, rehearsing=first.memory.rehearsing))
 
 
 def logged_in(lab: Lab, identities: Iterable[Identity]) -> Wallet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from toughen.model.blueprint import Json
+from toughen.model.mutant import SuiteRun
 from toughen.model.source import Location
 
 
@@ -236,6 +237,8 @@ class Trace:
     """Rows that the tables took of those that the trial wanted sown."""
     weight: int = 0
     """Bytes by which the last call made the databases grow, and that the files hold which it wrote; only where the trial is weighed."""
+    suite: SuiteRun | None = None
+    """What the prototype's own tests said, where the trial runs them."""
 
     @property
     def last(self) -> Exchange:

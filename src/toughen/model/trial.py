@@ -110,6 +110,16 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The prototype's own tests, on a copy of it, in the place of requests."""
+
+    off: str = ""
+    """Key of the guard that is switched off (see Mutant); then those tests run that ask it, until one fails. "" runs all, twice."""
+    answer: int = 0
+    """Every request of the tests is answered with this status and an empty object, and nothing is done; 0 is as the prototype answers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One experiment from the snapshot; grants are written first, then the calls run in order."""
 
@@ -141,6 +151,8 @@ class Trial:
     """True gives what a request leaves running behind its answer some seconds to come to its end."""
     heard: bool = False
     """True tells what the process writes out while it serves: standard output and error, log records, log files."""
+    rehearsal: Rehearsal | None = None
+    """Runs in the place of the calls; its Trace has no exchanges."""
     workers: str = ""
     """one: all calls are served by one process; each: every call by another, though the prototype keeps its state in memory; "" is as `isolated` says."""
 

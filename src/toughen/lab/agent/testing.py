@@ -1,0 +1,258 @@
+"""Owns the project's own tests under the switch: imported once, collected once, and a fork for each run.
+
+Two servers answer the lab. The outer one has loaded the packages that the tests need and nothing of the project's: a run there
+imports the project anew, for guards that are asked while it is imported. The inner one is its fork that has collected the tests, and
+has run none: no fixture, no event loop and no connection of theirs is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from .spied import Spy
+from .switch import install
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .switch import Switch
+
+_SAID = 600
+_LIMIT = 32 * 1024 * 1024
+
+
+def main(config_file: str) -> None:
+    """Serve until the lab closes its connection."""
+    with open(config_file, encoding="utf-8") as file:
+        config = json.load(file)
+    os.chdir(config["root"])
+    sys.path[:0] = [each for each in config["paths"] if each not in sys.path]
+    switch = install(config["root"], config["texts"])
+    wire = Wire(config["socket"])
+    wire.send({"hello": "tests"})
+    while True:
+        message = wire.receive()
+        if message is None:
+            os._exit(0)
+        if message["do"] == "collect":
+            if os.fork() == 0:
+                wire.close()
+                _collected(config, switch)
+                os._exit(0)
+        elif message["do"] == "load":
+            _load(message["modules"])
+            wire.send({"loaded": len(message["modules"])})
+        else:
+            wire.send(_fresh(config, switch, message))
+
+
+def _load(modules: list[str]) -> None:
+    for name in modules:
+        with contextlib.suppress(BaseException):
+            __import__(name)
+    gc.collect()
+    gc.freeze()
+
+
+def _fresh(config: dict[str, Any], switch: Switch, message: dict[str, Any]) -> dict[str, Any]:
+    """A run that imports the project anew, with a guard off from the beginning."""
+    def work(out: int) -> None:
+        switch.off, switch.noting = message["off"], bool(message.get("noting"))
+        if message.get("plain"):
+            switch.remove()
+        _run(config, Runs(config, switch, None, out, message))
+
+    told: dict[str, Any] = forked(work, message["seconds"])
+    return told
+
+
+def _collected(config: dict[str, Any], switch: Switch) -> None:
+    """Collect, and serve runs from there."""
+    wire = Wire(config["socket"])
+    wire.send({"hello": "collected"})
+    runs = Runs(config, switch, wire, -1, {})
+    code = _run(config, runs)
+    if not runs.served:
+        wire.send({"problem": f"pytest ended with code {code} before a test was collected", "errors": runs.errors})
+
+
+def _run(config: dict[str, Any], runs: Runs) -> int:
+    import pytest
+
+    if config.get("django"):
+        _set_up_django(config["django"])
+    arguments = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", *config["arguments"]]
+    return int(pytest.main(arguments, plugins=[runs]))
+
+
+def _set_up_django(settings: str) -> None:
+    import django  # type: ignore[import-untyped]
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
+    django.setup()
+
+
+class Runs:
+    """The plugin by which pytest runs what is asked for."""
+
+    def __init__(self, config: dict[str, Any], switch: Switch, wire: Wire | None, out: int, wanted: dict[str, Any]) -> None:
+        self.config = config
+        self.switch = switch
+        self.wire = wire
+        self.out = out
+        self.wanted = wanted
+        self.served = False
+        self.errors: list[list[str]] = []
+        self.tests: dict[str, list[Any]] = {}
+        self.spy = Spy()
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """What cannot be collected is told."""
+        if report.failed:
+            self.errors.append([report.nodeid, str(report.longrepr)[-_SAID:]])
+
+    def pytest_runtestloop(self, session: Any) -> Any:
+        """In the inner server: serve; in a run: go on with the tests that are asked for."""
+        if self.wire is not None:
+            self.served = True
+            self._prepared()
+            if self._serve(session):
+                return True
+        else:
+            self._prepared()
+        chosen = self.wanted.get("tests")
+        if chosen is not None:
+            place = {name: number for number, name in enumerate(chosen)}
+            session.items[:] = sorted((each for each in session.items if each.nodeid in place), key=lambda each: place[each.nodeid])
+        session.config.option.maxfail = self.wanted.get("most", 0)
+        self.spy.answer = self.wanted.get("answer", 0)
+        return None
+
+    def _prepared(self) -> None:
+        """Django's own test databases, where no plugin of the project's makes them."""
+        if self.config.get("django") and "pytest_django" not in sys.modules:
+            from django.test.runner import DiscoverRunner  # type: ignore[import-untyped]
+
+            runner = DiscoverRunner(verbosity=0, interactive=False)
+            runner.setup_test_environment()
+            runner.setup_databases()
+
+    def _serve(self, session: Any) -> bool:
+        """Fork for each run; False in the fork, which goes on to run it."""
+        assert self.wire is not None
+        self.wire.send({
+            "tests": [each.nodeid for each in session.items], "errors": self.errors, "at_import": sorted(self.switch.asked_by),
+            "modules": [name for name, each in list(sys.modules.items()) if "-packages" in str(getattr(each, "__file__", None) or "") and not name.startswith(("toughen", "_pytest", "pytest"))],
+        })
+        gc.collect()
+        gc.freeze()
+        while True:
+            message = self.wire.receive()
+            if message is None:
+                os._exit(0)
+            result = forked(None, message["seconds"])
+            if isinstance(result, int):
+                self.wire.close()
+                _let_go()
+                self.wire, self.out, self.wanted = None, result, message
+                self.switch.off, self.switch.noting = message["off"], bool(message.get("noting"))
+                self.switch.asked_by = {}
+                return False
+            self.wire.send(result)
+
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        """Whoever asks a guard from here on is this test."""
+        self.switch.test = self.spy.test = nodeid
+
+    def pytest_runtest_setup(self, item: Any) -> None:
+        """What fixtures send is not the test's."""
+        self.spy.active = False
+
+    def pytest_runtest_call(self, item: Any) -> None:
+        """What is sent from here on is the test's."""
+        if not self.wanted.get("plain"):
+            self.spy.ready()
+        self.spy.active = True
+
+    def pytest_runtest_teardown(self, item: Any) -> None:
+        """What is cleared away is not the test's."""
+        self.spy.active = False
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """One word a test: the first that is not a pass says it."""
+        known = self.tests.setdefault(report.nodeid, [report.nodeid, "passed", 0.0, ""])
+        known[2] += report.duration
+        if report.failed:
+            known[1] = "failed" if report.when == "call" else "error"
+            known[3] = str(report.longrepr)[-_SAID:]
+        elif report.skipped and known[1] == "passed":
+            known[1] = "skipped"
+
+    def pytest_sessionfinish(self, session: Any, exitstatus: Any) -> None:
+        """A run tells what came of it, and ends: nothing of the project's is run behind it."""
+        if self.out < 0:
+            return
+        told = {"tests": list(self.tests.values()), "asked": {str(number): sorted(tests) for number, tests in self.switch.asked_by.items()}, "errors": self.errors, "requests": self.spy.requests}
+        data = json.dumps(told).encode()
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self.out, data) :]
+        os._exit(0)
+
+
+def _let_go() -> None:
+    """A fork takes no connection over: engines of SQLAlchemy's make new ones, but for databases that are in memory only."""
+    engine = sys.modules.get("sqlalchemy.engine.base")
+    if engine is None:
+        return
+    # What is frozen is not listed.
+    gc.unfreeze()
+    for each in gc.get_objects():
+        if isinstance(each, engine.Engine):
+            with contextlib.suppress(Exception):
+                if each.url.database not in {None, "", ":memory:"} and "mode=memory" not in str(each.url):
+                    each.dispose(close=False)
+
+
+def forked(work: Callable[[int], None] | None, seconds: float) -> Any:
+    """What a fork tells within so many seconds; everything it started is ended with it. Without `work`, the fork itself gets the end of the pipe to write to."""
+    here, there = os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(here)
+        os.setsid()
+        if work is None:
+            return there
+        with contextlib.suppress(BaseException):
+            work(there)
+        os._exit(1)
+    os.close(there)
+    data, deadline, ended = bytearray(), time.monotonic() + seconds, "died"
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([here], [], [], left)[0]:
+            ended = "hung"
+            break
+        part = os.read(here, 1 << 16)
+        data += part
+        if not part or len(data) > _LIMIT:
+            break
+    os.close(here)
+    with contextlib.suppress(OSError):
+        os.killpg(process, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        os.waitpid(process, 0)
+    try:
+        told = json.loads(bytes(data))
+    except ValueError:
+        return {"tests": [], "asked": {}, "ended": ended}
+    return {**told, "ended": "done"}
