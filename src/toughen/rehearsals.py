@@ -42,6 +42,12 @@ def _first(run: SuiteRun) -> str:
     return " ".join(failed.said.split())[-120:] if failed else "all are skipped, or pass now and then"
 
 
+def sent(run: SuiteRun) -> str:
+    """`1 test sends 1 request`, `12 tests send 40 requests`."""
+    tests, requests = len(run.tests), len(run.requests)
+    return f"{tests} {'test sends' if tests == 1 else 'tests send'} {requests} {'request' if requests == 1 else 'requests'}"
+
+
 def asks(asked: Asked, method: str, path: str, others: Sequence[str]) -> bool:
     """Whether a request goes to the route of that method and path; a path that fits it better is another route's."""
     if asked.method != method or not _pattern(path).fullmatch(asked.path):

@@ -213,7 +213,8 @@ class LabTarget:
         known = self.memory.known(key, shared=shared)
         if known is None:
             known = self._executed(trial, kept=self.keeping)
-            self.memory.keep(key, known, shared=shared)
+            # A process may die of what another one did before.
+            self.memory.keep("" if any(each.ended == "died" for each in known.exchanges) else key, known, shared=shared)
         return known
 
     def anew(self, trial: Trial) -> Trace:

@@ -88,11 +88,12 @@ def told(facts: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _by_cause(findings: list[Finding]) -> Iterator[list[Finding]]:
-    """Findings that end in the same exception, or say the same of several routes, together, each group where its first one stood."""
+    """Findings that end in the same exception, say the same of several routes, or are about the tests, together, each group where its first one stood."""
     groups: dict[tuple[str, object], list[Finding]] = {}
     for each in findings:
         exception = (each.evidence.facts if each.evidence else {}).get("exception")
-        groups.setdefault((each.break_id, exception or each.message), []).append(each)
+        about = each.severity if each.break_id.startswith("suite/") else exception or each.message
+        groups.setdefault((each.break_id, about), []).append(each)
     yield from groups.values()
 
 

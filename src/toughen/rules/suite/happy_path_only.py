@@ -8,7 +8,7 @@ from toughen.model.finding import Evidence, Severity
 from toughen.model.patch import Unmended
 from toughen.model.source import Location
 from toughen.model.trial import Experiment
-from toughen.rehearsals import ALL, heard
+from toughen.rehearsals import ALL, heard, sent
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.samples.suites import BITING, FLASK_BOOK, HAPPY, TRANSFER, UNITTEST
 
@@ -62,7 +62,7 @@ class HappyPathOnly(Rule):
             return Fails()
         answers = sorted({each.status for each in control.requests})
         facts: dict[str, Json] = {"requests": len(control.requests), "tests": len(control.tests), "answers": [*answers], "without a credential": sum(not each.known for each in control.requests)}
-        return Holds(Evidence(f"{len(control.tests)} tests send {len(control.requests)} requests, and none of them is refused", facts, Location(experiment.fact("file"), 1)))
+        return Holds(Evidence(f"{sent(control)}, and none of them is refused", facts, Location(experiment.fact("file"), 1)))
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """A brief."""

@@ -8,7 +8,7 @@ from toughen.model.finding import Evidence, Severity
 from toughen.model.patch import Unmended
 from toughen.model.source import Location
 from toughen.model.trial import Experiment
-from toughen.rehearsals import ALL, asks, heard
+from toughen.rehearsals import ALL, asks, heard, sent
 from toughen.rule import Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.samples.suites import BITING, FLASK_BOOK, HAPPY, TRANSFER, UNITTEST
 
@@ -63,7 +63,7 @@ class Uncovered(Rule):
         fact = experiment.fact
         seen = sorted({f"{each.method} {each.path}" for each in control.requests})
         facts: dict[str, Json] = {"requests": len(control.requests), "tests": len(control.tests), "others": [*seen[:6]]}
-        return Holds(Evidence(f"{len(control.tests)} tests send {len(control.requests)} requests, and none to {fact('method')} {fact('path')}", facts, Location(fact("file"), int(fact("line")), fact("function") or None)))
+        return Holds(Evidence(f"{sent(control)}, and none to {fact('method')} {fact('path')}", facts, Location(fact("file"), int(fact("line")), fact("function") or None)))
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """A brief."""

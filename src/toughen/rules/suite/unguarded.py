@@ -79,8 +79,8 @@ class Unguarded(Rule):
         outcome, said = said_of(tests, off)
         if outcome != "survived":
             return Fails() if outcome == "killed" else Unclear(said)
-        facts = {"guard": fact("text"), "without it": fact("without"), "tests": f"{len(tests)} ask it, and all of them pass without it: {', '.join(tests[:3])}"}
-        return Holds(Evidence(f"without this {fact('kind')} no test fails, though {len(tests)} ask it: {fact('text')}", facts, place, detail, key, severity))
+        facts = {"guard": fact("text"), "without it": fact("without"), "tests": f"{len(tests)} that ask it pass without it as well: {', '.join(tests[:3])}"}
+        return Holds(Evidence(f"without this {fact('kind')} no test fails, though {len(tests)} {'asks' if len(tests) == 1 else 'ask'} it: {fact('text')}", facts, place, detail, key, severity))
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """A brief: what the test has to send."""
