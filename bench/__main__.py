@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import auditing, checking, racing, scheduling, serving, surveying
+from bench import auditing, checking, mutating, racing, scheduling, serving, surveying
 
-PARTS = {"serving": serving, "scheduling": scheduling, "racing": racing, "survey": surveying, "check": checking, "audit": auditing}
+PARTS = {"serving": serving, "scheduling": scheduling, "racing": racing, "mutating": mutating, "survey": surveying, "check": checking, "audit": auditing}
 
 
 def main() -> int:

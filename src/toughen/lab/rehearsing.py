@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 LONGEST, ALL = 60.0, 180.0
 """Seconds that all tests may take once, and that all rehearsals of a run may take together."""
+_CHUNK = 8
+"""Guards that are judged at once for each run that there is room for."""
 _APART = re.compile(r"(^|/)(migrations?|alembic|tests?|scripts?|docs|examples)(/|$)|(^|/)(conftest|setup|manage|test_\w+|\w+_test)\.py$")
 _SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE['\"]\s*,\s*['\"]([\w.]+)['\"]")
 
@@ -40,6 +43,10 @@ class Rehearsing:
     _tests: Tests | None = None
     _until: float = 0.0
     _baseline: SuiteRun | None = None
+    _width: int = 1
+    """Runs at once: one where tests write files or share a server."""
+    _without: dict[str, list[SuiteRun]] = field(default_factory=dict)
+    """What the tests said without a guard, in as many runs as nobody has asked for yet."""
 
     @cached_property
     def woven(self) -> Woven:
@@ -66,21 +73,36 @@ class Rehearsing:
                 raise LabError(f"the time for the prototype's own tests ({ALL:.0f} s) was used up", subject=self.lab.root)
             if rehearsal.answer:
                 return self._tests.run(0, sorted(self._baseline.passed), min(LONGEST, left), fresh=False, most=0, answer=rehearsal.answer)
-            return self._without(rehearsal.off, left)
+            if not self._without.get(rehearsal.off):
+                self._judge(rehearsal.off, left)
+            return self._without[rehearsal.off].pop(0)
 
-    def _without(self, key: str, left: float) -> SuiteRun:
+    def _judge(self, key: str, left: float) -> None:
+        """Run the tests without that guard, and without the next ones where some can run at once; twice where none fails."""
         assert self._tests is not None
         assert self._baseline is not None
-        mutant = next((each for each in self.woven.mutants if each.key == key), None)
-        if mutant is None:
-            return SuiteRun(problem="the guard is no longer there")
-        tests, fresh = asking(mutant, self._baseline)
-        if not tests:
-            return SuiteRun()
-        seconds = min(limit_of(tests, self._baseline), left)
-        run = self._tests.run(mutant.number, tests, seconds, fresh=fresh)
-        # What hangs or dies may do so for another reason: the process that it came from.
-        return run if run.ended == "done" else self._tests.run(mutant.number, tests, seconds, fresh=True)
+        mutants = self.woven.mutants
+        first = next((index for index, each in enumerate(mutants) if each.key == key), None)
+        if first is None:
+            self._without[key] = [SuiteRun(problem="the guard is no longer there")]
+            return
+        chosen = [mutants[first], *(each for each in mutants[first + 1 :] if each.key not in self._without)][: 1 if self._width == 1 else _CHUNK * self._width]
+        asked = {each.key: (each.number, *asking(each, self._baseline)) for each in chosen}
+        for fresh in (False, True):
+            runs = {each: (number, tests, min(limit_of(tests, self._baseline), left)) for each, (number, tests, anew) in asked.items() if tests and anew == fresh}
+            for each, run in self._twice(runs, fresh=fresh).items():
+                self._without[each] = run
+        self._without |= {each: [SuiteRun()] for each, (_, tests, _) in asked.items() if not tests}
+
+    def _twice(self, runs: dict[str, tuple[int, list[str], float]], *, fresh: bool) -> dict[str, list[SuiteRun]]:
+        """(key -> runs): a second one of those in which no test fails; what hangs or dies may do so for another reason, the process that it came from."""
+        assert self._tests is not None
+        told = dict(zip(runs, self._tests.several(list(runs.values()), fresh=fresh, width=self._width), strict=True)) if runs else {}
+        lost = {each: runs[each] for each, run in told.items() if run.ended != "done"}
+        told |= dict(zip(lost, self._tests.several(list(lost.values()), fresh=True, width=1), strict=True)) if lost else {}
+        calm = {each: runs[each] for each, run in told.items() if run.ended == "done" and not run.failed}
+        again = dict(zip(calm, self._tests.several(list(calm.values()), fresh=fresh, width=self._width), strict=True)) if calm and self._width > 1 else {}
+        return {each: [run, *([again[each]] if each in again else [])] for each, run in told.items()}
 
     def _begun(self) -> SuiteRun:
         self._until = time.monotonic() + ALL
@@ -97,6 +119,7 @@ class Rehearsing:
             if tests.problem:
                 return SuiteRun(problem=tests.problem)
             first = steady(tests, LONGEST)
+            self._width = (os.cpu_count() or 1) if tests.untouched() and self.lab.world.server is None else 1
         except AgentLostError as error:
             return SuiteRun(problem=error.message)
         self._tests = tests

@@ -17,7 +17,7 @@ from toughen.lab.wire import Listener
 from toughen.model.mutant import Asked, SuiteRun, TestResult
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from toughen.lab.boot import Lab
@@ -53,15 +53,30 @@ class Tests:
     """Files of the tree (when written, bytes) as they were at first, and once the tests were collected: importing may have made a database."""
 
     def run(self, off: int, tests: Collection[str] | None, seconds: float, *, fresh: bool, most: int = 1, noting: bool = False, answer: int = 0, plain: bool = False) -> SuiteRun:
-        """One run, and the files as they were. Raises AgentLostError where the box is gone."""
+        """One run, from the files as they were. Raises AgentLostError where the box is gone."""
+        wanted = {"off": off, "tests": None if tests is None else list(tests), "seconds": seconds, "most": most, "noting": noting, "answer": answer, "plain": plain}
+        return self._asked([wanted], seconds, 1, fresh=fresh)[0]
+
+    def several(self, runs: Sequence[tuple[int, Collection[str], float]], *, fresh: bool, width: int) -> list[SuiteRun]:
+        """Runs (guard that is off, tests, seconds) that do not get into each other's way, so many at once. Raises AgentLostError."""
+        wanted = [{"off": off, "tests": list(tests), "seconds": seconds, "most": 1} for off, tests, seconds in runs]
+        return self._asked(wanted, sum(seconds for _, _, seconds in runs), width, fresh=fresh)
+
+    def _asked(self, wanted: list[dict[str, Any]], seconds: float, width: int, *, fresh: bool) -> list[SuiteRun]:
         inner = None if fresh else self.inner
         self._restore(FIRST if inner is None else COLLECTED)
         connection = inner or self.outer
-        connection.send({"do": "run", "off": off, "tests": None if tests is None else list(tests), "seconds": seconds, "most": most, "noting": noting, "answer": answer, "plain": plain})
+        connection.send({"do": "run", "runs": wanted, "width": width})
         try:
-            return _read(connection.receive(seconds + _SPARE))
+            frames = connection.receive(seconds + _SPARE).get("runs")
         except TimeoutError as error:
             raise AgentLostError("the tests' process no longer answers", subject=self.root) from error
+        told = [each if isinstance(each, dict) else {} for each in frames] if isinstance(frames, list) else []
+        return [_read(each) for each in (*told, *({} for _ in wanted[len(told) :]))][: len(wanted)]
+
+    def untouched(self) -> bool:
+        """Whether the last run left every file as it was."""
+        return _files(self.root) in self._states.values()
 
     def remember(self, state: str) -> None:
         """What is there now is that state."""

@@ -52,7 +52,10 @@ def main(config_file: str) -> None:
             _load(message["modules"])
             wire.send({"loaded": len(message["modules"])})
         else:
-            wire.send(_fresh(config, switch, message))
+            def anew(out: int, wanted: dict[str, Any]) -> None:
+                _fresh(config, switch, out, wanted)
+
+            wire.send({"runs": forked(anew, message["runs"], message["width"])})
 
 
 def _load(modules: list[str]) -> None:
@@ -63,16 +66,12 @@ def _load(modules: list[str]) -> None:
     gc.freeze()
 
 
-def _fresh(config: dict[str, Any], switch: Switch, message: dict[str, Any]) -> dict[str, Any]:
+def _fresh(config: dict[str, Any], switch: Switch, out: int, wanted: dict[str, Any]) -> None:
     """A run that imports the project anew, with a guard off from the beginning."""
-    def work(out: int) -> None:
-        switch.off, switch.noting = message["off"], bool(message.get("noting"))
-        if message.get("plain"):
-            switch.remove()
-        _run(config, Runs(config, switch, None, out, message))
-
-    told: dict[str, Any] = forked(work, message["seconds"])
-    return told
+    switch.off, switch.noting = wanted["off"], bool(wanted.get("noting"))
+    if wanted.get("plain"):
+        switch.remove()
+    _run(config, Runs(config, switch, None, out, wanted))
 
 
 def _collected(config: dict[str, Any], switch: Switch) -> None:
@@ -159,15 +158,18 @@ class Runs:
             message = self.wire.receive()
             if message is None:
                 os._exit(0)
-            result = forked(None, message["seconds"])
-            if isinstance(result, int):
+            result = forked(None, message["runs"], message["width"])
+            if isinstance(result, tuple):
                 self.wire.close()
                 _let_go()
-                self.wire, self.out, self.wanted = None, result, message
-                self.switch.off, self.switch.noting = message["off"], bool(message.get("noting"))
+                self.wire, (self.out, self.wanted) = None, result
+                self.switch.off, self.switch.noting = self.wanted["off"], bool(self.wanted.get("noting"))
                 self.switch.asked_by = {}
+                if self.wanted["off"]:
+                    # Which test failed is all that is asked.
+                    session.config.option.tbstyle = "no"
                 return False
-            self.wire.send(result)
+            self.wire.send({"runs": result})
 
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
         """Whoever asks a guard from here on is this test."""
@@ -223,36 +225,64 @@ def _let_go() -> None:
                     each.dispose(close=False)
 
 
-def forked(work: Callable[[int], None] | None, seconds: float) -> Any:
-    """What a fork tells within so many seconds; everything it started is ended with it. Without `work`, the fork itself gets the end of the pipe to write to."""
-    here, there = os.pipe()
-    process = os.fork()
-    if process == 0:
-        os.close(here)
-        os.setsid()
-        if work is None:
-            return there
-        with contextlib.suppress(BaseException):
-            work(there)
-        os._exit(1)
-    os.close(there)
-    data, deadline, ended = bytearray(), time.monotonic() + seconds, "died"
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([here], [], [], left)[0]:
-            ended = "hung"
-            break
-        part = os.read(here, 1 << 16)
-        data += part
-        if not part or len(data) > _LIMIT:
-            break
-    os.close(here)
-    with contextlib.suppress(OSError):
-        os.killpg(process, signal.SIGKILL)
-    with contextlib.suppress(OSError):
-        os.waitpid(process, 0)
-    try:
-        told = json.loads(bytes(data))
-    except ValueError:
-        return {"tests": [], "asked": {}, "ended": ended}
-    return {**told, "ended": "done"}
+def forked(work: Callable[[int, dict[str, Any]], None] | None, wanted: list[dict[str, Any]], width: int) -> Any:
+    """What a fork for each run tells within its seconds, so many at once, in order; everything that one started is ended with it.
+
+    Without `work`, each fork itself gets (the end of the pipe to write to, its run).
+    """
+    told: list[dict[str, Any]] = [{"tests": [], "asked": {}, "ended": "died"} for _ in wanted]
+    waiting = list(enumerate(wanted))
+    running: dict[int, _Run] = {}
+    while waiting or running:
+        while waiting and len(running) < width:
+            number, run = waiting.pop(0)
+            here, there = os.pipe()
+            process = os.fork()
+            if process == 0:
+                for each in (here, *running):
+                    os.close(each)
+                os.setsid()
+                if work is None:
+                    return there, run
+                with contextlib.suppress(BaseException):
+                    work(there, run)
+                os._exit(1)
+            os.close(there)
+            running[here] = _Run(number, process, time.monotonic() + run["seconds"])
+        soonest = min(each.until for each in running.values())
+        ready, _, _ = select.select(list(running), [], [], max(0.0, soonest - time.monotonic()))
+        for here in ready:
+            part = os.read(here, 1 << 16)
+            running[here].data += part
+            if not part or len(running[here].data) > _LIMIT:
+                running[here].ended = "done"
+        for here in [each for each, run in running.items() if run.ended or run.until <= time.monotonic()]:
+            run_over = running.pop(here)
+            os.close(here)
+            told[run_over.number] = run_over.end()
+    return told
+
+
+class _Run:
+    """One fork on its way."""
+
+    def __init__(self, number: int, process: int, until: float) -> None:
+        self.number = number
+        self.process = process
+        self.until = until
+        self.data = bytearray()
+        self.ended = ""
+
+    def end(self) -> dict[str, Any]:
+        """End what is left of it, and read what it told."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.process, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            os.kill(self.process, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            os.waitpid(self.process, 0)
+        try:
+            told = json.loads(bytes(self.data))
+        except ValueError:
+            return {"tests": [], "asked": {}, "ended": "died" if self.ended else "hung"}
+        return {**told, "ended": "done"}
