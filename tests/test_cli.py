@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from typing import TYPE_CHECKING
+from xml.etree.ElementTree import fromstring
 
 import pytest
 
@@ -96,11 +97,36 @@ def test_static_executes_nothing(prototype: Write) -> None:
     assert not (project.root / ".toughen").exists()
 
 
+def test_a_build_server_hears_what_breaks_and_how_long_it_was_looked_for(prototype: Write) -> None:
+    """The case of that break and route fails, with the time that its attacks took; the exit code is that of every format."""
+    project = prototype({"main.py": CRASHES})
+    done = project.toughen("check", project.root.name, "--format", "junit", "--only", "input/crash")
+    assert done.returncode == 10, done.stderr
+    root = fromstring(done.stdout)  # noqa: S314 - toughen's own
+    [case] = root.iter("testcase")
+    assert (case.get("classname"), case.get("name")) == ("toughen.input.crash", "POST /double")
+    assert case.find("failure") is not None
+    assert float(case.get("time", "0")) > 0
+
+
+def test_a_dry_run_leaves_standard_output_to_the_report(prototype: Write) -> None:
+    """What a program reads there is the report alone, with the repair in it; the diff goes to standard error."""
+    project = prototype({"main.py": CRASHES})
+    done = project.toughen("fix", project.root.name, "--dry-run", "--format", "sarif", "--only", "input/crash")
+    [run] = json.loads(done.stdout)["runs"]
+    [result] = [each for each in run["results"] if each["properties"]["status"] == "proven"]
+    assert result["ruleId"] == "input/crash"
+    assert result["properties"]["mend"] == "kept", done.stderr
+    assert result["fixes"][0]["artifactChanges"][0]["artifactLocation"]["uri"] == "main.py"
+    assert "+++ b/main.py" in done.stderr
+    assert next(each for each in run["tool"]["driver"]["rules"] if each["id"] == "input/crash")["help"]["text"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("check", "nowhere"), "nowhere is not a folder"),
-        (("check", ".", "--format", "xml"), "--format must be text or json"),
+        (("check", ".", "--format", "xml"), "--format must be text, json, "),
         (("check", ".", "--only", "race/nothing"), "there is no break 'race/nothing'"),
         (("check", ".", "--budget", "0"), "more than 0 seconds"),
         (("check", ".", "--colour"), "--colour"),

@@ -1,19 +1,22 @@
-"""Proofs on disk: written whole, read with suspicion."""
+"""Proofs, the last report and the history of runs on disk: written whole, read with suspicion."""
 
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from toughen import store
-from toughen.errors import ProofError
+from toughen.errors import ProofError, ReportError
 from toughen.lab.snapshot import Snapshot
 from toughen.model.blueprint import Place
 from toughen.model.finding import Evidence, Proof
 from toughen.model.identity import Credential, Identity
 from toughen.model.journey import Argument, Call, Extract, Grant, Literal, Marker, Stored
+from toughen.model.past import Past
 from toughen.model.source import Location
 from toughen.model.trial import Experiment, Schedule, Trial
 
@@ -89,3 +92,60 @@ def test_a_name_is_a_file_name() -> None:
     """Whatever a finding is called, its file lies in the folder of proofs."""
     assert store.slug("input/crash@GET /a/../{x}#é y") == "input-crash-GET-a-..-x-y"
     assert len(store.slug("x" * 1000)) <= 150
+
+
+PAST = Past("2026-01-02T03:04:05Z", "0.1.0", "check", "harden", (), {"race": {"critical": 2}, "input": {"low": 1}}, 1, 9, 8, 12.5, findings="ab")
+
+
+def test_a_run_is_remembered(tmp_path: Path) -> None:
+    """The last report and a line of the history come back as they were; a run that mended is kept as that one, too."""
+    store.remember(tmp_path, '{"schema": 1}\n', PAST)
+    store.remember(tmp_path, '{"schema": 1, "second": true}\n', replace(PAST, verb="audit", mended=0))
+    assert store.last(tmp_path) == b'{"schema": 1, "second": true}\n'
+    assert store.last(tmp_path, store.FIXED) == b'{"schema": 1}\n'
+    assert store.history(tmp_path) == (PAST, replace(PAST, verb="audit", mended=0))
+    assert (PAST.breaks, PAST.left) == (3, 2)
+
+
+def test_without_a_run_there_is_no_report(tmp_path: Path) -> None:
+    """What to do is said: run a check first. The history is empty, which is no error."""
+    with pytest.raises(ReportError) as raised:
+        store.last(tmp_path)
+    assert "run `toughen check` first" in raised.value.hint
+    assert store.history(tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "{", "null", "[]", '{"schema": 2, "at": "x"}', '{"schema": 1}', "\x00\xff", "[" * 5000, json.dumps({"schema": 1, **asdict(PAST), "routes": "many"}),
+        json.dumps({"schema": 1, **asdict(PAST), "seconds": float("nan")}), json.dumps({"schema": 1, **asdict(PAST), "proven": {"race": {"low": 10**30}}}), json.dumps({"schema": 1, **asdict(PAST), "at": "x" * 20_000}),
+    ],
+)
+def test_a_broken_line_of_the_history_spoils_no_other(tmp_path: Path, line: str) -> None:
+    """Half a line, another version's, a hostile one: it is passed over, and the next run still adds its own."""
+    store.remember(tmp_path, "{}", PAST)
+    with (tmp_path / ".toughen/history.jsonl").open("a", encoding="utf-8", errors="replace") as file:
+        file.write(line + "\n")
+    store.remember(tmp_path, "{}", replace(PAST, verb="fix"))
+    assert [each.verb for each in store.history(tmp_path)] == ["check", "fix"]
+
+
+def test_the_history_does_not_grow_without_end(tmp_path: Path) -> None:
+    """The last two hundred runs are kept, whatever lay in the file before."""
+    folder = tmp_path / ".toughen"
+    folder.mkdir()
+    line = json.dumps({"schema": 1, **asdict(PAST)})
+    (folder / "history.jsonl").write_text((line + "\n") * 20_000)
+    store.remember(tmp_path, "{}", replace(PAST, verb="fix"))
+    runs = store.history(tmp_path)
+    assert len(runs) == 200
+    assert runs[-1].verb == "fix"
+    assert (folder / "history.jsonl").stat().st_size < 100_000
+
+
+def test_runs_that_end_at_once_do_not_lose_each_other(tmp_path: Path) -> None:
+    """Read, add, write back is what this project proves broken elsewhere: sixteen at once leave sixteen lines."""
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: store.remember(tmp_path, "{}", replace(PAST, findings=str(number))), range(16)))
+    assert {each.findings for each in store.history(tmp_path)} == {str(number) for number in range(16)}

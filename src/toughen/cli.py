@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 import signal
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,21 +18,26 @@ from rich.console import Console
 
 from toughen import __version__, config, store
 from toughen.audit import policy
+from toughen.conclude import described, past_of
 from toughen.errors import ConfigurationError, ToughenError
 from toughen.events import Event, Found, Stage, Step
 from toughen.harden import tree
 from toughen.model.finding import Inconclusive, Proven, Refuted, Severity, Status, Suspected
 from toughen.model.patch import Gone, Kept
-from toughen.pipeline import Run
+from toughen.pipeline import AUTHORIZATION, Run
+from toughen.report import buyer, html, stored
 from toughen.report import json as json_report
-from toughen.report import matrix as matrix_report
 from toughen.report import text as text_report
+from toughen.report.formats import AUDITS, FORMATS, listed
 from toughen.rules import load, named
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from toughen.events import Listener
     from toughen.model.matrix import Matrix
     from toughen.model.verdict import Verdict
+    from toughen.report.formats import Renderer
 
 PROVEN, GATE, CLEAN, FAILED = 10, 11, 0, 1
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Proves where an AI-built web backend breaks, and hardens it without rewriting it.")
@@ -37,7 +47,7 @@ PathArgument = Annotated[Path, typer.Argument(help="The prototype's folder.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="A break (race/lost-update) or a place (race); may be repeated.")]
 App = Annotated[str | None, typer.Option("--app", help="The application, where several are found: module:attribute, module:factory() or file.py:attribute.")]
 Budget = Annotated[float | None, typer.Option("--budget", help="Seconds for exploring and proving together; building the environment and booting are not counted.")]
-Format = Annotated[str, typer.Option("--format", help="text or json.")]
+Format = Annotated[str, typer.Option("--format", help=f"{listed()}.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to a file.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Where the numbering of made-up honest values begins; canaries stay random.")]
 
@@ -50,7 +60,7 @@ def check(
     """Prove where the prototype breaks, on a throw-away copy of it."""
     settings = _settings(path, only=only, static=static, app=app, budget=budget, seed=seed, form=format)
     run = Run(path.resolve(), settings, _progress())
-    verdict = run.check()
+    verdict = _kept(run.root, run.check(), "check", settings.only)
     _report(verdict, format, output)
     raise typer.Exit(_code(verdict, settings.threshold))
 
@@ -67,11 +77,13 @@ def fix(
     root = path.resolve()
     if not dry_run and not force:
         tree.demand_clean(root)
-    verdict = Run(root, settings, _progress()).fix(write=not dry_run, commit=commit)
+    verdict = _kept(root, Run(root, settings, _progress()).fix(write=not dry_run, commit=commit), "fix --dry-run" if dry_run else "fix", settings.only)
     if dry_run:
         kept = [outcome.patch for _, outcome in verdict.mends if isinstance(outcome, Kept)]
+        # Whatever reads a report from standard output finds nothing else there.
+        stream = sys.stdout if format == "text" or output is not None else sys.stderr
         for patch in kept:
-            sys.stdout.write(f"# {patch.summary}\n# {patch.finding}\n{tree.diff(patch.changes)}\n")
+            stream.write(f"# {patch.summary}\n# {patch.finding}\n{tree.diff(patch.changes)}\n")
     _report(verdict, format, output)
     left = [each for each in verdict.findings if each.status is Status.PROVEN and each.id not in {finding for finding, outcome in verdict.mends if isinstance(outcome, Kept | Gone)}]
     raise typer.Exit(3 if not verdict.booted else PROVEN if left else CLEAN)
@@ -87,9 +99,9 @@ def audit(
     root = path.resolve()
     file = root / policy.FILE
     known = policy.read(file)
-    verdict = Run(root, settings, _progress(), auditing=True).check()
+    verdict = _kept(root, Run(root, settings, _progress(), auditing=True).check(), "audit", AUTHORIZATION)
     matrix = verdict.matrix
-    _report(verdict, format, output, whole=True)
+    _report(verdict, format, output, AUDITS)
     if matrix is None:
         raise typer.Exit(_code(verdict, settings.threshold) or 3)
     drawn = policy.drawn(matrix, known)
@@ -114,6 +126,46 @@ def _differences(matrix: Matrix, known: policy.Policy | None) -> list[str]:
         return []
     new = [f"{route} has no line in {policy.FILE}" for route in policy.unlisted(matrix, known) if known.reviewed]
     return [*new, *(f"{each.route} refuses {each.subject}, whom {policy.FILE} allows it: {each.reason}" for each in policy.denied(matrix, known))]
+
+
+class Reader(StrEnum):
+    """Whom a report is for."""
+
+    DEVELOPER = "developer"
+    BUYER = "buyer"
+
+
+@app.command()
+def report(
+    path: PathArgument = Path(), *, reader: Annotated[Reader, typer.Option("--for", help="buyer: the dossier; keep or rewrite, and five answers with the numbers that they rest on.")] = Reader.DEVELOPER,
+    format: Annotated[str, typer.Option("--format", help="html, markdown or json; for a developer also text and sarif.")] = "html", output: Output = None,  # noqa: A002
+) -> None:
+    """Tell the last run again, as a page to read or to hand on; nothing is executed."""
+    root = path.resolve()
+    if not root.is_dir():
+        raise ConfigurationError(f"{path} is not a folder", subject=path, hint="name the folder that holds the prototype")
+    makers = {"html": buyer.page, "markdown": buyer.markdown, "json": buyer.document}
+    known = [*makers, *(("text", "sarif") if reader is Reader.DEVELOPER else ())]
+    if format not in known:
+        raise ConfigurationError(f"--format must be {', '.join(known[:-1])} or {known[-1]}, not {format!r}", subject=format)
+    content = store.last(root)
+    last = stored.read(content, f"{store.FOLDER}/{store.LAST}")
+    if reader is Reader.BUYER:
+        _put(makers[format](last, _repaired(root, last), hashlib.sha256(content).hexdigest()), output)
+    elif format == "json":
+        _put(content.decode("utf-8"), output)
+    elif format == "html":
+        _put(html.page(last, {rule.id: rule.title for rule in load()}, store.history(root)), output)
+    else:
+        _put(FORMATS[format](replace(stored.verdict_of(last), breaks=described(load())), last.toughen), output)
+
+
+def _repaired(root: Path, last: stored.Report) -> stored.Report | None:
+    """The report of the run that mended what the last one found mended, where there was one."""
+    if last.mends or not (root / store.FOLDER / store.FIXED).exists():
+        return None
+    fixed = stored.read(store.last(root, store.FIXED), f"{store.FOLDER}/{store.FIXED}")
+    return fixed if fixed.run and last.run and fixed.run.at <= last.run.at and not fixed.run.only else None
 
 
 @app.command()
@@ -160,8 +212,8 @@ def _dedented(text: str) -> str:
 def _settings(path: Path, *, form: str, **overrides: object) -> config.Config:
     if not path.is_dir():
         raise ConfigurationError(f"{path} is not a folder", subject=path, hint="name the folder that holds the prototype")
-    if form not in {"text", "json"}:
-        raise ConfigurationError(f"--format must be text or json, not {form!r}", subject=form)
+    if form not in FORMATS:
+        raise ConfigurationError(f"--format must be {listed()}, not {form!r}", subject=form)
     only = overrides.pop("only", None)
     return config.read(path.resolve(), only=tuple(only) if only else None, **overrides)  # type: ignore[arg-type]
 
@@ -180,19 +232,29 @@ def _progress() -> Listener:
     return tell
 
 
-def _report(verdict: Verdict, form: str, output: Path | None, *, whole: bool = False) -> None:
-    if form == "json":
-        text = json_report.render(verdict, __version__)
-    else:
-        counted = matrix_report.counted(verdict.matrix) if verdict.matrix is not None and not whole else ""
-        text = text_report.render(verdict, __version__, {rule.id: rule.title for rule in load()}, counted)
-        if whole and verdict.matrix is not None:
-            text += "\n" + matrix_report.render(verdict.matrix)
+def _report(verdict: Verdict, form: str, output: Path | None, formats: Mapping[str, Renderer] = FORMATS) -> None:
+    _put(formats[form](verdict, __version__), output)
+
+
+def _kept(root: Path, verdict: Verdict, verb: str, only: tuple[str, ...]) -> Verdict:
+    """Keep the report of what was executed for `toughen report`; the Verdict with the history of runs."""
+    if "static survey only" in verdict.notes:
+        return verdict
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    document = {**json_report.document(verdict, __version__), "run": {"verb": verb, "at": at, "only": list(only)}}
+    try:
+        store.remember(root, json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n", past_of(verdict, __version__, verb, at, only))
+    except OSError as error:
+        _errors.print(f"the report is not kept for `toughen report`: {error}", markup=False)
+    return replace(verdict, history=store.history(root))
+
+
+def _put(text: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
-        store.write(output, text.encode())
+        store.write(output, text.encode("utf-8", "replace"))
 
 
 def _code(verdict: Verdict, threshold: str) -> int:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
+from inspect import cleandoc
 from typing import TYPE_CHECKING
 
+from toughen.model.breaks import Break
 from toughen.model.finding import Finding, Severity, Status
-from toughen.model.patch import Patch
+from toughen.model.past import Past
+from toughen.model.patch import Gone, Kept, Patch
 from toughen.model.source import Location
 from toughen.model.verdict import Verdict
 
@@ -34,6 +39,11 @@ def suspected(rules: Iterable[Rule], blueprint: Blueprint, sources: Mapping[str,
     for rule in rules:
         for each in rule.suspect(blueprint, sources):
             yield Finding(rule.id, each.route, each.location, Status.SUSPECTED, rule.severity, each.message, cwe=rule.cwe)
+
+
+def described(rules: Iterable[Rule]) -> tuple[Break, ...]:
+    """What these rules look for, for reports that read the model only."""
+    return tuple(Break(each.id, each.title, each.severity, each.cwe, each.owasp, each.asvs, cleandoc(type(each).__doc__ or "")) for each in rules)
 
 
 def offered(rule: Rule | None, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> str:
@@ -71,6 +81,20 @@ def verdict_of(
     return Verdict(
         blueprint, decision, why, (*sorted(findings, key=_gravity), *open_suspicions), tuple(unclear), explored.journeys,
         explored.unreached, explored.target.identities, timings, (*notes, *_handed_over(explored), *explored.notes),
+    )
+
+
+def past_of(verdict: Verdict, toughen: str, verb: str, at: str, only: tuple[str, ...] = ()) -> Past:
+    """What is remembered of a run."""
+    proven = [each for each in verdict.findings if each.status is Status.PROVEN]
+    ended = {finding for finding, outcome in verdict.mends if isinstance(outcome, Kept | Gone)} if "--dry-run" not in verb else set()
+    counts: dict[str, Counter[str]] = {}
+    for each in proven:
+        counts.setdefault(each.break_id.partition("/")[0], Counter())[each.severity.value] += 1
+    left = sorted(each.id for each in proven if each.id not in ended)
+    return Past(
+        at, toughen, verb, verdict.decision, only, {place: dict(count) for place, count in sorted(counts.items())}, len(proven) - len(left), len(verdict.blueprint.routes),
+        len(verdict.journeys), round(verdict.timings.get("total_s", 0.0), 2), verdict.booted, hashlib.sha256("\n".join(left).encode("utf-8", "replace")).hexdigest()[:16],
     )
 
 

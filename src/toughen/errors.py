@@ -9,6 +9,7 @@
     |   +-- AgentLostError          the process under attack went away       handled inside: Inconclusive
     +-- DirtyTreeError              `fix` would write over uncommitted work  exit code 2
     +-- ProofError                  a stored proof cannot be read            exit code 2
+    +-- ReportError                 a stored report cannot be read           exit code 2
 """
 
 from __future__ import annotations
@@ -65,5 +66,11 @@ class DirtyTreeError(ToughenError):
 
 class ProofError(ToughenError):
     """A stored proof cannot be read."""
+
+    exit_code = 2
+
+
+class ReportError(ToughenError):
+    """A stored report is missing, or it is none."""
 
     exit_code = 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toughen import store
-from toughen.conclude import finding_of, notes_of, offered, suspected, verdict_of
+from toughen.conclude import described, finding_of, notes_of, offered, suspected, verdict_of
 from toughen.errors import LabError
 from toughen.events import Stage, Step, silent
 from toughen.introductions import refilled
@@ -104,7 +104,7 @@ class Run:
             # Booting is waiting: what is suspected is found out meanwhile.
             suspecting = beside.submit(lambda: tuple(suspected(self._rules(), blueprint, sources.texts)))
             if self.config.static:
-                yield Verdict(blueprint, "harden", _ONLY_SURVEYED, suspecting.result(), timings=timings, booted=False, notes=("static survey only",)), None
+                yield Verdict(blueprint, "harden", _ONLY_SURVEYED, suspecting.result(), timings=timings, booted=False, notes=("static survey only",), breaks=described(self._rules())), None
                 return
             handed = False
             try:
@@ -123,7 +123,7 @@ class Run:
                 timings["total_s"] = time.monotonic() - began
                 lacks = lacking() if blueprint.database == MYSQL else ""
                 why = error.message + (f"\n{error.hint}" if error.hint else "") + (f"\n{lacks}" if lacks else "")
-                yield Verdict(blueprint, "harden", why, suspecting.result(), timings=timings, booted=False), None
+                yield Verdict(blueprint, "harden", why, suspecting.result(), timings=timings, booted=False, breaks=described(self._rules())), None
 
     def _proven(
         self, lab: Lab, blueprint: Blueprint, sources: Sources, beside: tuple[Callable[[], tuple[Finding, ...]], Watch], timings: dict[str, float], began: float
@@ -152,7 +152,7 @@ class Run:
         findings = [replace(each, mend=offered(named(each.break_id), each, blueprint, sources.texts)) for each in proving.findings]
         timings |= {"total_s": time.monotonic() - began} | ({"audit_s": matrix.seconds} if matrix else {})
         verdict = verdict_of(blueprint, explored, findings, supposed, proving.unclear, timings, notes_of(lab, self.config, blueprint.stand_in, lacking() if blueprint.stand_in and blueprint.database == MYSQL else ""))
-        return replace(verdict, matrix=matrix), explored.target
+        return replace(verdict, matrix=matrix, breaks=described(self._rules()), tried=proving.tried), explored.target
 
     def _survey(self) -> tuple[Sources, Blueprint]:
         self.tell(Stage("survey", str(self.root.name)))

@@ -1,29 +1,37 @@
-"""Owns `.toughen/`: proofs and the snapshots that they start from, written atomically and read with suspicion."""
+"""Owns `.toughen/`: proofs with the snapshots that they start from, the last report and the history of runs; written atomically, read with suspicion."""
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toughen.errors import ProofError
+from toughen.errors import ProofError, ReportError
 from toughen.introductions import withheld
 from toughen.lab.snapshot import Snapshot
 from toughen.model.finding import Proof
 from toughen.model.identity import Identity
+from toughen.model.past import Past
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic import TypeAdapter
 
 FOLDER = ".toughen"
 SCHEMA = 1
+LAST, FIXED, HISTORY = "last.json", "fixed.json", "history.jsonl"
 _LARGEST = 256 << 20
+_RUNS, _LINE, _LONG, _MANY = 200, 16 << 10, 1 << 20, 10**6
+"""Runs that the history keeps, the most bytes of one, of the file, and breaks or seconds: what is larger was not written here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +66,9 @@ def save(
     root: Path, finding_id: str, app: str, proof: Proof, identities: tuple[Identity, ...], snapshot: Snapshot, prepared: tuple[str, ...] = (), *, together: bool = False
 ) -> str:
     """Write a proof and its snapshot; the proof's path relative to root."""
-    folder = root / FOLDER
-    (folder / "proofs").mkdir(parents=True, exist_ok=True)
+    folder = _folder(root)
+    (folder / "proofs").mkdir(exist_ok=True)
     (folder / "snapshots").mkdir(exist_ok=True)
-    if not (folder / ".gitignore").exists():
-        write(folder / ".gitignore", b"*\n")
     place = folder / "snapshots" / f"{snapshot.digest}.json"
     if not place.exists():
         images = {name: base64.b64encode(image).decode() for name, image in snapshot.images.items()}
@@ -70,6 +76,82 @@ def save(
     file = folder / "proofs" / f"{slug(finding_id)}.json"
     write(file, _stored().dump_json(StoredProof(SCHEMA, finding_id, app, proof, tuple(map(withheld, identities)), prepared, together), indent=1))
     return file.relative_to(root).as_posix()
+
+
+def _folder(root: Path) -> Path:
+    """`.toughen/`, which hides itself from git."""
+    folder = root / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / ".gitignore").exists():
+        write(folder / ".gitignore", b"*\n")
+    return folder
+
+
+@cache
+def _past() -> TypeAdapter[Past]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Past)
+
+
+def remember(root: Path, report: str, past: Past) -> None:
+    """Keep a run's JSON report as the last one (of a run that mended, as that one too), and add its line to the history. Raises OSError."""
+    folder = _folder(root)
+    with _alone(folder):
+        for name in (LAST, FIXED) if past.mended else (LAST,):
+            write(folder / name, report.encode("utf-8", "replace"))
+        line = json.dumps({"schema": SCHEMA, **asdict(past)}, ensure_ascii=True)
+        kept = [*_lines(folder / HISTORY), line][-_RUNS:]
+        write(folder / HISTORY, "".join(f"{each}\n" for each in kept).encode("utf-8", "replace"))
+
+
+def last(root: Path, name: str = LAST) -> bytes:
+    """The last run's JSON report as it lies there; FIXED is that of the last run that mended. Raises ReportError."""
+    file = root / FOLDER / name
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise ReportError(f"{FOLDER}/{name} is too large to be a report", subject=file)
+        return file.read_bytes()
+    except OSError as error:
+        raise ReportError(f"there is no report of a run in {root}", subject=file, hint="run `toughen check` first: it keeps its report in .toughen/last.json") from error
+
+
+def history(root: Path) -> tuple[Past, ...]:
+    """The runs that are remembered, the oldest first; lines that are broken or of another version are passed over."""
+    from pydantic import ValidationError
+
+    found: list[Past] = []
+    for line in _lines(root / FOLDER / HISTORY):
+        try:
+            whole = json.loads(line)
+            if whole.pop("schema", None) == SCHEMA:
+                past = _past().validate_python(whole)
+                found += [past] if 0 <= past.breaks <= _MANY and 0 <= past.seconds <= _MANY else []
+        except (ValueError, AttributeError, TypeError, RecursionError, ValidationError):
+            continue
+    return tuple(found)
+
+
+def _lines(file: Path) -> list[str]:
+    """The lines of the history, whoever wrote them, within bounds."""
+    try:
+        with file.open("rb") as opened:
+            opened.seek(max(0, file.stat().st_size - _LONG))
+            text = opened.read(_LONG).decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [each for each in text.split("\n") if each.strip() and len(each) <= _LINE][-_RUNS:]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two runs that end at once do not lose each other's line."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def load(file: Path) -> tuple[StoredProof, Snapshot]:

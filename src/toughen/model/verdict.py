@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from toughen.model.blueprint import Blueprint
+from toughen.model.breaks import Break, Tried
 from toughen.model.finding import Finding, NotConcluded
 from toughen.model.identity import Identity
 from toughen.model.journey import Journey, Unreached
 from toughen.model.matrix import Matrix
+from toughen.model.past import Past
 from toughen.model.patch import MendOutcome
 
 
@@ -34,3 +36,11 @@ class Verdict:
     booted: bool = True
     matrix: Matrix | None = None
     """Every route against every kind of user, where that was asked for."""
+    breaks: tuple[Break, ...] = ()
+    """Every Break that was looked for."""
+    tried: tuple[Tried, ...] = ()
+    """Every (Break, route) that was executed; what is neither refuted nor proven nor inconclusive had nothing to attack."""
+    waived: tuple[tuple[str, str], ...] = ()
+    """(finding id, why its owner accepts it for now)."""
+    history: tuple[Past, ...] = ()
+    """The runs that are remembered, the oldest first, this one included."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from difflib import unified_diff
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from toughen.model.finding import Status
@@ -14,7 +15,7 @@ from toughen.model.patch import Gone, Kept, RolledBack, Unmended
 if TYPE_CHECKING:
     from toughen.model.finding import Finding
     from toughen.model.matrix import Cell, Matrix
-    from toughen.model.patch import MendOutcome, Patch
+    from toughen.model.patch import FileChange, MendOutcome, Patch
     from toughen.model.source import Location
     from toughen.model.verdict import Verdict
 
@@ -38,11 +39,14 @@ def document(verdict: Verdict, version: str) -> dict[str, Any]:
             "entry": blueprint.entry.target if blueprint.entry else None,
             "database": blueprint.database,
             "routes": len(blueprint.routes),
+            "lines": blueprint.lines,
+            "tests": blueprint.suite.tests,
         },
         "findings": [_finding(each) for each in verdict.findings],
         "coverage": {
             "routes": len(blueprint.routes),
             "reached": len(verdict.journeys),
+            "tested": [_route(each.route) for each in verdict.journeys],
             "unreached": [{**_route(each.route), "reason": each.reason} for each in verdict.unreached],
             "authorization": _counts(verdict.matrix) if verdict.matrix else None,
         },
@@ -52,6 +56,7 @@ def document(verdict: Verdict, version: str) -> dict[str, Any]:
         "identities": [{"name": each.name, "role": each.role, "how": each.how} for each in verdict.identities],
         **({"matrix": [_cell(each) for each in verdict.matrix.cells]} if verdict.matrix else {}),
         "mends": [{"finding": finding, **_mend(outcome)} for finding, outcome in verdict.mends],
+        **({"change": changed(verdict)} if verdict.mends else {}),
         "notes": list(verdict.notes),
         "booted": verdict.booted,
         "verdict": {"decision": verdict.decision, "why": verdict.why},
@@ -96,22 +101,45 @@ def _location(location: Location) -> dict[str, Any]:
 def _mend(outcome: MendOutcome) -> dict[str, Any]:
     match outcome:
         case Kept(patch):
-            return {"outcome": "kept", "summary": patch.summary, "note": patch.note, "files": [each.file for each in patch.changes]}
+            return {"outcome": "kept", "summary": patch.summary, "note": patch.note, "files": [each.file for each in patch.changes], "diff": diff(patch)}
         case Gone(by):
             return {"outcome": "gone", "by": by}
         case RolledBack(patch, step, reason, brief):
-            return {"outcome": "rolled-back", "summary": patch.summary, "step": step, "reason": reason, "brief": brief, "diff": _diff(patch)}
+            return {"outcome": "rolled-back", "summary": patch.summary, "step": step, "reason": reason, "brief": brief, "diff": diff(patch)}
         case Unmended(reason, brief):
             return {"outcome": "unmended", "reason": reason, "brief": brief}
 
 
-def _diff(patch: Patch) -> str:
+def diff(patch: Patch) -> str:
     """What a patch would change, as a unified diff."""
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
         for each in patch.changes
         for line in unified_diff(each.before.splitlines(keepends=True), each.after.splitlines(keepends=True), f"a/{each.file}" if each.before else "/dev/null", f"b/{each.file}")
     )
+
+
+def changed(verdict: Verdict) -> dict[str, int]:
+    """How much of the prototype all kept patches together leave as it was, counted in lines of Python."""
+    first: dict[str, str] = {}
+    last: dict[str, str] = {}
+    chains: dict[str, list[FileChange]] = {}
+    for _, outcome in verdict.mends:
+        for each in outcome.patch.changes if isinstance(outcome, Kept) else ():
+            if each.file.endswith(".py"):
+                chains.setdefault(each.file, []).append(each)
+    for file, chain in chains.items():
+        # Each patch stands on those before it, and they need not be told in that order.
+        results, origins = {each.after for each in chain}, {each.before for each in chain}
+        first[file] = next((each.before for each in chain if each.before not in results), chain[0].before)
+        last[file] = next((each.after for each in chain if each.after not in origins), chain[-1].after)
+    removed = added = 0
+    for file, before in first.items():
+        for line in islice(unified_diff(before.splitlines(), last[file].splitlines(), n=0, lineterm=""), 2, None):
+            removed += line.startswith("-")
+            added += line.startswith("+")
+    lines = max(verdict.blueprint.lines, removed)
+    return {"files": len(first), "lines": lines, "kept": lines - removed, "removed": removed, "added": added}
 
 
 def slug(finding_id: str) -> str:

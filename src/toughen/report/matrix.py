@@ -30,7 +30,7 @@ def counted(matrix: Matrix) -> str:
 def _table(matrix: Matrix) -> Iterator[str]:
     routes = list(dict.fromkeys(each.route for each in matrix.cells))
     columns = [ANONYMOUS, *(["invalid"] if any(each.who in INVALID for each in matrix.cells) else []), *matrix.roles]
-    rows = [(route, [_word(matrix.of(route), column) for column in columns]) for route in sorted(routes, key=lambda each: (each.partition(" ")[2], each))]
+    rows = [(route, [word(matrix.of(route), column) for column in columns]) for route in sorted(routes, key=lambda each: (each.partition(" ")[2], each))]
     width = min(_WIDEST, max((len(route) for route in routes), default=5))
     wide = [max(len(column), *(len(words[number]) for _, words in rows)) if rows else len(column) for number, column in enumerate(columns)]
     yield f"{'route':<{width}}  " + "  ".join(f"{column:<{wide[number]}}" for number, column in enumerate(columns)).rstrip()
@@ -42,7 +42,7 @@ def _table(matrix: Matrix) -> Iterator[str]:
     yield ""
 
 
-def _word(cells: tuple[Cell, ...], column: str) -> str:
+def word(cells: tuple[Cell, ...], column: str) -> str:
     """What a kind of user can do, in one word."""
     own = [each for each in cells if (each.who in INVALID if column == "invalid" else each.who == column)]
     if not own:

@@ -35,8 +35,14 @@ def _side_by_side(cells: list[list[str]], width: int) -> list[str]:
     return [(" " * _GAP).join(f"{each[at] if at < len(each) else '':<{width}}" for each in cells).rstrip() for at in range(deepest)]
 
 
-def svg(story: Mapping[str, Any], width: int = _WIDE) -> str:
-    """The same picture as an SVG that takes its colours from the page around it (`currentColor`)."""
+STYLE = (
+    "text{fill:currentColor;white-space:pre}line{stroke:currentColor;opacity:.3}circle{fill:currentColor}circle.stop,circle.wait{fill:none;stroke:currentColor}"
+    "circle.kill{fill:#c0392b}.head,.answer{font-weight:bold}.stop,.wait{font-style:italic;opacity:.75}text.kill,.ends{fill:#c0392b}"
+)
+
+
+def svg(story: Mapping[str, Any], width: int = _WIDE, *, styled: bool = True) -> str:
+    """The same picture as an SVG that takes its colours from the page around it (`currentColor`); not `styled` leaves the rest to the page's style as well."""
     columns = [str(each) for each in story.get("columns") or ()]
     step = (width + _GAP) * _CHARACTER
     parts: list[str] = []
@@ -56,16 +62,24 @@ def svg(story: Mapping[str, Any], width: int = _WIDE) -> str:
     for at in range(len(columns)):
         parts.insert(0, f'<line x1="{_PAD + at * step + 3:.0f}" y1="{top - _HIGH + 4}" x2="{_PAD + at * step + 3:.0f}" y2="{y - _HIGH + 2}"/>')
     for title, key in (("ends with", "ends"), ("one after the other", "in turn")):
-        for number, each in enumerate(story.get(key) or ()):
-            parts.append(_said(_PAD, y + 6, f"{title if not number else '':<20} {each}", key.replace(" ", "-")))
+        for each in _ends(title, [str(one) for one in story.get(key) or ()], int(step * max(1, len(columns)) / _CHARACTER)):
+            parts.append(_said(_PAD, y + 6, each, key.replace(" ", "-")))
             y += _HIGH
     wide = _PAD * 2 + step * max(1, len(columns))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {y + _PAD}" role="img" aria-label="timeline" font-family="ui-monospace, monospace" font-size="11">'
-        "<style>text{fill:currentColor;white-space:pre}line{stroke:currentColor;opacity:.3}circle{fill:currentColor}circle.stop,circle.wait{fill:none;stroke:currentColor}"
-        "circle.kill{fill:#c0392b}.head,.answer{font-weight:bold}.stop,.wait{font-style:italic;opacity:.75}text.kill,.ends{fill:#c0392b}</style>"
-        f"{''.join(parts)}</svg>"
+        f"{f'<style>{STYLE}</style>' if styled else ''}{''.join(parts)}</svg>"
     )
+
+
+def _ends(title: str, lines: list[str], room: int) -> Iterator[str]:
+    """How the rows end, beside the title where there is room, else below it."""
+    if all(len(each) + 21 <= room for each in lines):
+        yield from (f"{title if not number else '':<20} {each}" for number, each in enumerate(lines))
+        return
+    yield f"{title}:"
+    for each in lines:
+        yield from (f"  {line}" for line in textwrap.wrap(each, max(10, room - 2)))
 
 
 def _said(x: float, y: float, text: str, kind: str) -> str:

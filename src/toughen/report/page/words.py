@@ -1,0 +1,89 @@
+"""Owns the words that pages use for places, severities and outcomes, and the sentence that a founder reads first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toughen.report.page.markup import count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from toughen.report.stored import Found, Mended, Report
+
+PLACES = {
+    "input": ("Input", "what people send"),
+    "failure": ("Failure", "when something else fails"),
+    "security": ("Security", "who may do what"),
+    "race": ("Race", "two requests at once"),
+    "suite": ("Suite", "the project's own tests"),
+    "operations": ("Operations", "running it"),
+}
+"""The five places, and operations beside them: title, and what it is about."""
+SEVERITIES = ("critical", "high", "medium", "low")
+
+
+def place_of(found: Found) -> str:
+    """The place that a finding belongs to; an unknown one is a place of its own."""
+    return found.place
+
+
+def of_place(findings: Sequence[Found], place: str) -> list[Found]:
+    """The findings of one place."""
+    return [each for each in findings if place_of(each) == place]
+
+
+def places(report: Report) -> dict[str, tuple[str, str]]:
+    """The known places, and those that only this report knows."""
+    return {**PLACES, **{each.place: (each.place, "") for each in report.findings if each.place not in PLACES}}
+
+
+def severities(findings: Sequence[Found]) -> str:
+    """`3 critical, 1 low`."""
+    return ", ".join(f"{number} {severity}" for severity in SEVERITIES if (number := sum(each.severity == severity for each in findings)))
+
+
+def headline(report: Report) -> tuple[str, str]:
+    """The verdict as a founder understands it: one sentence, and one more with what to do."""
+    proven, ended = report.proven, report.ended
+    reach = f"{report.coverage.reached} of {count(report.coverage.routes, 'route')} were used as an honest client would"
+    if not report.booted:
+        return "Nothing was executed, so nothing is known for certain.", report.verdict.why
+    left = [each for each in proven if each.id not in ended]
+    worst = sum(each.severity == "critical" for each in left)
+    if not proven:
+        return (
+            ("Ready: no break was proven." if report.verdict.decision == "ready" else "No break was proven, and too little was reached to call it ready."),
+            f"{reach}, and attacked. What was not tested is listed below.",
+        )
+    if not left:
+        return f"{'Hardened' if report.written else 'It can be hardened'}: {_all(len(proven), 'break')} {'is' if len(proven) == 1 else 'are'} mended.", f"Each repair was kept only because its break is gone and everything honest still works. {reach}."
+    if report.mends:
+        done = f"{'' if report.written else 'can be '}mended"
+        return (
+            f"Not ready yet: {count(len(left), 'break')} of {len(proven)} {'is' if len(left) == 1 else 'are'} left" + (f", {worst} of them critical" if worst and len(left) > 1 else "") + ".",
+            f"{len(proven) - len(left)} of {len(proven)} {done} with their break gone and everything honest still working; what is left waits for a decision. {reach}.",
+        )
+    return (
+        f"Not ready: {count(len(proven), 'break')} proven" + (f", {worst} of them critical" if worst else "") + ".",
+        f"Each was executed twice, from a clean copy, after an honest request had passed. {reach}.",
+    )
+
+
+def _all(number: int, word: str) -> str:
+    return f"the one {word}" if number == 1 else f"all {number} {word}s"
+
+
+def outcome(mended: Mended | None, *, written: bool = True) -> tuple[str, str, str]:
+    """What became of a finding: a sign, a word and a class."""
+    match mended.outcome if mended else "":
+        case "kept":
+            return "✓", "mended" if written else "mend holds", "good"
+        case "gone":
+            return "✓", "mended too" if written else "mend holds", "good"
+        case "rolled-back":
+            return "↩", "rolled back", "open"
+        case "unmended":
+            return "✎", "by hand", "open"
+        case _:
+            return "", "", ""
