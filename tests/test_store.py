@@ -104,6 +104,10 @@ def test_a_run_is_remembered(tmp_path: Path) -> None:
     assert store.last(tmp_path) == b'{"schema": 1, "second": true}\n'
     assert store.last(tmp_path, store.FIXED) == b'{"schema": 1}\n'
     assert store.history(tmp_path) == (PAST, replace(PAST, verb="audit", mended=0))
+    store.remember(tmp_path, '{"narrow": true}', replace(PAST, only=("race",)))
+    assert store.last(tmp_path) == b'{"narrow": true}'
+    assert store.last(tmp_path, store.WHOLE) == b'{"schema": 1, "second": true}\n'
+    assert store.last(tmp_path, store.FIXED) == b'{"schema": 1}\n'
     assert (PAST.breaks, PAST.left) == (3, 2)
 
 

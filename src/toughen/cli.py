@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import signal
 import sys
 from dataclasses import replace
@@ -151,6 +150,9 @@ def report(
     content = store.last(root)
     last = stored.read(content, f"{store.FOLDER}/{store.LAST}")
     if reader is Reader.BUYER:
+        if last.run and last.run.only and (root / store.FOLDER / store.WHOLE).exists():
+            content = store.last(root, store.WHOLE)
+            last = stored.read(content, f"{store.FOLDER}/{store.WHOLE}")
         _put(makers[format](last, _repaired(root, last), hashlib.sha256(content).hexdigest()), output)
     elif format == "json":
         _put(content.decode("utf-8"), output)
@@ -165,7 +167,7 @@ def _repaired(root: Path, last: stored.Report) -> stored.Report | None:
     if last.mends or not (root / store.FOLDER / store.FIXED).exists():
         return None
     fixed = stored.read(store.last(root, store.FIXED), f"{store.FOLDER}/{store.FIXED}")
-    return fixed if fixed.run and last.run and fixed.run.at <= last.run.at and not fixed.run.only else None
+    return fixed if fixed.run and last.run and fixed.run.at <= last.run.at else None
 
 
 @app.command()
@@ -241,12 +243,14 @@ def _kept(root: Path, verdict: Verdict, verb: str, only: tuple[str, ...]) -> Ver
     if "static survey only" in verdict.notes:
         return verdict
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    document = {**json_report.document(verdict, __version__), "run": {"verb": verb, "at": at, "only": list(only)}}
+    past = past_of(verdict, __version__, verb, at, only)
+    verdict = replace(verdict, history=(past,))
     try:
-        store.remember(root, json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n", past_of(verdict, __version__, verb, at, only))
+        store.remember(root, json_report.render(verdict, __version__), past)
     except OSError as error:
         _errors.print(f"the report is not kept for `toughen report`: {error}", markup=False)
-    return replace(verdict, history=store.history(root))
+        return verdict
+    return replace(verdict, history=store.history(root) or verdict.history)
 
 
 def _put(text: str, output: Path | None) -> None:

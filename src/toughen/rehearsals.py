@@ -97,7 +97,7 @@ def without(mutant: Mutant) -> Experiment:
     off = Trial((), rehearsal=Rehearsal(off=mutant.key))
     detail = (
         ("number", str(mutant.number)), ("kind", mutant.kind), ("file", mutant.file), ("line", str(mutant.line)), ("function", mutant.function), ("text", mutant.text), ("without", mutant.without),
-        ("at_import", "yes" if mutant.at_import else ""),
+        ("at_import", "yes" if mutant.at_import else ""), ("nth", f" ({mutant.nth})" if mutant.nth > 1 else ""),
     )
     return Experiment({"control": ALL, "off": off}, f"{mutant.file}:{mutant.line} {mutant.without}", detail)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER = ".toughen"
 SCHEMA = 1
-LAST, FIXED, HISTORY = "last.json", "fixed.json", "history.jsonl"
+LAST, WHOLE, FIXED, HISTORY = "last.json", "whole.json", "fixed.json", "history.jsonl"
 _LARGEST = 256 << 20
 _RUNS, _LINE, _LONG, _MANY = 200, 16 << 10, 1 << 20, 10**6
 """Runs that the history keeps, the most bytes of one, of the file, and breaks or seconds: what is larger was not written here."""
@@ -95,10 +95,10 @@ def _past() -> TypeAdapter[Past]:
 
 
 def remember(root: Path, report: str, past: Past) -> None:
-    """Keep a run's JSON report as the last one (of a run that mended, as that one too), and add its line to the history. Raises OSError."""
+    """Keep a run's JSON report as the last one (of one that looked for everything, and of one that mended, as that one too), and add its line to the history. Raises OSError."""
     folder = _folder(root)
     with _alone(folder):
-        for name in (LAST, FIXED) if past.mended else (LAST,):
+        for name in (LAST, *(() if past.only else (WHOLE,)), *((FIXED,) if past.mended and not past.only else ())):
             write(folder / name, report.encode("utf-8", "replace"))
         line = json.dumps({"schema": SCHEMA, **asdict(past)}, ensure_ascii=True)
         kept = [*_lines(folder / HISTORY), line][-_RUNS:]
@@ -106,7 +106,7 @@ def remember(root: Path, report: str, past: Past) -> None:
 
 
 def last(root: Path, name: str = LAST) -> bytes:
-    """The last run's JSON report as it lies there; FIXED is that of the last run that mended. Raises ReportError."""
+    """The last run's JSON report as it lies there; WHOLE is that of the last run that looked for everything, FIXED of the last one of these that mended. Raises ReportError."""
     file = root / FOLDER / name
     try:
         if file.stat().st_size > _LARGEST:

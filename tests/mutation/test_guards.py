@@ -154,6 +154,13 @@ def test_lines_stay_where_they_are() -> None:
     assert len(made.texts["app.py"].splitlines()) == len(text.splitlines())
 
 
+def test_guards_that_are_written_alike_are_told_apart() -> None:
+    """Two refusals of one function with the same words have keys of their own."""
+    source = "def f(a):\n    if not a:\n        raise ValueError\n    a = a.strip()\n    if not a:\n        raise ValueError\n"
+    module = Module("app.py", source)
+    assert [each.key for each in woven([(module, guards(module))]).mutants] == ["app.py:f:refusal:not a", "app.py:f:refusal:not a (2)"]
+
+
 def test_what_is_asked_at_import_is_known() -> None:
     """Decorators, defaults and fields are asked once for all tests; what a body asks is not."""
     source = "class M:\n    x = Field(gt=0)\n\n@login_required\ndef f(a=Depends(g)):\n    if a2:\n        raise E()\n"

@@ -34,7 +34,7 @@ def test_a_run_is_told_again_without_another(prototype: Write) -> None:
     name = project.root.name
     checked = project.toughen("check", name, "--only", "input/crash", "--format", "html")
     assert checked.returncode == 10, checked.stderr
-    assert "<h1>Not ready: " in checked.stdout
+    assert "<h1>Of what this run looked for: " in checked.stdout
     assert "<caption>The first run</caption>" in checked.stdout
     fixed = project.toughen("fix", name, "--only", "input/crash", "--force")
     assert fixed.returncode in {0, 10}, fixed.stderr

@@ -247,6 +247,7 @@ def test_a_founder_reads_the_verdict_first(browser: Browser, report: Path) -> No
         cards = page.run("[...document.querySelectorAll('.card')].map(each => each.querySelector('.title').innerText + ' ' + each.querySelector('.number').innerText)")
         assert cards == ["Input 1", "Failure 0", "Security 1", "Race 0", "Suite 0", "Operations 0"]
         assert page.run("document.querySelector('.trend svg').getAttribute('aria-label')") == "Breaks left after the last 7 whole runs: 8, 7, 6, 5, 4, 3, 2"
+        assert page.run("[...document.querySelectorAll('#history .scroll, #coverage .scroll')].every(each => each.scrollWidth <= each.clientWidth)")
         assert "toughen replay .toughen/proofs/race-lost-update-" in page.run("document.body.textContent")
 
 
@@ -258,10 +259,11 @@ def test_a_founder_reads_the_verdict_first(browser: Browser, report: Path) -> No
         (replace(VERDICT, findings=(), mends=(), booted=False, matrix=None, history=()), "Nothing was executed, so nothing is known for certain."),
         (replace(VERDICT, findings=FINDINGS[:1], mends=VERDICT.mends[:1]), "Hardened: the one break is mended."),
         (replace(VERDICT, mends=()), "Not ready: 4 breaks proven, 1 of them critical."),
+        (replace(VERDICT, findings=(), mends=(), decision="ready", history=(replace(RUNS[0], only=("race",)),)), "Of what this run looked for: none was proven."),
     ],
 )
 def test_the_verdict_is_one_sentence(verdict: Verdict, said: str) -> None:
-    """Clean, not reached, not booted, mended, broken: each has its own sentence, and none promises more than was executed."""
+    """Clean, not reached, not booted, mended, broken: each has its own sentence, and none promises more than was executed or looked for."""
     assert f"<h1>{said}</h1>" in html.render(verdict, "0.1.0")
 
 

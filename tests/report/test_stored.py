@@ -16,7 +16,7 @@ from toughen.model.patch import FileChange, Kept, Patch, RolledBack, Unmended
 from toughen.model.source import Location
 from toughen.model.verdict import Verdict
 from toughen.report import json as json_report
-from toughen.report import markdown, stored
+from toughen.report import buyer, html, markdown, stored
 from toughen.report import text as text_report
 
 PLACE = Location("main.py", 12, "transfer")
@@ -106,3 +106,46 @@ def test_what_a_later_version_adds_is_passed_over() -> None:
     report = {**document(), "signature": "x"}
     report["findings"][0]["mood"] = "bad"
     assert len(stored.read(json.dumps(report)).proven) == 4
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a document."""
+    found = [path] if path else []
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        found += places(each, (*path, key))
+    return found
+
+
+STORY = {"columns": ["POST /a", "POST /b"], "rows": [{"who": "A", "kind": "statement", "text": "SELECT 1"}, {"who": "B", "kind": "answer", "text": "200"}], "ends": ["x"], "in turn": ["y"]}
+WRONG = (None, True, -1, 10**30, 0.5, "", "\ud800", "<script>", "x" * 3000, [], [None], [[1]], {}, {"rows": 3}, {"a": {"b": []}})
+
+
+def test_any_value_in_any_place_is_shown_or_refused() -> None:
+    """Each value of a report replaced by each of fifteen others: it is refused in one sentence, or every format can tell it; nothing breaks in between."""
+    whole = document()
+    whole["findings"] = whole["findings"][:2]
+    whole["findings"][0]["evidence"]["timeline"] = STORY
+    whole["run"] = {"verb": "fix", "at": "2026-01-02T00:00:00Z", "only": []}
+    text = json.dumps(whole)
+    told = refused = 0
+    for path in places(whole):
+        for wrong in WRONG:
+            changed = json.loads(text)
+            holder = changed
+            for step in path[:-1]:
+                holder = holder[step]
+            holder[path[-1]] = wrong
+            try:
+                report = stored.read(json.dumps(changed))
+            except ReportError:
+                refused += 1
+                continue
+            told += 1
+            assert "<script>" not in html.page(report)
+            assert "<script>" not in buyer.page(report, None, "ab" * 32)
+            buyer.markdown(report, report, "ab" * 32)
+            verdict = stored.verdict_of(report)
+            for render in (text_report.render, markdown.render):
+                render(verdict, "0.1.0")
+    assert told > 100
+    assert refused > 500

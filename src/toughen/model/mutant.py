@@ -23,11 +23,13 @@ class Mutant:
     """What it becomes, in words: `amount <= 0 is never true`."""
     at_import: bool = False
     """Its guard is asked while its file is imported, once for all tests."""
+    nth: int = 1
+    """Which of several guards that are written alike in one function."""
 
     @property
     def key(self) -> str:
-        """What stays the same when lines move: file, function, kind and text."""
-        return f"{self.file}:{self.function or '-'}:{self.kind}:{self.text}"
+        """What stays the same when lines move: file, function, kind, text, and which of those that are alike."""
+        return f"{self.file}:{self.function or '-'}:{self.kind}:{self.text}" + (f" ({self.nth})" if self.nth > 1 else "")
 
 
 @dataclass(frozen=True, slots=True)

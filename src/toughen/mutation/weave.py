@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,10 @@ def woven(modules: Iterable[tuple[Module, tuple[Guard, ...]]]) -> Woven:
         except (SyntaxError, ValueError, RecursionError):
             continue
         texts[module.file] = text
-        mutants += [Mutant(number, each.kind, module.file, each.line, each.function, each.text, each.without, each.at_import) for number, each in numbered]
+        alike: Counter[tuple[str, str, str]] = Counter()
+        for number, each in numbered:
+            alike[each.function, each.kind, each.text] += 1
+            mutants.append(Mutant(number, each.kind, module.file, each.line, each.function, each.text, each.without, each.at_import, alike[each.function, each.kind, each.text]))
     return Woven(texts, tuple(mutants))
 
 

@@ -78,7 +78,8 @@ class Dossier:
 
 def dossier(report: Report, repaired: Report | None = None) -> Dossier:
     """The dossier of a report; `repaired` is that of the last run that wrote repairs, where this one tried none."""
-    return _Reading(report, report if report.mends else repaired).dossier()
+    narrow = report.run is not None and bool(report.run.only)
+    return _Reading(report, report if report.mends else None if narrow else repaired).dossier()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ class _Reading:
 
     def _breaks(self) -> Answer:
         question = "Where does it break?"
-        found = self.report.proven
+        report, found = self.report, self.report.proven
         if not self.report.booted:
             return Answer(question, "Not measured", (Statement("0 routes were executed.", "booted"),))
         if not found:
@@ -180,7 +181,11 @@ class _Reading:
         worst = max(places, key=lambda each: len(each[1]))
         routes = Counter(each.route.id for each in found if each.route)
         files = Counter(each.location.file for each in found if each.location.file)
-        said = [Statement("; ".join(f"{title} {len(each)}" + (f" ({severities(each)})" if each else "") for title, each in places) + ".", "findings[].place, .severity")]
+        first = "Before the repairs: " if report.mends and report.written else ""
+        said = [Statement(first + "; ".join(f"{title} {len(each)}" + (f" ({severities(each)})" if each else "") for title, each in places) + ".", "findings[].place, .severity")]
+        if first:
+            left = [each for each in found if each.id not in report.ended]
+            said.append(Statement(f"After them {count(len(left), 'break is', 'breaks are')} left" + (f": {', '.join(sorted({each.break_id for each in left}))}." if left else "."), "mends[].outcome"))
         if routes:
             most = ", ".join(f"{route} ({number})" for route, number in routes.most_common(3))
             said.append(Statement(f"{len(routes)} of {count(self.report.coverage.routes, 'route')} {'has' if len(routes) == 1 else 'have'} at least one; the most: {most}.", "findings[].route"))
@@ -226,7 +231,7 @@ class _Reading:
         before = of_place(self.repaired.proven, "security") if self.repaired is not None else []
         ended = sum(each.id in self.repaired.ended for each in before) if self.repaired is not None else 0
         if ended:
-            said.append(Statement(f"{ended} of {count(len(before), 'break')} of security {'was' if ended == 1 else 'were'} mended afterwards.", "mends"))
+            said.append(Statement(f"{ended} of {count(len(before), 'break')} of security {'ends' if ended == 1 else 'end'} by repairs made afterwards.", "mends"))
             holds = self._again and cells is not None and not cells.missing and not security
             short = "Bolted on, and it holds as far as tested" if holds else "Bolted on, in part" if ended < len(before) or (security and self._again) else "Bolted on"
         return Answer(question, short, tuple(said))

@@ -33,6 +33,7 @@ def document(verdict: Verdict, version: str) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "toughen": version,
+        **({"run": {"verb": verdict.history[-1].verb, "at": verdict.history[-1].at, "only": list(verdict.history[-1].only)}} if verdict.history else {}),
         "prototype": {
             "name": blueprint.name,
             "framework": blueprint.framework,

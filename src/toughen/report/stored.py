@@ -161,7 +161,7 @@ class Change(_Part):
 
 
 class Ran(_Part):
-    """Which run the report is of; only a stored report knows."""
+    """Which run the report is of."""
 
     verb: str
     at: str

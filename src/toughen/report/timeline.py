@@ -16,9 +16,11 @@ _HIGH, _PAD, _CHARACTER = 18, 12, 6.6
 
 def lines(story: Mapping[str, Any], width: int = _WIDE) -> Iterator[str]:
     """The picture in text; each column `width` characters."""
-    columns = [str(each) for each in story.get("columns") or ()]
-    rows = [each for each in story.get("rows") or () if isinstance(each, dict)]
+    columns = [str(each) for each in _listed(story, "columns")][:3]
+    rows = [each for each in _listed(story, "rows") if isinstance(each, dict)]
     names = "ABC"[: len(columns)]
+    if not columns:
+        return
     yield _side_by_side([[f"{name}  {title}"[:width]] for name, title in zip(names, columns, strict=True)], width)[0]
     yield _side_by_side([["-" * width] for _ in columns], width)[0]
     for row in rows:
@@ -26,8 +28,14 @@ def lines(story: Mapping[str, Any], width: int = _WIDE) -> Iterator[str]:
         cells = [textwrap.wrap(text, width, subsequent_indent="    ") if name == who else [] for name in names]
         yield from _side_by_side(cells, width)
     for title, key in (("ends with", "ends"), ("one after the other", "in turn")):
-        for number, each in enumerate(story.get(key) or ()):
+        for number, each in enumerate(_listed(story, key)):
             yield f"{title if not number else '':<20} {each}"
+
+
+def _listed(story: Mapping[str, Any], name: str) -> list[Any]:
+    """A part of a story that may come from a file that anybody wrote."""
+    part = story.get(name)
+    return list(part) if isinstance(part, list | tuple) else []
 
 
 def _side_by_side(cells: list[list[str]], width: int) -> list[str]:
@@ -43,14 +51,14 @@ STYLE = (
 
 def svg(story: Mapping[str, Any], width: int = _WIDE, *, styled: bool = True) -> str:
     """The same picture as an SVG that takes its colours from the page around it (`currentColor`); not `styled` leaves the rest to the page's style as well."""
-    columns = [str(each) for each in story.get("columns") or ()]
+    columns = [str(each) for each in _listed(story, "columns")][:3]
     step = (width + _GAP) * _CHARACTER
     parts: list[str] = []
     y = _PAD + _HIGH
     for at, (name, title) in enumerate(zip("ABC", columns, strict=False)):
         parts.append(_said(_PAD + at * step, y, f"{name}  {title}"[:width], "head"))
     top = y = y + _HIGH
-    for row in story.get("rows") or ():
+    for row in (each for each in _listed(story, "rows") if isinstance(each, dict)):
         at = "ABC".find(str(row.get("who")))
         kind = str(row.get("kind"))
         x = _PAD + max(at, 0) * step
@@ -62,7 +70,7 @@ def svg(story: Mapping[str, Any], width: int = _WIDE, *, styled: bool = True) ->
     for at in range(len(columns)):
         parts.insert(0, f'<line x1="{_PAD + at * step + 3:.0f}" y1="{top - _HIGH + 4}" x2="{_PAD + at * step + 3:.0f}" y2="{y - _HIGH + 2}"/>')
     for title, key in (("ends with", "ends"), ("one after the other", "in turn")):
-        for each in _ends(title, [str(one) for one in story.get(key) or ()], int(step * max(1, len(columns)) / _CHARACTER)):
+        for each in _ends(title, [str(one) for one in _listed(story, key)], int(step * max(1, len(columns)) / _CHARACTER)):
             parts.append(_said(_PAD, y + 6, each, key.replace(" ", "-")))
             y += _HIGH
     wide = _PAD * 2 + step * max(1, len(columns))

@@ -21,12 +21,12 @@ def history(runs: Sequence[Past]) -> Html:
     if not runs:
         return el("section", title, el("p", "No run is remembered yet.", class_="empty"), id="history", aria_labelledby="history-title")
     numbers = ("Proven", "Left", *(title for title, _ in PLACES.values()), "Routes", "Seconds")
-    head = el("tr", *(el("th", each, scope="col", class_="n" if each in numbers else None) for each in ("When (UTC)", "Run", *numbers, "Same as before")))
+    head = el("tr", *(el("th", each, scope="col", class_="n" if each in numbers else None) for each in ("When (UTC)", "Run", *numbers, "Same breaks")))
     shown = list(runs)[-_ROWS:]
     rows = [_row(each, before) for each, before in zip(shown, [runs[-len(shown) - 1] if len(runs) > len(shown) else None, *shown], strict=False)]
     return el(
         "section", title, _trend(runs),
-        scrolling("History of runs", el("table", el("caption", f"The last {len(rows)} of {len(runs)} runs that are remembered, the newest first" if len(runs) > 1 else "The first run"), el("thead", head), el("tbody", *reversed(rows)))),
+        scrolling("History of runs", el("table", el("caption", f"The last {len(rows)} of {len(runs)} runs that are remembered, the newest first" if len(runs) > 1 else "The first run"), el("thead", head), el("tbody", *reversed(rows)), class_="dense")),
         id="history", aria_labelledby="history-title",
     )
 

@@ -51,6 +51,9 @@ def headline(report: Report) -> tuple[str, str]:
         return "Nothing was executed, so nothing is known for certain.", report.verdict.why
     left = [each for each in proven if each.id not in ended]
     worst = sum(each.severity == "critical" for each in left)
+    if report.run and report.run.only:
+        said = f"{count(len(left), 'break')} {'left' if report.mends and proven else 'proven'}" if left else "none was proven" if not proven else f"{_all(len(proven), 'break')} {'is' if len(proven) == 1 else 'are'} mended"
+        return f"Of what this run looked for: {said}" + (f", {worst} of them critical." if worst and len(left) > 1 else "."), f"{reach}. A whole run says whether it is ready."
     if not proven:
         return (
             ("Ready: no break was proven." if report.verdict.decision == "ready" else "No break was proven, and too little was reached to call it ready."),

@@ -62,7 +62,7 @@ class Unguarded(Rule):
             return Unclear(control)
         fact = experiment.fact
         place = Location(fact("file"), int(fact("line")), fact("function") or None)
-        key = f"{fact('kind')} in {fact('function') or fact('file')}: {fact('text')}"[:_KEY]
+        key = f"{fact('kind')} in {fact('function') or fact('file')}: {fact('text')}"[:_KEY] + fact("nth")
         severity = Severity.MEDIUM if fact("kind") in _GRAVE else None
         detail = tuple((name, fact(name)) for name in ("kind", "file", "line", "function", "text"))
         asked = control.reached.get(int(fact("number")), ())
@@ -76,11 +76,15 @@ class Unguarded(Rule):
         if off is None or off.problem:
             return Unclear(off.problem if off else "nobody ran the tests without the guard")
         tests = [each.id for each in off.tests] if off.failed else sorted(control.passed if fact("at_import") or "" in asked else control.passed & set(asked))
+        if not tests:
+            return Unclear("the tests that ask it do not pass as it is")
         outcome, said = said_of(tests, off)
         if outcome != "survived":
             return Fails() if outcome == "killed" else Unclear(said)
         facts = {"guard": fact("text"), "without it": fact("without"), "tests": f"{len(tests)} that ask it pass without it as well: {', '.join(tests[:3])}"}
-        return Holds(Evidence(f"without this {fact('kind')} no test fails, though {len(tests)} {'asks' if len(tests) == 1 else 'ask'} it: {fact('text')}", facts, place, detail, key, severity))
+        ask = "asks" if len(tests) == 1 else "ask"
+        whom = f"all {len(tests)} tests pass" if fact("at_import") else f"no test fails, though {len(tests)} {ask} it"
+        return Holds(Evidence(f"without this {fact('kind')} {whom}: {fact('text')}", facts, place, detail, key, severity))
 
     def mend(self, finding: Finding, blueprint: Blueprint, sources: Mapping[str, str]) -> Iterator[Patch | Unmended]:
         """A brief: what the test has to send."""
