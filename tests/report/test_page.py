@@ -259,6 +259,7 @@ def test_a_founder_reads_the_verdict_first(browser: Browser, report: Path) -> No
         (replace(VERDICT, findings=(), mends=(), booted=False, matrix=None, history=()), "Nothing was executed, so nothing is known for certain."),
         (replace(VERDICT, findings=FINDINGS[:1], mends=VERDICT.mends[:1]), "Hardened: the one break is mended."),
         (replace(VERDICT, mends=()), "Not ready: 4 breaks proven, 1 of them critical."),
+        (replace(VERDICT, history=(replace(RUNS[0], verb="fix --dry-run"),)), "Not ready: 4 breaks proven, 1 of them critical."),
         (replace(VERDICT, findings=(), mends=(), decision="ready", history=(replace(RUNS[0], only=("race",)),)), "Of what this run looked for: none was proven."),
     ],
 )

@@ -15,8 +15,8 @@ from toughen.model.matrix import Access, Cell, Matrix, Whose
 from toughen.model.patch import FileChange, Kept, Patch, RolledBack, Unmended
 from toughen.model.source import Location
 from toughen.model.verdict import Verdict
-from toughen.report import json as json_report
 from toughen.report import buyer, html, markdown, stored
+from toughen.report import json as json_report
 from toughen.report import text as text_report
 
 PLACE = Location("main.py", 12, "transfer")

@@ -210,6 +210,11 @@ class Report(_Part):
         return frozenset(each.finding for each in self.mends if each.outcome in {"kept", "gone"})
 
     @property
+    def gone(self) -> frozenset[str]:
+        """Ids of the breaks that are no longer in the user's files."""
+        return self.ended if self.written else frozenset()
+
+    @property
     def written(self) -> bool:
         """Whether kept repairs stand in the user's files, as far as the report knows."""
         return bool(self.mends) and (self.run is None or "--dry-run" not in self.run.verb)

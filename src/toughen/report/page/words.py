@@ -23,14 +23,9 @@ PLACES = {
 SEVERITIES = ("critical", "high", "medium", "low")
 
 
-def place_of(found: Found) -> str:
-    """The place that a finding belongs to; an unknown one is a place of its own."""
-    return found.place
-
-
 def of_place(findings: Sequence[Found], place: str) -> list[Found]:
     """The findings of one place."""
-    return [each for each in findings if place_of(each) == place]
+    return [each for each in findings if each.place == place]
 
 
 def places(report: Report) -> dict[str, tuple[str, str]]:
@@ -49,28 +44,27 @@ def headline(report: Report) -> tuple[str, str]:
     reach = f"{report.coverage.reached} of {count(report.coverage.routes, 'route')} were used as an honest client would"
     if not report.booted:
         return "Nothing was executed, so nothing is known for certain.", report.verdict.why
-    left = [each for each in proven if each.id not in ended]
+    left = [each for each in proven if each.id not in report.gone]
     worst = sum(each.severity == "critical" for each in left)
+    critical = f", {worst} of them critical" if worst and len(left) > 1 else ""
+    mended = bool(proven) and report.written and bool(report.gone)
     if report.run and report.run.only:
-        said = f"{count(len(left), 'break')} {'left' if report.mends and proven else 'proven'}" if left else "none was proven" if not proven else f"{_all(len(proven), 'break')} {'is' if len(proven) == 1 else 'are'} mended"
-        return f"Of what this run looked for: {said}" + (f", {worst} of them critical." if worst and len(left) > 1 else "."), f"{reach}. A whole run says whether it is ready."
+        said = f"{count(len(left), 'break')} {'left' if mended else 'proven'}{critical}" if left else f"{_all(len(proven), 'break')} {'is' if len(proven) == 1 else 'are'} mended" if proven else "none was proven"
+        return f"Of what this run looked for: {said}.", f"{reach}. A whole run says whether it is ready."
     if not proven:
         return (
             ("Ready: no break was proven." if report.verdict.decision == "ready" else "No break was proven, and too little was reached to call it ready."),
             f"{reach}, and attacked. What was not tested is listed below.",
         )
     if not left:
-        return f"{'Hardened' if report.written else 'It can be hardened'}: {_all(len(proven), 'break')} {'is' if len(proven) == 1 else 'are'} mended.", f"Each repair was kept only because its break is gone and everything honest still works. {reach}."
-    if report.mends:
-        done = f"{'' if report.written else 'can be '}mended"
+        return f"Hardened: {_all(len(proven), 'break')} {'is' if len(proven) == 1 else 'are'} mended.", f"Each repair was kept only because its break is gone and everything honest still works. {reach}."
+    if mended:
         return (
-            f"Not ready yet: {count(len(left), 'break')} of {len(proven)} {'is' if len(left) == 1 else 'are'} left" + (f", {worst} of them critical" if worst and len(left) > 1 else "") + ".",
-            f"{len(proven) - len(left)} of {len(proven)} {done} with their break gone and everything honest still working; what is left waits for a decision. {reach}.",
+            f"Not ready yet: {count(len(left), 'break')} of {len(proven)} {'is' if len(left) == 1 else 'are'} left{critical}.",
+            f"{len(proven) - len(left)} of {len(proven)} are mended, with their break gone and everything honest still working; what is left waits for a decision. {reach}.",
         )
-    return (
-        f"Not ready: {count(len(proven), 'break')} proven" + (f", {worst} of them critical" if worst else "") + ".",
-        f"Each was executed twice, from a clean copy, after an honest request had passed. {reach}.",
-    )
+    offered = f" {len(ended)} of {len(proven)} can be mended: `toughen fix` writes what was tried on a copy and held." if ended else ""
+    return f"Not ready: {count(len(proven), 'break')} proven{critical}.", f"Each was executed twice, from a clean copy, after an honest request had passed.{offered} {reach}."
 
 
 def _all(number: int, word: str) -> str:
