@@ -130,9 +130,12 @@ class Child:
 
     def _begin(self) -> None:
         RECORDER.begin(self._record)
-        RECORDER.patience = float(self._record.get("patience") or 0)
-        RECORDER.dies = self._die if self._record.get("dies") else None
-        RECORDER.cut, RECORDER.falls = int(self._record.get("cut", -1)), self._fall
+        if "patience" in self._record:
+            RECORDER.patience = float(self._record["patience"] or 0)
+        if "dies" in self._record:
+            RECORDER.dies = self._die if self._record["dies"] else None
+        if "cut" in self._record:
+            RECORDER.cut, RECORDER.falls = int(self._record["cut"]), self._fall
         if RECORDER.fault:
             faults.WAITS.begin(self._wire)
             if RECORDER.gone():

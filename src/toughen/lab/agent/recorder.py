@@ -142,7 +142,8 @@ class Recorder:
         if self.gate is not None:
             self.sql = self.sql or 1
             self.gate.begin()
-        self.whole.clear()
+        if self.whole.is_set():
+            self.whole.clear()
         self.active = True
 
     def end(self) -> dict[str, Any]:
@@ -183,7 +184,9 @@ class Recorder:
             self.answered_after = len(self.statements) + self.dropped
             if self.dies is not None:
                 self.dies(answer)
-            self.whole.set()
+                self.whole.set()
+            elif self.patience:
+                self.whole.set()
 
     def opened(self, since: int = 0) -> list[dict[str, str]]:
         """Return databases that were opened, as FACTS tells them; all of them, or the newest."""
