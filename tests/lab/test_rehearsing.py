@@ -73,7 +73,7 @@ def test_requests_are_seen(booted: Boot) -> None:
 def test_a_guard_whose_loss_hangs_is_not_called_protected(booted: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the tests never end without a guard, they are ended, and that is no failed test."""
     app = APP.replace("        if request", "        n = 0\n        while True:\n            try:\n                check(n)\n            except ValueError:\n                break\n        if request") + "\n    def check(n):\n        if n == 0:\n            raise ValueError(n)\n"
-    monkeypatch.setattr("toughen.mutation.judge._LEAST", 1.0)
+    monkeypatch.setattr("toughen.mutation.judge._LEAST", 3.0)
     with booted({"main.py": app, "test_app.py": ONE}) as (lab, blueprint):
         rehearsal = Rehearsing(lab, blueprint)
         assert rehearsal.run(ALL).passed

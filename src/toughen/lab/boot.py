@@ -30,7 +30,6 @@ IMPORT_SECONDS = 60.0
 FORK_SECONDS = 20.0
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are kept."""
-_MOST_MISSING = 6
 _ATTEMPTS = 4
 _ANSWERED = "answers:"
 _STREWN, _CONTENT = "file:", "This file was put here so that there is one."

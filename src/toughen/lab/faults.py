@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from toughen.lab.child import Child
     from toughen.lab.snapshot import World
     from toughen.model.trace import Exchange
-    from toughen.model.trial import Fault
+    from toughen.model.trial import Fault, Trial
 
 LOCKED, LOST, FULL = "locked", "lost", "full"
 DATABASE = frozenset({LOCKED, LOST, *servers.FAULTS})
@@ -94,3 +94,9 @@ def _finish(runner: Runner) -> None:
         else:
             runner.go(TO_THE_END)
         runner.read(REQUEST_SECONDS)
+
+
+def gated(trial: Trial, index: int) -> bool:
+    """Whether a call is stopped at its statements: something befalls it there."""
+    database = trial.fault is not None and trial.fault.kind in DATABASE and trial.fault.meets(index, len(trial.calls))
+    return database or any(each.call == index and each.before != ANSWERED and each.outside < 0 for each in trial.kills)

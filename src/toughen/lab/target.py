@@ -22,7 +22,7 @@ from toughen.lab.requests import Resolver, UnresolvedError, assemble
 from toughen.lab.rows import changes, keyed
 from toughen.model.journey import Tampered
 from toughen.model.trace import Exchange, Trace, Turn
-from toughen.model.trial import ANSWERED, Trial
+from toughen.model.trial import Trial
 from toughen.oracle import succeeded
 
 if TYPE_CHECKING:
@@ -303,10 +303,10 @@ class LabTarget:
         child: Child | None = self._kept if kept and self._kept is not None and self._kept.open else None
         try:
             for index, call in enumerate(trial.calls):
-                if child is None or isolated or not child.open or _gated(trial, index):
+                if child is None or isolated or not child.open or faults.gated(trial, index):
                     if child is not None:
                         child.close()
-                    child = self.lab.child(restored=restored and not index, started=trial.started, lines=trial.traced, gate=_gated(trial, index))
+                    child = self.lab.child(restored=restored and not index, started=trial.started, lines=trial.traced, gate=faults.gated(trial, index))
                     if not index and (inside := self._inside(child)):
                         base = before_last = {**base, **inside}
                 if index and trial.apart:
@@ -392,12 +392,6 @@ class LabTarget:
         if sender is not None and sender.login is not None and sender.login.route == call.route:
             jar.renew(sender, exchange)
         return exchange
-
-
-def _gated(trial: Trial, index: int) -> bool:
-    """Whether a call is stopped at its statements: something befalls it there."""
-    database = trial.fault is not None and trial.fault.kind in faults.DATABASE and trial.fault.meets(index, len(trial.calls))
-    return database or any(each.call == index and each.before != ANSWERED and each.outside < 0 for each in trial.kills)
 
 
 def _outline(trace: Trace) -> tuple[list[int | None], Counter[tuple[str, str]]]:

@@ -87,16 +87,3 @@ class SuiteRun:
     def failed(self) -> tuple[TestResult, ...]:
         """Those that did not, and were not skipped."""
         return tuple(each for each in self.tests if each.outcome in {"failed", "error"})
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What came of a mutant."""
-
-    mutant: Mutant
-    outcome: str
-    """killed, survived, unreached (no test asks the guard), or unclear."""
-    said: str = ""
-    """The test that failed, or why it is unclear."""
-    tests: int = 0
-    """How many tests were run for it."""

@@ -212,6 +212,7 @@ class _Finder:
 
 
 _CALL = "__toughen__."
+"""The switch, among the builtins (lab/agent/switch.py)."""
 _ON = f"{_CALL}on(#)"
 
 

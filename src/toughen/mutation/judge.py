@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from toughen.model.mutant import Judged, SuiteRun
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection
 
-    from toughen.model.mutant import Mutant
+    from toughen.model.mutant import Mutant, SuiteRun
 
 AT_IMPORT = ""
 """Stands for the import among the tests that ask a guard."""
@@ -54,23 +51,6 @@ def limit_of(tests: Collection[str], baseline: SuiteRun) -> float:
     """Seconds after which tests that a mutant holds up are ended."""
     seconds = {each.id: each.seconds for each in baseline.tests}
     return _LEAST + _TIMES * sum(seconds.get(each, 0.0) for each in tests)
-
-
-def judged(mutants: Iterable[Mutant], runner: Runner, baseline: SuiteRun, until: float, tell: Callable[[str], None] = lambda _: None) -> Iterator[Judged]:
-    """Each mutant against the tests that ask its guard; by `until` (monotonic seconds) all end."""
-    for mutant in mutants:
-        tests, fresh = asking(mutant, baseline)
-        if not tests:
-            yield Judged(mutant, "unreached")
-        elif time.monotonic() > until:
-            yield Judged(mutant, "unclear", "the time budget was used up")
-        else:
-            tell(f"without {mutant.text} ({mutant.file}:{mutant.line})")
-            run = runner.run(mutant.number, tests, limit_of(tests, baseline), fresh=fresh)
-            if run.ended != "done":
-                # What hangs or dies may do so for another reason: the process that it came from.
-                run = runner.run(mutant.number, tests, limit_of(tests, baseline), fresh=True)
-            yield Judged(mutant, *said_of(tests, run), len(tests))
 
 
 def said_of(tests: Collection[str], run: SuiteRun) -> tuple[str, str]:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from toughen.codemod.module import Module
     from toughen.mutation.guards import Guard
 
-SWITCH = "__toughen__"
-"""Name of the object, among the builtins, that guards ask."""
-
 
 @dataclass(frozen=True, slots=True)
 class Woven:

@@ -28,7 +28,7 @@ class NoTests(Rule):
 
     Who pays: whoever changes the code next, and everybody who uses it afterwards.
 
-    Shown: no file of the project holds a test function, and none is collected.
+    Shown: no file of the project holds a test function of pytest's, unittest's or Django's.
 
     Example: a backend of twelve routes and an empty `tests` folder.
     Instead: for each route one test of what it does, and one of what it must refuse.

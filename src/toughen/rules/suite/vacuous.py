@@ -26,7 +26,7 @@ _NEEDS = ("fastapi", "httpx", "pytest")
 
 
 class Vacuous(Rule):
-    """A test passes whatever the application answers: it asserts nothing, a constant, or swallows its own failure.
+    """A test passes whatever the application answers: it asserts nothing of it, only a constant, or swallows its own failure.
 
     Who pays: whoever trusts the green tick. Assistants write such tests to please: they run, they count, they protect nothing.
 
