@@ -176,7 +176,7 @@ class Proving:
             return
         seconds = time.monotonic() - self.began
         self.first_proof = self.first_proof or seconds
-        store.save(self.root, finding.id, entry, proof, target.identities, snapshot, target.lab.steps, together=target.memory.together)
+        store.save(self.root, finding.id, entry, proof, target.wallet.everybody(), snapshot, target.lab.steps, together=target.memory.together)
         self._findings.append((number, finding))
         self.settled.add((rule.id, route.id))
         self.tell(Found(finding, seconds))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toughen.model.blueprint import Json, Route, Table
-    from toughen.model.journey import Call, Journey
+    from toughen.model.journey import Call, Grant, Journey
     from toughen.model.trace import Exchange, Statement, Trace
     from toughen.rule import Target
 
@@ -39,12 +39,37 @@ def last_place(target: Target, route: Route, journey: Journey) -> Pair | None:
     calls, grants = tuned(journey, honest, AMPLE)
     before, own = calls[:-1], calls[-1]
     again = [numbered(own, index) for index in range(_MOST)]
+    limit = _limit(target, before, again, grants)
+    if not limit:
+        return None
+    return Pair((*before, *again[: limit - 1]), again[limit - 1], again[limit], grants, f"{route.id} twice at once, for the last of {limit} places", places)
+
+
+def last_of_many(target: Target, route: Route, journey: Journey) -> Pair | None:
+    """The pair that competes for the last of several places of which each user takes one; None where there is a place for each of those who are known."""
+    honest, habits, call = target.honest(route.id), target.habits(), journey.call
+    if route.method == "GET" or call.identity is None or honest is None or not any(each.kind == "inserted" for each in honest.final_changes):
+        return None
+    peer, places = target.peer(call.identity), stops(honest.last, honest.last, habits)
+    if peer is None or not places:
+        return None
+    calls, grants = tuned(journey, honest, AMPLE)
+    people = (call.identity, peer.name, *(each.name for each in target.spares(call.identity)))
+    again = [numbered(calls[-1].by(each), index) for index, each in enumerate(people)]
+    limit = _limit(target, calls[:-1], again, grants)
+    if not limit:
+        return None
+    return Pair((*calls[:-1], *again[: limit - 1]), again[limit - 1], again[limit], grants, f"{route.id} by two users at once, for the last of {limit} places", places)
+
+
+def _limit(target: Target, before: tuple[Call, ...], again: list[Call], grants: tuple[Grant, ...]) -> int:
+    """How many of the requests pass before all that follow are refused; 0 where none is, where only one passes, or where no count refuses."""
     exchanges = target.run(Trial((*before, *again), grants)).exchanges[len(before) :]
     passed = [succeeded(each) for each in exchanges]
     limit = passed.index(False) if False in passed else 0
     if limit <= 1 or any(passed[limit:]) or not _counted_out(exchanges[limit]):
-        return None
-    return Pair((*before, *again[: limit - 1]), again[limit - 1], again[limit], grants, f"{route.id} twice at once, for the last of {limit} places", places)
+        return 0
+    return limit
 
 
 def numbered(call: Call, index: int) -> Call:

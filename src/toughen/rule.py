@@ -96,6 +96,9 @@ class Target(Protocol):
     def peer(self, name: str) -> Identity | None:
         """Another identity of the same role (and tenant) as that one."""
 
+    def spares(self, name: str) -> tuple[Identity, ...]:
+        """Further identities of the same role (and tenant), where others have taken what there is; nothing else is asked of them."""
+
     def stranger(self, name: str) -> Identity | None:
         """An identity of the same role in another tenant, None where there are no tenants."""
 

@@ -130,7 +130,7 @@ class Explorer:
             if state.reached is not None and any(each.request.startswith("MAIL") for each in state.reached.exchange.outgoing):
                 state.reached = None
         target = LabTarget(self.lab, self.blueprint, session.wallet, snapshot.digest)
-        minted = tuple(session.wallet.identities.values())
+        minted = session.wallet.everybody()
         forgotten = self._once_more(session, states)
         self._rounds(session, states)
         for route_id, entry in forgotten.items():

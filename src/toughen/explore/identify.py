@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from toughen.explore import kinds
@@ -34,6 +35,8 @@ _MAKERS = 4
 _STRANGER = 3
 """Number of the user of each role who belongs to another tenant."""
 _REDIRECTS = frozenset({302, 303, 307})
+_SPARES = 2
+"""Further users of the ordinary role: as many places, less one, can be filled by different people before two compete for the last."""
 _OUTSIDE = {"source", "memory"}
 """How people came to be whom no table of the database holds."""
 
@@ -247,6 +250,29 @@ class Registrar:
                     self.admitted.append((identity.name, person))
                     if person.call is not None:
                         self.session.founders[identity.name] = person.call
+        if not self.kind and self.admitted:
+            self._mint_spares(column, ordinary)
+
+    def _mint_spares(self, column: str | None, ordinary: Json) -> None:
+        """Further users of the ordinary role in the first one's house, where there is a table besides the users' that they could fill."""
+        wallet, makes = self.session.wallet, self.newcomers
+        first = wallet.identities[self.admitted[0][0]]
+        if makes is None or self.table is None or first.table is None or len(self.session.blueprint.tables) == 1:
+            return
+        house = tenancy(self.session.blueprint, self.table) if first.tenant is not None else None
+        free = (f"{first.kind}{number}" for number in count(1) if wallet.known(f"{first.kind}{number}") is None)
+        for name in islice(free, _SPARES):
+            person = makes.another([])
+            if person is None or (column is not None and not _same_role(person.row.get(column), ordinary) and not self._raise(person, column, ordinary)):
+                return
+            if house is not None and not self._raise(person, house.column, first.row.get(house.column)):
+                return
+            identity = self.admit(person, name, first.role)
+            if identity is None:
+                return
+            wallet.add(replace(identity, tenant=first.tenant, spare=True))
+            if person.call is not None:
+                self.session.founders[name] = person.call
 
     def _raise(self, person: Person, column: str, value: Json) -> bool:
         """Write the role, or the tenant, in the throw-away database."""

@@ -182,7 +182,7 @@ class Session:
         self._note(exchange)
         if exchange.ended in {"timeout", "died"}:
             self.hung[call.route] = exchange
-        if not lines and (call.identity is None or call.identity in self.wallet.identities):
+        if not lines and (call.identity is None or self.wallet.known(call.identity) is not None):
             self.jar.take(call.identity, exchange.response)
         return exchange
 

@@ -63,12 +63,22 @@ class Wallet:
     """Identities with the credentials that are valid now."""
 
     identities: dict[str, Identity] = field(default_factory=dict)
+    spares: dict[str, Identity] = field(default_factory=dict)
+    """Further users of a role, of whom nobody asks as long as there is one above."""
     _until: dict[str, float] = field(default_factory=dict)
 
     def add(self, identity: Identity) -> None:
         """Take an identity that was just minted."""
-        self.identities[identity.name] = identity
+        (self.spares if identity.spare else self.identities)[identity.name] = identity
         self._until[identity.name] = _expiry(identity.credential)
+
+    def known(self, name: str | None) -> Identity | None:
+        """The identity of that name."""
+        return self.identities.get(name or "") or self.spares.get(name or "")
+
+    def everybody(self) -> tuple[Identity, ...]:
+        """All that have rows in the snapshot."""
+        return (*self.identities.values(), *self.spares.values())
 
     def get(self, name: str | None) -> Credential | None:
         """The credential of an identity; None for anonymous."""
@@ -76,20 +86,13 @@ class Wallet:
             return None
         if name == FORGED:
             return self.forged()
-        return self.identities[name].credential
+        return (self.identities.get(name) or self.spares[name]).credential
 
     def stale(self, names: Iterable[str | None]) -> list[Identity]:
         """Identities among these whose credential is about to expire."""
         now = time.time()
-        return [
-            self.identities[name]
-            for name in dict.fromkeys(names)
-            if name in self.identities and self._until.get(name, 0) - _MARGIN < now and self._renewable(name)
-        ]
-
-    def _renewable(self, name: str) -> bool:
-        identity = self.identities[name]
-        return identity.login is not None or identity.forge is not None
+        known = [identity for name in dict.fromkeys(names) if (identity := self.known(name)) is not None]
+        return [each for each in known if self._until.get(each.name, 0) - _MARGIN < now and (each.login is not None or each.forge is not None)]
 
     def forged(self) -> Credential:
         """A credential of the right form whose secret part is garbage."""

@@ -90,7 +90,12 @@ class LabTarget:
 
     def identity(self, name: str) -> Identity | None:
         """The identity of that name."""
-        return self.wallet.identities.get(name)
+        return self.wallet.known(name)
+
+    def spares(self, name: str) -> tuple[Identity, ...]:
+        """Further users of the same role and tenant, of whom nothing is asked otherwise."""
+        own = self.wallet.known(name)
+        return tuple(each for each in self.wallet.spares.values() if own is not None and each.name != name and each.role == own.role and each.tenant == own.tenant)
 
     def peer(self, name: str) -> Identity | None:
         """Another identity of the same role and tenant."""
@@ -388,7 +393,7 @@ class LabTarget:
             measured = trial.measured and index == len(trial.calls) - 1
             exchange = child.serve(request, Record(sql=2, lines=trial.traced, markers=tuple(resolver.markers.values()), fault=fault, memory=measured, patience=_PATIENCE if trial.patient else 0.0, told=trial.heard))
         jar.take(call.identity, exchange.response)
-        sender = self.wallet.identities.get(call.identity or "")
+        sender = self.wallet.known(call.identity)
         if sender is not None and sender.login is not None and sender.login.route == call.route:
             jar.renew(sender, exchange)
         return exchange

@@ -33,7 +33,7 @@ def mended(tree: Path, first: LabTarget, snapshot: Snapshot) -> Iterator[LabTarg
         lab.redo(first.lab.steps)
         lab.world.bring(snapshot)
         migrations.further(lab, first.lab.project)
-        wallet = logged_in(lab, first.identities)
+        wallet = logged_in(lab, first.wallet.everybody())
         yield LabTarget(lab, first.blueprint, wallet, first.snapshot, dict(first.learned), memory=Memory(together=first.memory.together, rehearsing=first.memory.rehearsing))
 
 
@@ -73,9 +73,9 @@ def adopted(lab: Lab, first: LabTarget, snapshot: Snapshot, probe: Probe | None 
     lab.written |= first.lab.written
     lab.world.load(snapshot)
     wallet = Wallet()
-    for identity in first.identities:
+    for identity in first.wallet.everybody():
         wallet.add(identity)
     twin = LabTarget(lab, first.blueprint, wallet, first.snapshot, first.learned, memory=first.memory)
     if probe is not None and twin.anew(probe.trial).last.status != probe.status:
-        twin.wallet = logged_in(lab, first.identities)
+        twin.wallet = logged_in(lab, first.wallet.everybody())
     return twin

@@ -45,6 +45,8 @@ class Identity:
     """(cookie name, prefix) that carries the token as well, where pages ask for it there."""
     tenant: str | None = None
     """Whose house it belongs to, None where the prototype has no tenants."""
+    spare: bool = False
+    """True for one more of its role: nothing is asked in its name but where the others have taken what there is."""
 
     @property
     def kind(self) -> str:

@@ -74,3 +74,7 @@ def join(event_id):
 """
 """As many guests as an event has seats, one of each user: counted before one is added."""
 SEATED = EVENTS.replace("        event = conn.execute(", '        conn.execute("BEGIN IMMEDIATE")\n        event = conn.execute(')
+
+PAIRED = EVENTS.replace('taken >= event["seats"]', "taken >= 2").replace("SELECT seats FROM", "SELECT id FROM")
+"""Two guests for each event, whatever its row says: who wants the last place is the third user."""
+PAIRED_SEATED = PAIRED.replace("        event = conn.execute(", '        conn.execute("BEGIN IMMEDIATE")\n        event = conn.execute(')

@@ -14,7 +14,7 @@ from toughen.pairs import apart, noted_once, orders, pairs, steer, stumbles, swi
 from toughen.rule import Aside, Broken, Fails, Holds, Rule, Sound, Unclear
 from toughen.samples import attempts, desk, stock
 from toughen.samples.bills import CHARGED_IF_ENOUGH, COLLECTED
-from toughen.samples.places import AT_ONCE, COUNTED, EVENTS, SEATED, THREE
+from toughen.samples.places import AT_ONCE, COUNTED, EVENTS, PAIRED, PAIRED_SEATED, SEATED, THREE
 from toughen.specimens import PLAIN, SESSION, SESSION_NEEDS
 from toughen.twists import UNSEEN, answer
 
@@ -73,7 +73,7 @@ class CheckThenAct(Rule):
         for pair in pairs(target, route, journey, room=1):
             same = same or pair
             yield from pair.experiments(detail)
-        for compete in (quotas.last_place, quotas.only_place):
+        for compete in (quotas.last_place, quotas.last_of_many, quotas.only_place):
             competing = compete(target, route, journey)
             if competing is not None:
                 yield from competing.experiments(detail)
@@ -143,6 +143,7 @@ class CheckThenAct(Rule):
     BROKEN: ClassVar[list[Broken]] = [
         Broken(THREE, "POST /bookings"),
         Broken(EVENTS, "POST /events/{event_id}/join"),
+        Broken(PAIRED, "POST /events/{event_id}/join"),
         Broken(attempts.TICKETS, "POST /tickets/{ticket_id}/buy", SESSION_NEEDS, unseen="the write bears its condition"),
         Broken(TICKETS + """
 @app.post("/tickets/{ticket_id}/buy")
@@ -200,6 +201,7 @@ def book(booking: NewBooking, db: Session = Depends(get_db)):
         Sound(attempts.TICKETS_REFUSED, "where every attempt is lost, it says so", SESSION_NEEDS),
         Sound(THREE.replace("    conn = get_db()\n    held", '    conn = get_db()\n    conn.execute("BEGIN IMMEDIATE")\n    held'), "the count is taken under SQLite's write lock"),
         Sound(CHARGED_IF_ENOUGH, "the statement that takes has the check in it, and a miss takes all of it back"),
+        Sound(PAIRED_SEATED, "two for each event are counted under SQLite's write lock"),
         Sound(SEATED, "seats are counted under SQLite's write lock"),
         Sound(THREE.replace(COUNTED, AT_ONCE), "the count stands in the INSERT, and the rows that it made are counted"),
         Sound(PLAIN + """
