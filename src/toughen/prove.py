@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from toughen.model.trial import Experiment
     from toughen.rule import Rule
 
+ALL = "*"
+"""Stands for every route."""
 Job = tuple[int, "Rule", "tuple[Route, ...]"]
 
 
@@ -84,7 +86,7 @@ class Proving:
         return tuple(Tried(*pair, pair in refuted, seconds) for pair, seconds in sorted(self._seconds.items()))
 
     def run(self, target: LabTarget, crew: Crew, only: Collection[tuple[str, str]] | None = None) -> None:
-        """Take the snapshot and let the crew loose; on these (rule, route) `only`, where they are named."""
+        """Take the snapshot and let the crew loose; on these (rule, route) `only`, where they are named: (rule, ALL) for one that looks at the whole."""
         self.tell(Stage("prove", f"{len(target.learned)} routes, {len(self.rules)} rules" if only is None else f"{len(only)} of them look open"))
         target.lab.restore()
         snapshot = self._snapshot = target.lab.world.take()
@@ -96,7 +98,7 @@ class Proving:
         all_of = [(route,) for route in target.blueprint.routes]
         shares = [(rule, routes) for rule in self.rules for routes in (all_of[: 1 if rule.whole else None] if rule.rehearses else [reading] if rule.whole else [(route,) for route in reached]) if routes]
         if only is not None:
-            shares = [(rule, routes) for rule, routes in shares if not rule.whole and (rule.id, routes[0].id) in only]
+            shares = [(rule, routes) for rule, routes in shares if (rule.id, ALL if rule.whole else routes[0].id) in only]
         jobs: list[tuple[str, Job]] = [(routes[0].id, (number, rule, routes)) for number, (rule, routes) in enumerate(shares)]
         known = next((each for each in target.journeys() if not each.anonymous), None)
         probe = Probe(Trial(known.calls, known.grants), known.status) if known else None

@@ -154,6 +154,11 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def proofs(root: Path) -> tuple[Path, ...]:
+    """The files of stored proofs."""
+    return tuple(sorted((root / FOLDER / "proofs").glob("*.json")))
+
+
 def load(file: Path) -> tuple[StoredProof, Snapshot]:
     """Read a proof and its snapshot. Raises ProofError."""
     from pydantic import ValidationError

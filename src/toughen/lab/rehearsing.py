@@ -20,6 +20,8 @@ from toughen.mutation import guards, woven
 from toughen.mutation.judge import asking, limit_of, steady
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from toughen.lab.boot import Lab
     from toughen.model.blueprint import Blueprint
     from toughen.model.trial import Rehearsal
@@ -39,6 +41,8 @@ class Rehearsing:
 
     lab: Lab
     blueprint: Blueprint
+    changed: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """File -> lines on which comparisons are moved by one, too."""
     _lock: RLock = field(default_factory=RLock)
     _tests: Tests | None = None
     _until: float = 0.0
@@ -56,7 +60,7 @@ class Rehearsing:
             if not _APART.search(name) and name not in self.blueprint.suite.files:
                 try:
                     module = Module(name, text)
-                    modules.append((module, guards(module)))
+                    modules.append((module, guards(module, self.changed.get(name, frozenset()))))
                 except (UnmendableError, RecursionError):
                     continue
         return woven(modules)

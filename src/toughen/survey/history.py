@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import selectors
-import subprocess
-import time
 from typing import TYPE_CHECKING, Final
 
 from toughen.model.blueprint import Secret, masked
 from toughen.model.source import Location
+from toughen.repository import lines
 from toughen.survey.literals import PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_SECONDS: Final = 10.0
 _COMMITS: Final = 400
-_LARGEST: Final = 16 << 20
 _MOST: Final = 20
-_SAFE: Final = ("-c", "core.fsmonitor=false", "-c", "core.pager=cat", "-c", "log.showSignature=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=")
 _TEST: Final = re.compile(r"(?:^|/)(?:tests?|fixtures|node_modules|site-packages)/|test_[^/]*$|\.(?:lock|min\.js|svg|ipynb|md)$|\.env\.(?:example|sample|template|dist)$")
 _QUOTED: Final = re.compile(r"""["']([^"'\s]{16,200})["']|=\s*([^\s"']{16,200})\s*$""")
 _PLACEHOLDER: Final = re.compile(r"example|x{6,}|0{8,}|1234567|your[-_]|placeholder|dummy|test_", re.IGNORECASE)
@@ -45,14 +39,14 @@ def tracked(root: Path, name: str) -> bool:
     """Whether git tracks that file."""
     if not (root / ".git").exists():
         return False
-    return name in "".join(_lines(root, ["ls-files", "--", name])).splitlines()
+    return name in "".join(lines(root, ["ls-files", "--", name])).splitlines()
 
 
 def _added(root: Path) -> Iterator[tuple[str, str, str]]:
     """(commit, file, value) for each key-shaped value that a commit added."""
     commit = file = ""
     wanted = ["log", "-p", "-U0", "--no-color", "--no-textconv", "--no-ext-diff", "--no-renames", f"--max-count={_COMMITS}", "--format=commit %h"]
-    for line in _lines(root, wanted):
+    for line in lines(root, wanted):
         if line.startswith("commit "):
             commit = line[7:].strip()[:12]
         elif line.startswith("+++ "):
@@ -62,31 +56,3 @@ def _added(root: Path) -> Iterator[tuple[str, str, str]]:
                 value = match.group(1) or match.group(2)
                 if PROVIDER.match(value):
                     yield commit, file, value
-
-
-def _lines(root: Path, arguments: list[str]) -> Iterator[str]:
-    """What git says, line by line, until it has said too much or taken too long."""
-    environment = {
-        "PATH": os.environ.get("PATH", ""), "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*", "LC_ALL": "C",
-    }
-    try:
-        process = subprocess.Popen(["git", *_SAFE, "-C", str(root), *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)  # noqa: S607
-    except OSError:
-        return
-    assert process.stdout is not None
-    ends, size, rest = time.monotonic() + _SECONDS, 0, b""
-    try:
-        with process.stdout as stream, selectors.DefaultSelector() as ready:
-            ready.register(stream, selectors.EVENT_READ)
-            while size < _LARGEST and (left := ends - time.monotonic()) > 0 and ready.select(left):
-                piece = os.read(stream.fileno(), 1 << 16)
-                if not piece:
-                    break
-                size += len(piece)
-                *lines, rest = (rest + piece).split(b"\n")
-                yield from (line.decode("utf-8", "replace") for line in lines)
-        yield rest.decode("utf-8", "replace")
-    finally:
-        process.kill()
-        process.wait()

@@ -1,0 +1,42 @@
+"""Owns the gate of guards: none can be taken out of the code while every test passes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toughen.gate import CouldNot, Faults, Gate, Looked, Site
+from toughen.model.finding import Status
+from toughen.model.gate import Fault
+
+if TYPE_CHECKING:
+    from toughen.model.finding import Finding
+
+BREAK = "suite/unguarded"
+
+
+class Guards(Gate):
+    """Each guard of the code is switched off once; a test must fail. On new lines, each comparison is moved by one as well."""
+
+    id = "guards"
+    title = "Every guard has a test that fails without it"
+    order = 22
+
+    def look(self, site: Site) -> Looked:
+        """What the attack said of suite/unguarded."""
+        if not site.booted:
+            return CouldNot("the prototype does not boot here")
+        if not site.blueprint.suite.files:
+            return CouldNot("there are no tests that could protect a guard", "`toughen fix` writes the first ones from what it mends")
+        found = [each for each in site.verdict.findings if each.break_id == BREAK and each.status is Status.PROVEN]
+        faults = [Fault(_key(each), each.message, each.location) for each in found]
+        unclear = sorted({each.reason for each in site.verdict.inconclusive if each.break_id == BREAK})
+        asked = sum(1 for each in site.verdict.tried if each.break_id == BREAK)
+        if unclear and not found and asked:
+            return CouldNot(f"nothing is known of the guards: {unclear[0]}")
+        why = f"{len(found)} can go unnoticed" if found else "none can go unnoticed"
+        return Faults(faults, {"unprotected": str(len(found)), **({"nothing is said of": "; ".join(unclear[:3])} if unclear else {})}, why)
+
+
+def _key(finding: Finding) -> str:
+    """Where it stands and how it is written: which of the routes that run it is told of it does not count."""
+    return f"{finding.location.file} {finding.evidence.key if finding.evidence else finding.id}"

@@ -1,0 +1,41 @@
+"""Owns the gate of tests: there are some, and they pass."""
+
+from __future__ import annotations
+
+from toughen.gate import CouldNot, Faults, Gate, Looked, Site
+from toughen.model.gate import Fault
+from toughen.model.source import Location
+
+
+class Tests(Gate):
+    """The project's own tests pass, twice, on a copy in the lab's box, without a network."""
+
+    id = "tests"
+    title = "The tests pass"
+    order = 20
+
+    def look(self, site: Site) -> Looked:
+        """Every test that does not pass, or passes now and then."""
+        if not site.booted:
+            return CouldNot("the prototype does not boot here")
+        if not site.blueprint.suite.files:
+            return Faults([Fault("none", "there is not one test: `toughen fix` writes the first ones from what it mends")], {"tests": "0"})
+        run = site.tests()
+        if run.problem and not run.tests:
+            return CouldNot(f"the tests cannot be run: {run.problem}")
+        if run.ended != "done":
+            return CouldNot(f"the tests do not end: {run.problem}")
+        faults = [Fault(each.id, f"{each.id} fails: {_said(each.said)}", _place(each.id)) for each in run.failed]
+        faults += [Fault(f"flaky {each}", f"{each} passes now and then: nothing can be built on it", _place(each)) for each in sorted(run.flaky)]
+        if not run.tests:
+            faults.append(Fault("none", "no test was collected"))
+        skipped = sum(each.outcome == "skipped" for each in run.tests)
+        return Faults(faults, {"passed": str(len(run.passed)), "failed": str(len(run.failed)), "skipped": str(skipped)}, f"{len(run.passed)} of {len(run.tests)} tests pass" + (f", {skipped} are skipped" if skipped else ""))
+
+
+def _said(text: str) -> str:
+    return " ".join(text.split())[-160:] or "it says nothing"
+
+
+def _place(test: str) -> Location:
+    return Location(test.partition("::")[0], 1)
