@@ -154,7 +154,7 @@ def test_uncommitted_work_is_refused_before_anything_runs(prototype: Write) -> N
 
 
 def test_a_repair_is_a_commit_and_the_proof_is_gone(prototype: Write) -> None:
-    """`fix --dry-run` writes nothing; `fix --commit` makes one commit a mend, touches only what it mends, and every stored proof replays as gone."""
+    """`fix --dry-run` writes nothing; `fix --commit` makes one commit a mend and one for its tests, touches only what it mends, and every stored proof replays as gone."""
     project = prototype({"main.py": SHOP, "notes.txt": "mine", ".gitignore": ".venv\n.toughen\n__pycache__\n"})
 
     def git(*arguments: str) -> str:
@@ -175,9 +175,10 @@ def test_a_repair_is_a_commit_and_the_proof_is_gone(prototype: Write) -> None:
     proven = [each for each in report["findings"] if each["status"] == "proven"]
     assert {each["break"] for each in proven} >= {"input/crash", "race/lost-update"}
     kept = [each for each in report["mends"] if each["outcome"] == "kept"]
-    assert len(git("log", "--format=%s").splitlines()) == 1 + len(kept)
-    laid = {"health.py", "observability.py", "ops/alerts.yml", "ops/log-alerts.yml"}
-    assert set(git("diff", "--name-only", "HEAD~" + str(len(kept))).split()) == {"main.py", *laid}
+    assert report["tests"]["files"] == ["tests/test_hardened.py"]
+    assert len(git("log", "--format=%s").splitlines()) == 1 + len(kept) + 1
+    laid = {"health.py", "observability.py", "ops/alerts.yml", "ops/log-alerts.yml", "tests/test_hardened.py"}
+    assert set(git("diff", "--name-only", "HEAD~" + str(len(kept) + 1)).split()) == {"main.py", *laid}
     assert git("status", "--porcelain") == ""
     for each in proven:
         again = project.toughen("replay", str(project.root / each["proof"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,20 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     for part in ("'colour'", "seed = 'x'", "static = 1", "'race/none'", "budget must be more than 0", "threshold must be one of"):
         assert part in caught.value.message
     assert caught.value.exit_code == 2
+
+
+def test_a_typo_is_told_with_its_place_and_with_what_was_meant(tmp_path: Path) -> None:
+    """The file, line and column of a setting that there is not, and what comes near; what a reader of TOML stumbled over as well."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "thresold"\n\n[tool.toughen]\n# thresold\nbudget = 3\nthresold = "low"\n')
+    with pytest.raises(ConfigurationError, match=re.escape("pyproject.toml, line 7, column 1: [tool.toughen] has no setting 'thresold'; did you mean 'threshold'?")):
+        config.read(tmp_path)
+    (tmp_path / "toughen.toml").write_text('app = "main:app"\nonly = [race]\n')
+    with pytest.raises(ConfigurationError, match=re.escape('toughen.toml cannot be read: line 2, column 9: invalid value; did you mean "race"?')):
+        config.read(tmp_path)
+    (tmp_path / "toughen.toml").write_text('only = ["race/lost-updates"]\n')
+    (tmp_path / "pyproject.toml").unlink()
+    with pytest.raises(ConfigurationError, match=re.escape("there is no break 'race/lost-updates'; did you mean 'race/lost-update'?")):
+        config.read(tmp_path)
 
 
 def test_a_broken_file_of_ours_is_an_error_and_of_theirs_is_not(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import signal
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,19 +14,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from toughen import __version__, config, store
+from toughen import __version__, config, store, usage
 from toughen.audit import policy
-from toughen.conclude import described, past_of
-from toughen.errors import ConfigurationError, ToughenError
+from toughen.conclude import described, remembered
+from toughen.errors import BootError, ConfigurationError, ToughenError
 from toughen.events import Event, Found, Stage, Step
+from toughen.founding import found as founded
+from toughen.founding import lay
+from toughen.founding.skeleton import begun
 from toughen.harden import tree
 from toughen.model.finding import Inconclusive, Proven, Refuted, Severity, Status, Suspected
-from toughen.model.patch import Gone, Kept
+from toughen.model.patch import Gone, Kept, RolledBack, Unmended
 from toughen.pipeline import AUTHORIZATION, Run
 from toughen.report import buyer, html, stored
-from toughen.report import json as json_report
 from toughen.report import text as text_report
-from toughen.report.formats import AUDITS, FORMATS, listed
+from toughen.report.formats import AUDITS, FORMATS, GATES, listed
 from toughen.rules import load, named
 
 if TYPE_CHECKING:
@@ -35,18 +36,21 @@ if TYPE_CHECKING:
 
     from toughen.events import Listener
     from toughen.model.matrix import Matrix
+    from toughen.model.patch import MendOutcome
     from toughen.model.verdict import Verdict
     from toughen.report.formats import Renderer
 
 PROVEN, GATE, CLEAN, FAILED = 10, 11, 0, 1
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Proves where an AI-built web backend breaks, and hardens it without rewriting it.")
+CHANGED_SECONDS = 40.0
+"""Budget for exploring and proving where only a change is looked at."""
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Proves where an AI-built web backend breaks, and hardens it without rewriting it.")
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PathArgument = Annotated[Path, typer.Argument(help="The prototype's folder.")]
-Only = Annotated[list[str] | None, typer.Option("--only", help="A break (race/lost-update) or a place (race); may be repeated.")]
+Only = Annotated[list[str] | None, typer.Option("--only", help="A break (race/lost-update) or a place (race); may be repeated.", autocompletion=usage.places)]
 App = Annotated[str | None, typer.Option("--app", help="The application, where several are found: module:attribute, module:factory() or file.py:attribute.")]
 Budget = Annotated[float | None, typer.Option("--budget", help="Seconds for exploring and proving together; building the environment and booting are not counted.")]
-Format = Annotated[str, typer.Option("--format", help=f"{listed()}.")]
+Format = Annotated[str, typer.Option("--format", help=f"{listed()}.", autocompletion=usage.formats)]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to a file.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Where the numbering of made-up honest values begins; canaries stay random.")]
 
@@ -70,15 +74,16 @@ def fix(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the diff; write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write even where the tree is not clean.")] = False,
     commit: Annotated[bool, typer.Option("--commit", help="One commit for each mend.")] = False,
+    tests: Annotated[bool, typer.Option("--tests/--no-tests", help="Write regression tests of what was mended into the project's own suite.")] = True,
 ) -> None:
     """Mend what was proven; each mend is kept only if the break is gone and everything honest still works."""
     settings = _settings(path, only=only, app=app, budget=budget, seed=seed, form=format)
     root = path.resolve()
     if not dry_run and not force:
         tree.demand_clean(root)
-    verdict = _kept(root, Run(root, settings, _progress()).fix(write=not dry_run, commit=commit), "fix --dry-run" if dry_run else "fix", settings.only)
+    verdict = _kept(root, Run(root, settings, _progress()).fix(write=not dry_run, commit=commit, tests=tests), "fix --dry-run" if dry_run else "fix", settings.only)
     if dry_run:
-        kept = [outcome.patch for _, outcome in verdict.mends if isinstance(outcome, Kept)]
+        kept = [*(outcome.patch for _, outcome in verdict.mends if isinstance(outcome, Kept)), *([verdict.tests] if verdict.tests else [])]
         # Whatever reads a report from standard output finds nothing else there.
         stream = sys.stdout if format == "text" or output is not None else sys.stderr
         for patch in kept:
@@ -127,6 +132,96 @@ def _differences(matrix: Matrix, known: policy.Policy | None) -> list[str]:
     return [*new, *(f"{each.route} refuses {each.subject}, whom {policy.FILE} allows it: {each.reason}" for each in policy.denied(matrix, known))]
 
 
+@app.command()
+def gate(
+    path: PathArgument = Path(), only: Annotated[list[str] | None, typer.Option("--only", help="A gate (types, tests, proofs); may be repeated.")] = None, *,
+    changed: Annotated[bool, typer.Option("--changed", help="Look at what changed only: since the branch that a pull request goes to where CI says which, else since the last commit.")] = False,
+    base: Annotated[str, typer.Option("--base", metavar="COMMIT", help="With --changed: the commit or branch to hold the change against (origin/main).")] = "",
+    write_baseline: Annotated[bool, typer.Option("--write-baseline", help="Write what is there now to toughen-baseline.json; one that is there can only be lowered.")] = False,
+    app: App = None, budget: Budget = None, format: Format = "text", output: Output = None, seed: Seed = None,  # noqa: A002
+) -> None:
+    """Hold the line: types, lint, tests, coverage, guards, secrets, dependencies, authorization, proofs and operations, each with a yes or no."""
+    from toughen.gates import load as gates
+    from toughen.gating import baseline as baselines
+    from toughen.gating.scope import scope_of
+
+    known = [each.id for each in gates()]
+    for each in only or ():
+        if each not in known:
+            near = difflib.get_close_matches(each, known, n=1)
+            raise ConfigurationError(f"there is no gate {each!r}" + (f"; did you mean {near[0]}?" if near else f" (there are: {', '.join(known)})"), subject=each)
+    if write_baseline and (changed or only):
+        raise ConfigurationError("--write-baseline looks at everything: leave --changed and --only out", subject=path)
+    settings = _settings(path, app=app, budget=budget if budget is not None or not changed else CHANGED_SECONDS, seed=seed, form=format)
+    root = path.resolve()
+    scope = scope_of(root, changed=changed or bool(base), named=base)
+    verdict, faults = Run(root, settings, _progress()).gate(scope, tuple(only or ()))
+    verdict = _kept(root, verdict, "gate", tuple(only or ()) or (("changed",) if changed else ()))
+    _report(verdict, format, output, GATES)
+    if write_baseline:
+        made = baselines.written(root, faults, scope.baseline)
+        _errors.print(f"{'lowered' if scope.baseline else 'wrote'} {baselines.FILE}: {sum(sum(each.values()) for each in made.faults.values())} faults may stay, and none may come", markup=False)
+        raise typer.Exit(CLEAN)
+    raise typer.Exit(GATE if any(each.open for each in verdict.gates) else CLEAN)
+
+
+@app.command()
+def accept(
+    patch: Annotated[str, typer.Argument(metavar="PATCHFILE", help="A unified diff; `-` reads it from standard input.")],
+    path: PathArgument = Path(), *, finding: Annotated[str, typer.Option("--finding", metavar="ID", help="The finding that it mends, as reports name it, or the file of its proof.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say whether it would be accepted; write nothing.")] = False, app: App = None, budget: Budget = None, seed: Seed = None,
+) -> None:
+    """Take a patch that somebody else wrote for a finding, if the break is gone with it and everything honest still works."""
+    from toughen.harden import accepting
+
+    settings = _settings(path, app=app, budget=budget, seed=seed, form="text")
+    root = path.resolve()
+    known = accepting.finding_named(root, finding)
+    proposed = accepting.from_diff(root, known.finding, _read(patch))
+    if isinstance(proposed, RolledBack):
+        outcome: MendOutcome = proposed
+        gone: list[str] = []
+    else:
+        verdict = Run(root, settings if settings.app else replace(settings, app=known.app), _progress()).accept(proposed, write=not dry_run)
+        if not verdict.booted:
+            raise BootError(verdict.why, subject=root)
+        outcome = dict(verdict.mends)[known.finding]
+        gone = [each for each, other in verdict.mends if isinstance(other, Gone)]
+    match outcome:
+        case Kept(kept):
+            sys.stdout.write(f"accepted: {known.finding}\n{'would change' if dry_run else 'changed'}: {', '.join(each.file for each in kept.changes)}\n")
+            sys.stdout.writelines(f"gone with it: {each}\n" for each in gone)
+        case RolledBack(_, step, reason, brief):
+            sys.stdout.write(f"refused ({step}): {reason}\n" + (f"{brief}\n" if brief else ""))
+            raise typer.Exit(PROVEN)
+        case Unmended(reason, brief):
+            sys.stdout.write(f"refused: {reason}\n{brief}\n")
+            raise typer.Exit(PROVEN)
+
+
+def _read(patch: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if patch == "-" else Path(patch).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"the patch cannot be read: {error}", subject=patch, hint="name a file that holds a unified diff, or - for standard input") from error
+
+
+@app.command()
+def mcp(
+    *, root: Annotated[list[Path] | None, typer.Option("--root", help="A folder at or below which prototypes may lie; may be repeated. Without one it is the current folder.")] = None,
+) -> None:
+    """Serve coding agents over standard input and output (Model Context Protocol): they write, toughen decides."""
+    roots = tuple(each.resolve() for each in root or [Path()])
+    for each in roots:
+        if not each.is_dir():
+            raise ConfigurationError(f"{each} is not a folder", subject=each, hint="--root names a folder that exists")
+    try:
+        from toughen.mcp.server import serve
+    except ImportError as error:
+        raise ConfigurationError(f"the MCP SDK is missing, or older than 2: {error}", subject=error, hint="pip install 'toughen[mcp]'") from error
+    serve(roots)
+
+
 class Reader(StrEnum):
     """Whom a report is for."""
 
@@ -171,7 +266,7 @@ def _repaired(root: Path, last: stored.Report) -> stored.Report | None:
 
 
 @app.command()
-def replay(proof: Annotated[Path, typer.Argument(help="A file below .toughen/proofs/.")], *, app: App = None) -> None:
+def replay(proof: Annotated[Path, typer.Argument(help="A file below .toughen/proofs/.", autocompletion=usage.proofs)], *, app: App = None) -> None:
     """Execute a stored proof again, in a fresh boot."""
     root = proof.resolve().parent.parent.parent
     stored, _ = store.load(proof.resolve())
@@ -192,7 +287,7 @@ def replay(proof: Annotated[Path, typer.Argument(help="A file below .toughen/pro
 
 
 @app.command()
-def explain(break_id: Annotated[str, typer.Argument(metavar="BREAK", help="A break: race/lost-update.")]) -> None:
+def explain(break_id: Annotated[str, typer.Argument(metavar="BREAK", help="A break: race/lost-update.", autocompletion=usage.breaks)]) -> None:
     """Say what a break is, who pays for it, and what to do instead."""
     rule = named(break_id)
     if rule is None:
@@ -203,6 +298,27 @@ def explain(break_id: Annotated[str, typer.Argument(metavar="BREAK", help="A bre
         raise typer.Exit(2)
     numbers = ", ".join([*(f"CWE-{each}" for each in rule.cwe), *(each for each in (f"OWASP {rule.owasp}" if rule.owasp else "", f"ASVS {rule.asvs}" if rule.asvs else "") if each)])
     sys.stdout.write(f"{rule.id}: {rule.title}\n{rule.severity.value}" + (f" ({numbers})" if numbers else "") + f"\n\n{_dedented(type(rule).__doc__ or '')}\n")
+
+
+@app.command()
+def init(
+    path: PathArgument = Path(), *, dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the diff; write nothing.")] = False,
+    ci: Annotated[str | None, typer.Option("--ci", help="github, gitlab or none, where neither git's remote nor a file tells.")] = None,
+) -> None:
+    """Write the settings, the pre-commit hook and the CI workflow; nothing that is there is overwritten, nothing is asked."""
+    if not path.is_dir():
+        raise ConfigurationError(f"{path} is not a folder", subject=path, hint="name the folder that holds the prototype")
+    founding = founded(path, host=ci)
+    if not dry_run:
+        lay(founding)
+    sys.stdout.write((founding.diff if dry_run else "") + founding.told(dry=dry_run))
+
+
+@app.command("new-rule")
+def new_rule(break_id: Annotated[str, typer.Argument(metavar="PLACE/NAME", help="A new break, named for the defect: race/lost-update.")]) -> None:
+    """Begin a rule: one file with the places to fill and an example that fails until it is; in a checkout of toughen."""
+    file = begun(break_id)
+    sys.stdout.write(f"wrote    {file}\nnext     fill what says FILL, and run: python -m pytest tests/test_rules.py -k '{break_id}'\n")
 
 
 def _dedented(text: str) -> str:
@@ -240,17 +356,11 @@ def _report(verdict: Verdict, form: str, output: Path | None, formats: Mapping[s
 
 def _kept(root: Path, verdict: Verdict, verb: str, only: tuple[str, ...]) -> Verdict:
     """Keep the report of what was executed for `toughen report`; the Verdict with the history of runs."""
-    if "static survey only" in verdict.notes:
-        return verdict
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    past = past_of(verdict, __version__, verb, at, only)
-    verdict = replace(verdict, history=(past,))
     try:
-        store.remember(root, json_report.render(verdict, __version__), past)
+        return remembered(root, verdict, __version__, verb, only)
     except OSError as error:
         _errors.print(f"the report is not kept for `toughen report`: {error}", markup=False)
         return verdict
-    return replace(verdict, history=store.history(root) or verdict.history)
 
 
 def _put(text: str, output: Path | None) -> None:
@@ -266,6 +376,10 @@ def _code(verdict: Verdict, threshold: str) -> int:
     if any(each.status is Status.PROVEN and list(Severity).index(each.severity) >= least for each in verdict.findings):
         return PROVEN
     return CLEAN if verdict.booted or "static survey only" in verdict.notes else 3
+
+
+for _verb in app.registered_commands:
+    _verb.epilog = usage.epilog(str(_verb.name or getattr(_verb.callback, "__name__", "")))
 
 
 def main() -> None:

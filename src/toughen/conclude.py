@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
 from inspect import cleandoc
 from typing import TYPE_CHECKING
 
+from toughen import store
 from toughen.model.breaks import Break
 from toughen.model.finding import Finding, Severity, Status
 from toughen.model.past import Past
 from toughen.model.patch import Gone, Kept, Patch
 from toughen.model.source import Location
 from toughen.model.verdict import Verdict
+from toughen.report import json as json_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from toughen.config import Config
     from toughen.explore.explore import Explored
@@ -96,6 +101,16 @@ def past_of(verdict: Verdict, toughen: str, verb: str, at: str, only: tuple[str,
         at, toughen, verb, verdict.decision, only, {place: dict(count) for place, count in sorted(counts.items())}, len(proven) - len(left), len(verdict.blueprint.routes),
         len(verdict.journeys), round(verdict.timings.get("total_s", 0.0), 2), verdict.booted, hashlib.sha256("\n".join(left).encode("utf-8", "replace")).hexdigest()[:16],
     )
+
+
+def remembered(root: Path, verdict: Verdict, toughen: str, verb: str, only: tuple[str, ...]) -> Verdict:
+    """Keep the report of what was executed; the Verdict with the history of runs. Raises OSError."""
+    if "static survey only" in verdict.notes:
+        return verdict
+    past = past_of(verdict, toughen, verb, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), only)
+    verdict = replace(verdict, history=(past,))
+    store.remember(root, json_report.render(verdict, toughen), past)
+    return replace(verdict, history=store.history(root) or verdict.history)
 
 
 def _handed_over(explored: Explored) -> tuple[str, ...]:

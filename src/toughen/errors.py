@@ -10,6 +10,7 @@
     +-- DirtyTreeError              `fix` would write over uncommitted work  exit code 2
     +-- ProofError                  a stored proof cannot be read            exit code 2
     +-- ReportError                 a stored report cannot be read           exit code 2
+    +-- PatchError                  a patch from outside cannot be applied   exit code 2
 """
 
 from __future__ import annotations
@@ -72,5 +73,11 @@ class ProofError(ToughenError):
 
 class ReportError(ToughenError):
     """A stored report is missing, or it is none."""
+
+    exit_code = 2
+
+
+class PatchError(ToughenError):
+    """A patch from outside cannot be read, or does not apply."""
 
     exit_code = 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from toughen.errors import ConfigurationError
 from toughen.model.matrix import ANONYMOUS, INVALID, Access, Cell, Matrix, Whose, spoken
+from toughen.spelling import meant, place, syntax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FILE = "toughen-policy.toml"
 ANYONE, USERS, OWNER = "anyone", "users", "owner"
 """Also without a credential; whoever is logged in; whoever the object belongs to."""
+_HINT = 'each route has its lines: [routes."GET /notes"] with allow = [...] and, while something is undecided, ask = [...]'
 _HEAD = """# Who may call what. Written by `toughen audit` from what the prototype does; yours to change.
 #
 # allow   who may: a role (on any object of its tenant), "anyone" (also without a credential), "users" (whoever is logged in),
@@ -59,8 +60,8 @@ def read(file: Path) -> Policy | None:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{file.name} cannot be read: {error}", subject=file) from error
-    faults = [f"{_place(text, key)}: there is no {key!r} here{_meant(key, ['routes'])}" for key in data if key != "routes"]
+        raise ConfigurationError(f"{file.name} cannot be read: {syntax(text, error)}", subject=file, hint=_HINT) from error
+    faults = [f"{place(text, key)}: there is no {key!r} here{meant(key, ['routes'])}" for key in data if key != "routes"]
     routes = data.get("routes", {})
     found = {route: _rights(text, route, lines, faults) for route, lines in (routes.items() if isinstance(routes, dict) else ())}
     _raise(faults, file)
@@ -71,29 +72,29 @@ def known(policy: Policy, roles: tuple[str, ...]) -> None:
     """Raise ConfigurationError where the policy names somebody whom the prototype does not know."""
     words = _words(roles)
     faults = [
-        f"{_place(policy.text, each, route)}: nobody is called {each!r}{_meant(each, words)}"
-        for route, rights in policy.routes.items() for each in (*rights.allow, *rights.ask) if each not in words
+        f"{place(policy.text, 'routes', route, key, value=each)}: nobody is called {each!r}{meant(each, words)}"
+        for route, rights in policy.routes.items() for key, names in (("allow", rights.allow), ("ask", rights.ask)) for each in names if each not in words
     ]
     _raise(faults, policy)
 
 
 def _raise(faults: list[str], subject: object) -> None:
     if faults:
-        raise ConfigurationError(f"{FILE}: " + "; ".join(faults), subject=subject, hint='each route has its lines: [routes."GET /notes"] with allow = [...] and, while something is undecided, ask = [...]')
+        raise ConfigurationError(f"{FILE}: " + "; ".join(faults), subject=subject, hint=_HINT)
 
 
 def _rights(text: str, route: str, lines: Any, faults: list[str]) -> Rights:  # noqa: ANN401 - whatever the file holds
     if not re.fullmatch(r"[A-Z]+ /\S*", route):
-        faults.append(f"{_place(text, route)}: {route!r} is no route (GET /notes)")
+        faults.append(f"{place(text, 'routes', route)}: {route!r} is no route{_route(route)}")
     if not isinstance(lines, dict):
-        faults.append(f"{_place(text, route)}: {route!r} has no allow")
+        faults.append(f"{place(text, 'routes', route)}: {route!r} has no allow")
         return Rights(())
     found: dict[str, tuple[str, ...]] = {"allow": (), "ask": ()}
     for key, value in lines.items():
         if key not in found:
-            faults.append(f"{_place(text, key, route)}: there is no {key!r}{_meant(key, list(found))}")
+            faults.append(f"{place(text, 'routes', route, key)}: there is no {key!r}{meant(key, found)}")
         elif not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            faults.append(f"{_place(text, key, route)}: {key} must be a list of texts")
+            faults.append(f"{place(text, 'routes', route, key)}: {key} must be a list of texts")
         else:
             found[key] = tuple(value)
     return Rights(found["allow"], found["ask"])
@@ -104,16 +105,13 @@ def _words(roles: tuple[str, ...]) -> list[str]:
     return [ANYONE, USERS, OWNER, spoken(USERS, Whose.FOREIGN), *(word for role in roles for word in (role, spoken(role, Whose.OWN), spoken(role, Whose.FOREIGN)))]
 
 
-def _meant(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f" (there are: {', '.join(known[:20])})"
-
-
-def _place(text: str, word: str, after: str = "") -> str:
-    """`line 3, column 8` of a word, behind another one."""
-    start = max(0, text.find(after)) if after else 0
-    at = max(0, text.find(word, start))
-    return f"line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)}"
+def _route(written: str) -> str:
+    """What a line that is no route was probably meant to be."""
+    method, _, path = written.strip().partition(" ")
+    path = path.strip() or (method if method.startswith("/") else "")
+    method = "GET" if method.startswith("/") else method.upper()
+    better = f"{method} /{path.lstrip('/')}"
+    return f"; did you mean {better!r}?" if path and re.fullmatch(r"[A-Z]+ /\S*", better) else " (GET /notes)"
 
 
 # -- held against a matrix ---------------------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toughen.model.patch import RolledBack
+from toughen.model.patch import RolledBack, Unmended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from toughen.model.blueprint import Blueprint
+    from toughen.model.finding import Finding
     from toughen.model.patch import MendOutcome, Patch
     from toughen.rule import Rule
 
@@ -48,6 +50,12 @@ def briefed(outcome: MendOutcome, rule: Rule, brief: str, texts: Mapping[str, st
         return outcome
     said = [_ADVICE.get(outcome.step, ""), *(_stand_ins(outcome.patch, texts) if outcome.step == "tests" else ()), brief or _instead(rule)]
     return replace(outcome, brief=" ".join(each for each in said if each))
+
+
+def asked(rule: Rule, finding: Finding, blueprint: Blueprint, texts: Mapping[str, str]) -> Unmended:
+    """What somebody must know who mends this finding by hand: why code does not, and what must hold afterwards."""
+    offer = next((each for each in rule.mend(finding, blueprint, texts) if isinstance(each, Unmended)), Unmended("no repair is known for this shape of code"))
+    return replace(offer, brief=offer.brief or _instead(rule))
 
 
 def _instead(rule: Rule) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -12,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 from toughen.errors import EnvironmentFailedError, LabError
 from toughen.events import Stage, Step, silent
 from toughen.harden.briefing import briefed, further
+from toughen.harden.regressing import Regressing
 from toughen.harden.sameness import Behaviour, behaviour, differences, entered, led
 from toughen.harden.suite import Running, SuiteResult, baseline, running
 from toughen.harden.tree import commit as commit_patch
-from toughen.harden.tree import put, undo
+from toughen.harden.tree import put, same_edit, undo
 from toughen.lab import environment as environments
 from toughen.lab.copying import copy_project
 from toughen.lab.twin import mended
 from toughen.lab.variables import made_up
 from toughen.model.blueprint import Suite
 from toughen.model.finding import Finding, Inconclusive, Proof, Proven, Refuted, Status, Suspected
-from toughen.model.patch import FileChange, Gone, Kept, MendOutcome, Patch, RolledBack, Unmended
+from toughen.model.patch import Gone, Kept, MendOutcome, Patch, RolledBack, Unmended
 from toughen.rules import named
 from toughen.store import save
 from toughen.survey import join, read, survey
@@ -30,6 +32,7 @@ from toughen.survey.companions import companions
 from toughen.survey.templates import templates
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from toughen.events import Listener
@@ -68,21 +71,11 @@ class Hardening:
     _facts: dict[str, Any] | None = None
     """What the application said of itself when the tree as it is now was booted: its lines are those of the tree."""
 
-    def run(self, *, write: bool, commit: bool) -> Verdict:
-        """Try every mend; with `write`, those that were kept are written to the user's tree."""
-        lab = self.target.lab
-        lab.restore()
-        self._snapshot = lab.world.take()
+    def run(self, *, write: bool, commit: bool, tests: bool = False) -> Verdict:
+        """Try every mend; with `write`, those that were kept are written to the user's tree; with `tests`, regression tests are written from them."""
         self.tell(Stage("mend", f"{sum(1 for each in self.verdict.findings if each.status is Status.PROVEN)} proven breaks"))
         self._outcomes = {}
-        bench = Path(tempfile.mkdtemp(prefix="toughen-mend-"))
-        try:
-            tree = bench / (self.root.name if self.root.name.isidentifier() else "project")
-            copy_project(self.root, tree)
-            self._baseline(tree)
-            self._suite = baseline(lab, tree, self.verdict.blueprint.suite)
-            if self._suite.problem:
-                self.tell(Step(f"the prototype's own tests: {self._suite.problem}"))
+        with self._bench() as tree:
             waiting = self._ordered()
             while waiting:
                 finding = waiting.pop(0)
@@ -104,9 +97,28 @@ class Hardening:
                         self.tell(Step(f"not mended: {reason}"))
                     case Gone(by):
                         self.tell(Step(f"mended by the patch for {by}"))
+            if tests:
+                self.verdict, gone = Regressing(self.verdict, self.target, tree, self._outcomes, self._experiment, lambda: self._booted(tree), self.tell).add(self.root if write else None, commit=commit)
+                self._outcomes.update(gone)
+        return replace(self.verdict, mends=tuple((each.id, self._outcomes[each.id]) for each in self._ordered()))
+
+    @contextmanager
+    def _bench(self) -> Iterator[Path]:
+        """A copy of the project to try patches in, once it is known how it answers and which of its tests pass before any; gone with the context."""
+        lab = self.target.lab
+        lab.restore()
+        self._snapshot = lab.world.take()
+        bench = Path(tempfile.mkdtemp(prefix="toughen-mend-"))
+        try:
+            tree = bench / (self.root.name if self.root.name.isidentifier() else "project")
+            copy_project(self.root, tree)
+            self._baseline(tree)
+            self._suite = baseline(lab, tree, self.verdict.blueprint.suite)
+            if self._suite.problem:
+                self.tell(Step(f"the prototype's own tests: {self._suite.problem}"))
+            yield tree
         finally:
             shutil.rmtree(bench, ignore_errors=True)
-        return replace(self.verdict, mends=tuple((each.id, self._outcomes[each.id]) for each in self._ordered()))
 
     def _ordered(self) -> list[Finding]:
         proven = [each for each in self.verdict.findings if each.status is Status.PROVEN and each.proof is not None]
@@ -295,7 +307,7 @@ class Hardening:
         beside = companions(tree, PurePosixPath(entry.file).parent.as_posix() if entry else ".")
         blueprint = replace(self.verdict.blueprint, companions=beside, templates=templates(tree))
         for offer in rule.mend(finding, blueprint, sources.texts):
-            if isinstance(offer, Patch) and _same_edit(offer, patch):
+            if isinstance(offer, Patch) and same_edit(offer, patch):
                 return "idempotence", "a second application changes the code again"
             break
         return None
@@ -385,13 +397,3 @@ class Hardening:
         if lost := sorted(self._suite.passed - now.passed):
             return "tests", f"{len(lost)} of the prototype's own tests no longer pass: {now.problem or ', '.join(lost[:_SHOWN])}"
         return None
-
-
-def _same_edit(offer: Patch, patch: Patch) -> bool:
-    """Whether a patch would insert the same lines once more."""
-    def added(changes: tuple[FileChange, ...]) -> list[str]:
-        return [line for change in changes for line in change.after.splitlines() if line not in set(change.before.splitlines())]
-
-    lines = added(patch.changes)
-    return bool(lines) and added(offer.changes) == lines
-

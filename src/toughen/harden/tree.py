@@ -57,6 +57,15 @@ def undo(root: Path, changes: Iterable[FileChange]) -> None:
             _lay(place, change.before)
 
 
+def same_edit(offer: Patch, patch: Patch) -> bool:
+    """Whether a patch would insert the same lines once more."""
+    def added(changes: tuple[FileChange, ...]) -> list[str]:
+        return [line for change in changes for line in change.after.splitlines() if line not in set(change.before.splitlines())]
+
+    lines = added(patch.changes)
+    return bool(lines) and added(offer.changes) == lines
+
+
 def demand_clean(root: Path) -> None:
     """Raise DirtyTreeError unless root is a git tree without uncommitted changes to tracked files."""
     done = git(root, "status", "--porcelain", "--untracked-files=no", "--", ".")

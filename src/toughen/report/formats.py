@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toughen.report import html, json, junit, markdown, matrix, sarif, text
+from toughen.report import gates, html, json, junit, markdown, matrix, sarif, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +31,9 @@ FORMATS: Mapping[str, Renderer] = {"text": _text, "json": json.render, "sarif": 
 """name -> (verdict, version of toughen) -> text with a final newline."""
 AUDITS: Mapping[str, Renderer] = {**FORMATS, "text": _audit}
 """The same for a run whose subject is the matrix."""
+
+GATES: Mapping[str, Renderer] = {**FORMATS, "text": gates.render}
+"""The same for a run of the gates."""
 
 
 def listed() -> str:

@@ -14,6 +14,7 @@ from toughen.model.patch import Gone, Kept, RolledBack, Unmended
 
 if TYPE_CHECKING:
     from toughen.model.finding import Finding
+    from toughen.model.gate import Fault, Gated
     from toughen.model.matrix import Cell, Matrix
     from toughen.model.patch import FileChange, MendOutcome, Patch
     from toughen.model.source import Location
@@ -58,11 +59,33 @@ def document(verdict: Verdict, version: str) -> dict[str, Any]:
         **({"matrix": [_cell(each) for each in verdict.matrix.cells]} if verdict.matrix else {}),
         "mends": [{"finding": finding, **_mend(outcome)} for finding, outcome in verdict.mends],
         **({"change": changed(verdict)} if verdict.mends else {}),
+        **({"tests": {"summary": verdict.tests.summary, "note": verdict.tests.note, "files": [each.file for each in verdict.tests.changes], "diff": diff(verdict.tests)}} if verdict.tests else {}),
+        **({"gates": [_gated(each) for each in verdict.gates]} if verdict.gates else {}),
         "notes": list(verdict.notes),
         "booted": verdict.booted,
         "verdict": {"decision": verdict.decision, "why": verdict.why},
         "timings": {name: round(seconds, 2) for name, seconds in verdict.timings.items()},
     }
+
+
+def _gated(gated: Gated) -> dict[str, Any]:
+    return {
+        "gate": gated.gate,
+        "title": gated.title,
+        "state": gated.state.value,
+        "why": gated.why,
+        "hint": gated.hint,
+        "faults": [_fault(each) for each in gated.faults],
+        "known": sum(each.count for each in gated.known),
+        "gone": gated.gone,
+        "waived": [{**_fault(fault), "reason": waiver.reason, "owner": waiver.owner, "expires": waiver.expires} for fault, waiver in gated.waived],
+        "measured": gated.measured,
+        "seconds": round(gated.seconds, 2),
+    }
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    return {"key": fault.key, "message": fault.message, "location": _location(fault.location) if fault.location else None, "count": fault.count}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

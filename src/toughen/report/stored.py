@@ -261,7 +261,7 @@ def verdict_of(report: Report) -> Verdict:
         tuple(NotConcluded(each.break_id, each.route.id, each.reason) for each in report.inconclusive),
         tuple(Journey(each.id, (Call(each.id),), 0) for each in report.coverage.tested), missed,
         tuple(Identity(each.name, each.role, Credential(), each.how) for each in report.identities), dict(report.timings), report.notes,
-        tuple((each.finding, _outcome(each)) for each in report.mends), report.booted, matrix_of(report),
+        tuple((each.finding, _outcome(each)) for each in report.mends), booted=report.booted, matrix=matrix_of(report),
     )
 
 

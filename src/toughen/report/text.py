@@ -51,6 +51,9 @@ def _lines(verdict: Verdict, version: str, titles: Mapping[str, str], counted: s
         yield ""
     if verdict.mends:
         yield from _mends(verdict)
+    if verdict.tests:
+        yield f"Tests: {verdict.tests.summary}; {verdict.tests.note}."
+        yield ""
     yield from _coverage(verdict)
     if counted:
         yield counted

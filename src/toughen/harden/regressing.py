@@ -1,0 +1,315 @@
+"""Owns the last step of hardening: tests written from what was mended, kept where they pass on the mended project and fail on the one before."""
+
+from __future__ import annotations
+
+import shutil
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from toughen.errors import LabError
+from toughen.events import Stage, Step
+from toughen.harden.settling import FINDING, held, rehearsed, settled
+from toughen.harden.tree import commit as commit_patch
+from toughen.harden.tree import put, undo
+from toughen.lab import environment as environments
+from toughen.lab.copying import copy_project
+from toughen.lab.servers import kind_of, serve
+from toughen.model.finding import Status
+from toughen.model.patch import FileChange, Gone, Kept, Patch
+from toughen.regressions import EMPTY, Draft, Known, Shown, Unwritten, assembled, drafted, grounds, place_of, taken
+from toughen.regressions.drafts import journey_drafts, renamed
+from toughen.survey import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from toughen.events import Listener
+    from toughen.lab.target import LabTarget
+    from toughen.model.finding import Finding, Proof
+    from toughen.model.patch import MendOutcome
+    from toughen.model.trace import Trace
+    from toughen.model.trial import Experiment, Trial
+    from toughen.model.verdict import Verdict
+    from toughen.regressions import Ground
+
+_MOST, _SECONDS, _SHOWN = 120, 240.0, 4
+_ENOUGH = 0.6
+"""Share of the tests that must pass on a ground before the next one is not tried."""
+_NEEDS = {"starlette": ("pytest", "httpx"), "flask": ("pytest",), "django": ("pytest",)}
+_REQUIREMENTS = ("requirements-dev.txt", "requirements_dev.txt", "dev-requirements.txt", "requirements-test.txt", "requirements/dev.txt", "requirements/test.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the tests."""
+
+    patch: Patch | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """One run of a file of tests in the box."""
+
+    passed: frozenset[str]
+    said: Mapping[str, str]
+    """What those say that did not pass, by name."""
+    touched: tuple[str, ...] = ()
+    """Files of the project that the run changed or made."""
+    problem: str = ""
+
+
+@dataclass
+class Regressing:
+    """Writes the tests of one run of `fix`."""
+
+    verdict: Verdict
+    target: LabTarget
+    tree: Path
+    """The mended project, in its copy."""
+    outcomes: Mapping[str, MendOutcome]
+    experiment: Callable[[Proof], Experiment]
+    """The experiment of a proof as the mended prototype takes it."""
+    boot: Callable[[], AbstractContextManager[LabTarget]]
+    """The mended prototype in a fresh boot: a context of its LabTarget."""
+    tell: Listener
+    left: list[Unwritten] = field(default_factory=list)
+
+    def run(self) -> Written:
+        """The tests that hold, as a patch; with what could not be written, and why."""
+        ended = [each for each in self.verdict.findings if isinstance(self.outcomes.get(each.id), Kept | Gone) and each.proof is not None and not each.break_id.startswith("suite/")]
+        proven = [each for each in self.verdict.findings if each.status is Status.PROVEN]
+        bare = frozenset(self.target.learned) if any(each.break_id == "suite/none" for each in proven) else frozenset(each.route or "" for each in proven if each.break_id == "suite/uncovered")
+        if not ended and not bare:
+            return Written(None)
+        self.tell(Stage("tests", f"written from {len(ended)} breaks that were mended"))
+        try:
+            shown, known = self._shown(ended[:_MOST])
+        except LabError as error:
+            return Written(None, (f"no regression tests were written: {error.message}",))
+        file = place_of(known.blueprint)
+        existing = (self.tree / file).read_text("utf-8") if (self.tree / file).is_file() else EMPTY
+        offered = grounds(known)
+        if isinstance(offered, str):
+            return Written(None, (f"no regression tests were written: {offered}",))
+        chosen = self._chosen(known, shown, offered, file, existing, bare=bare)
+        if isinstance(chosen, str):
+            return Written(None, (f"no regression tests were written: {chosen}",))
+        ground, drafts = chosen
+        drafts = self._biting(known, ground, drafts, file, existing)
+        if not drafts:
+            return Written(None, self._notes(0))
+        text = assembled(known, ground, drafts, existing)
+        changes = (FileChange(file, existing, text), *self._required(ground))
+        needs = " and ".join(_NEEDS[ground.client])
+        note = f"run with `pytest {file}`; it needs {needs}" + ("" if len(changes) > 1 else " (pip install " + " ".join(_NEEDS[ground.client]) + ")")
+        honest = sum(each.finding.startswith("journey ") for each in drafts)
+        what = f"{len(drafts) - honest} regression tests" + (f" and {honest} of honest requests" if honest else "")
+        return Written(Patch(FINDING, changes, f"Add {what} in {file}", note), self._notes(len(drafts)))
+
+    def add(self, root: Path | None, *, commit: bool) -> tuple[Verdict, dict[str, Gone]]:
+        """Put the tests that hold into the tree, and (with `root`) into the user's; the verdict with them, and findings that they end."""
+        written = self.run()
+        gone: dict[str, Gone] = {}
+        notes = written.notes
+        if written.patch is not None:
+            self.tell(Step(f"kept: {written.patch.summary}"))
+            put(self.tree, written.patch.changes)
+            if root is not None:
+                put(root, written.patch.changes)
+                if commit:
+                    commit_patch(root, written.patch)
+            gone, said = self.settled(written.patch)
+            notes = (*said, *notes)
+        return replace(self.verdict, tests=written.patch, notes=(*self.verdict.notes, *notes)), gone
+
+    def settled(self, patch: Patch) -> tuple[dict[str, Gone], tuple[str, ...]]:
+        """(findings about the project's tests that the written ones end, what is said of the guards that the repairs brought)."""
+        try:
+            before = self.target.mutants()
+            with self.boot() as target:
+                gone = dict(settled(rehearsed(target, patch, self.tree), self.verdict.findings))
+                killed, survived = held(target, before)
+        except LabError as error:
+            return {}, (f"whether the tests hold the guards that the repairs brought is not known: {error.message}",)
+        if not killed and not survived:
+            return gone, ()
+        rest = f"; not {', '.join(survived[:_SHOWN])}" if survived else ""
+        return gone, (f"{killed} of {killed + len(survived)} guards that the repairs brought are held by the tests: without one of them a test fails{rest}",)
+
+    def _notes(self, written: int) -> tuple[str, ...]:
+        reasons: dict[str, list[str]] = {}
+        for each in self.left:
+            reasons.setdefault(each.reason, []).append(each.finding)
+        told = tuple(f"no regression test for {', '.join(findings[:_SHOWN])}{f' and {len(findings) - _SHOWN} more' if len(findings) > _SHOWN else ''}: {reason}" for reason, findings in reasons.items())
+        return told if written or told else ("no regression tests were written: none of them holds",)
+
+    # -- what is known -------------------------------------------------------------------------------------------------
+
+    def _shown(self, ended: Sequence[Finding]) -> tuple[list[Shown], Known]:
+        """Every break with its trials before and after. Raises LabError."""
+        target = self.target
+        honest = {route: trace for route in list(target.learned) if (trace := target.honest(route)) is not None}
+        found: list[Shown] = []
+        with self.boot() as hard:
+            for finding in ended:
+                assert finding.proof is not None
+                experiment = self.experiment(finding.proof)
+                trials = _told(experiment)
+                before = {name: target.anew(trial) for name, trial in trials.items()}
+                after = {name: hard.anew(trial) for name, trial in trials.items()}
+                found.append(Shown(finding, experiment, before, after))
+            mended: dict[str, Trace] = {route: trace for route in list(hard.learned) if (trace := hard.honest(route)) is not None}
+            learned = dict(hard.learned)
+        demands = tuple(dict.fromkeys(name for outcome in self.outcomes.values() if isinstance(outcome, Kept) for name in outcome.patch.demands))
+        rows = {name.lower(): tuple(held.values()) for name, held in target.lab.world.start.items()}
+        known = Known(self.verdict.blueprint, read(self.tree).texts, target.wallet.everybody(), learned, {**honest, **mended}, rows, target.lab.steps, demands)
+        return found, known
+
+    # -- what holds ----------------------------------------------------------------------------------------------------
+
+    def _chosen(self, known: Known, shown: Sequence[Shown], offered: Sequence[Ground], file: str, existing: str, *, bare: frozenset[str]) -> tuple[Ground, list[Draft]] | str:
+        """The ground on which the most tests pass, and for each break the first variant that does; or why none does."""
+        best: tuple[Ground, list[Draft], list[Unwritten]] | None = None
+        problem = "none of them passes on the mended project"
+        for ground in offered:
+            if existing and ground.kind != "suite" and "client" not in taken(existing):
+                problem = f"{file} is there already, and has no fixture `client`"
+                continue
+            self.left = []
+            variants = self._variants(known, shown, ground, existing, bare=bare)
+            if not variants:
+                problem = self.left[0].reason if self.left else "there is nothing to write"
+                continue
+            flat = [renamed(each, f"{each.name}__{number}") for group in variants for number, each in enumerate(group)]
+            ran = self._ran(self.tree, file, assembled(known, ground, flat, existing), ground)
+            if ran.problem or ran.touched:
+                problem = ran.problem or f"they would write to the project's own {', '.join(ran.touched[:2])}"
+                continue
+            kept: list[Draft] = []
+            for group in variants:
+                number = next((number for number, each in enumerate(group) if f"{each.name}__{number}" in ran.passed), None)
+                if number is None:
+                    self.left.append(Unwritten(group[0].finding, f"its test does not pass on the mended project: {ran.said.get(f'{group[0].name}__0', 'it was not run')}"))
+                else:
+                    kept.append(group[number])
+            if kept and (best is None or len(kept) > len(best[1])):
+                best = ground, kept, list(self.left)
+            if best is not None and len(best[1]) >= _ENOUGH * len(variants):
+                break
+        if best is None:
+            return problem
+        self.left = [each for each in best[2] if not each.finding.startswith("journey ")]
+        return best[0], best[1]
+
+    def _variants(self, known: Known, shown: Sequence[Shown], ground: Ground, existing: str, *, bare: frozenset[str]) -> list[list[Draft]]:
+        """For each break its test in variants, under a name that no other has."""
+        names = taken(existing)
+        found: list[list[Draft]] = []
+        bodies: dict[str, str] = {}
+        told = [(drafted(known, each, ground.client, writable=ground.writable), each.finding.id) for each in shown]
+        honest = (journey_drafts(known, route, ground.client, writable=ground.writable) for route in known.journeys if route in bare)
+        told.extend((each, each[0].finding) for each in honest if each)
+        for drafts, finding in told:
+            if isinstance(drafts, Unwritten):
+                self.left.append(drafts)
+                continue
+            body = drafts[0].text.rpartition('"""')[2]
+            if body in bodies:
+                self.left.append(Unwritten(finding, f"the test of {bodies[body]} asks the same"))
+                continue
+            # The id of the break in a docstring says that its test is there.
+            if f'"""{finding}\n' in existing or (finding.startswith("journey ") and drafts[0].name in names):
+                continue
+            name = next(each for each in (drafts[0].name, *(f"{drafts[0].name}_{number}" for number in range(2, 1000))) if each not in names)
+            names.add(name)
+            bodies[body] = finding
+            found.append([renamed(each, name) for each in drafts])
+        return found
+
+    def _biting(self, known: Known, ground: Ground, drafts: list[Draft], file: str, existing: str) -> list[Draft]:
+        """Those that fail on the project as it was, and pass once more, together with the others, on the mended one."""
+        before = self.tree.parent / "before" / self.tree.name
+        shutil.rmtree(before.parent, ignore_errors=True)
+        copy_project(self.tree, before)
+        for outcome in reversed(list(self.outcomes.values())):
+            if isinstance(outcome, Kept):
+                undo(before, outcome.patch.changes)
+        text = assembled(known, ground, drafts, existing)
+        unmended = self._ran(before, file, text, ground)
+        again = self._ran(self.tree, file, text, ground)
+        kept: list[Draft] = []
+        for each in drafts:
+            if not each.finding.startswith("journey ") and each.name in unmended.passed:
+                self.left.append(Unwritten(each.finding, "its test passes on the project as it was before the repair, too"))
+            elif each.name not in again.passed:
+                self.left.append(Unwritten(each.finding, "its test passes now and then"))
+            else:
+                kept.append(each)
+        return kept
+
+    def _ran(self, tree: Path, file: str, text: str, ground: Ground) -> _Ran:
+        """Run a file of tests on a copy of a tree, in the box, in the project's own environment."""
+        lab = self.target.lab
+        if lab.run_script(["-c", "import " + ", ".join(_NEEDS[ground.client])], cwd=lab.project)[0] != 0:
+            extended = environments.beside(lab.environment, _NEEDS[ground.client])
+            if extended is None:
+                return _Ran(frozenset(), {}, problem="pytest cannot be put beside the project's environment")
+            lab.environment = extended
+        place = lab.work / "regressions"
+        shutil.rmtree(place, ignore_errors=True)
+        copy = place / tree.name
+        copy_project(tree, copy)
+        put(copy, [FileChange(file, EMPTY, text)])
+        seen = _files(copy)
+        report = place / "report.xml"
+        with serve(kind_of(lab.world.server)) as server:
+            box = lab.start_script(["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", file], cwd=copy, server=server, apart=place)
+            try:
+                box.finish(_SECONDS)
+                lines = box.output().strip().splitlines()
+            finally:
+                box.close()
+        touched = tuple(sorted(name for name, status in _files(copy).items() if seen.get(name) != status))
+        try:
+            cases = list(ET.parse(report).getroot().iter("testcase"))  # noqa: S314 - written by pytest in a folder of ours
+        except (OSError, ET.ParseError):
+            return _Ran(frozenset(), {}, problem=f"they do not run: {lines[-1][:160] if lines else 'they take too long'}")
+        bad = {str(case.get("name")): _reason(case) for case in cases if any(child.tag in {"failure", "error", "skipped"} for child in case)}
+        passed = frozenset(str(case.get("name")) for case in cases) - bad.keys()
+        if not passed and not bad:
+            return _Ran(frozenset(), {}, problem=f"they do not run: {lines[-1][:160] if lines else 'nothing was collected'}")
+        return _Ran(passed, bad, touched)
+
+    def _required(self, ground: Ground) -> list[FileChange]:
+        """The project's own list of what its developers need, with what the tests need."""
+        for name in _REQUIREMENTS:
+            place = self.tree / name
+            if place.is_file():
+                text = place.read_text("utf-8")
+                missing = [each for each in _NEEDS[ground.client] if not any(line.strip().lower().startswith(each) for line in text.splitlines())]
+                return [FileChange(name, text, text.rstrip("\n") + "\n" + "".join(f"{each}\n" for each in missing))] if missing else []
+        return []
+
+
+def _told(experiment: Experiment) -> dict[str, Trial]:
+    """The trials that a client could send."""
+    return {name: trial for name, trial in experiment.trials.items() if not (trial.schedule or trial.together or trial.fault or trial.kills or trial.rehearsal or trial.started)}
+
+
+def _reason(case: ET.Element) -> str:
+    child = next(each for each in case if each.tag in {"failure", "error", "skipped"})
+    return " ".join(str(child.get("message") or child.text or child.tag).split())[:200]
+
+
+def _files(root: Path) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for place in root.rglob("*"):
+        if "__pycache__" in place.parts or not place.is_file():
+            continue
+        status = place.stat()
+        found[place.relative_to(root).as_posix()] = status.st_mtime_ns, status.st_size
+    return found

@@ -1,0 +1,1 @@
+"""Owns the server that coding agents use: they write, toughen decides."""
