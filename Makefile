@@ -37,13 +37,14 @@ agents: $(READY) ## Test the agent under each Python that it may meet and that t
 bench: $(READY) ## Measure what toughen costs, as ratios within one run, against the bounds that it promises
 	$(BIN)/python -m bench
 
-docs: $(READY) ## Make docs/rules from the rules' own words
+docs: $(READY) ## Make docs/rules from the rules' own words, and all documents as a site in site/
 	$(BIN)/python tools/rule_pages.py docs/rules
+	$(BIN)/python tools/docs_site.py site
 
 requirements: $(READY) ## Pin and hash the requirements anew
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 		--custom-compile-command "make requirements" --group dev --output-file requirements/dev.txt pyproject.toml
 
 clean: ## Remove what was made
-	rm -rf .venv .venv-agents dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-agents dist site .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

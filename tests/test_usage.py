@@ -14,6 +14,7 @@ import typer
 
 from toughen import usage
 from toughen.cli import app
+from toughen.gates import load as gates
 from toughen.report.formats import FORMATS
 from toughen.rules import load
 
@@ -37,7 +38,7 @@ def test_the_help_ends_with_examples_that_parse(verb: str) -> None:
         said, *arguments = shlex.split(line)[1:]
         assert said == verb
         context = GROUP.commands[verb].make_context(verb, arguments)  # type: ignore[attr-defined]
-        assert set(map(str, context.params.get("only") or ())) <= {name for name, _ in usage.places("")}
+        assert set(map(str, context.params.get("only") or ())) <= {name for name, _ in (usage.gates("") if verb == "gate" else usage.places(""))}
     with pytest.raises(Exception, match="No such option"):
         GROUP.commands[verb].make_context(verb, ["--no-such-option"])  # type: ignore[attr-defined]
 
@@ -64,6 +65,7 @@ def test_bash_completes_breaks_formats_and_proofs(tmp_path: Path) -> None:
     assert set(completed("toughen explain race/l", tmp_path)) == {"race/lost-update"}
     assert set(completed("toughen check --only race", tmp_path)) == {"race", *(each for each in ids if each.startswith("race/"))}
     assert set(completed("toughen check --format ", tmp_path)) == set(FORMATS)
+    assert set(completed("toughen gate --only ", tmp_path)) == {gate.id for gate in gates()}
     assert {"explain"} == set(completed("toughen expl", tmp_path))
     (tmp_path / "shop/.toughen/proofs").mkdir(parents=True)
     (tmp_path / "shop/.toughen/proofs/race-lost-update-POST-transfer.json").touch()

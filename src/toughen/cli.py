@@ -134,7 +134,7 @@ def _differences(matrix: Matrix, known: policy.Policy | None) -> list[str]:
 
 @app.command()
 def gate(
-    path: PathArgument = Path(), only: Annotated[list[str] | None, typer.Option("--only", help="A gate (types, tests, proofs); may be repeated.")] = None, *,
+    path: PathArgument = Path(), only: Annotated[list[str] | None, typer.Option("--only", help="A gate (types, tests, proofs); may be repeated.", autocompletion=usage.gates)] = None, *,
     changed: Annotated[bool, typer.Option("--changed", help="Look at what changed only: since the branch that a pull request goes to where CI says which, else since the last commit.")] = False,
     base: Annotated[str, typer.Option("--base", metavar="COMMIT", help="With --changed: the commit or branch to hold the change against (origin/main).")] = "",
     write_baseline: Annotated[bool, typer.Option("--write-baseline", help="Write what is there now to toughen-baseline.json; one that is there can only be lowered.")] = False,
@@ -248,13 +248,20 @@ def report(
         if last.run and last.run.only and (root / store.FOLDER / store.WHOLE).exists():
             content = store.last(root, store.WHOLE)
             last = stored.read(content, f"{store.FOLDER}/{store.WHOLE}")
-        _put(makers[format](last, _repaired(root, last), hashlib.sha256(content).hexdigest()), output)
+        _put(makers[format](last, _repaired(root, last), hashlib.sha256(content).hexdigest(), _gated(root)), output)
     elif format == "json":
         _put(content.decode("utf-8"), output)
     elif format == "html":
         _put(html.page(last, {rule.id: rule.title for rule in load()}, store.history(root)), output)
     else:
         _put(FORMATS[format](replace(stored.verdict_of(last), breaks=described(load())), last.toughen), output)
+
+
+def _gated(root: Path) -> stored.Report | None:
+    """The report of the last run that asked all gates."""
+    if not (root / store.FOLDER / store.GATED).exists():
+        return None
+    return stored.read(store.last(root, store.GATED), f"{store.FOLDER}/{store.GATED}")
 
 
 def _repaired(root: Path, last: stored.Report) -> stored.Report | None:

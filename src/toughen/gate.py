@@ -127,6 +127,8 @@ class Gate(ABC):
     title: ClassVar[str]
     """What holds where it holds, in one sentence."""
     order: ClassVar[int] = 50
+    breaks: ClassVar[tuple[str, ...]] = ()
+    """How the ids begin of the breaks that it reads from the Verdict: those are attacked for it. "" stands for all."""
 
     @abstractmethod
     def look(self, site: Site) -> Looked:

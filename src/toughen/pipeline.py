@@ -27,7 +27,7 @@ from toughen.lab.twin import logged_in
 from toughen.lab.variables import dummies
 from toughen.model.finding import Finding, Inconclusive, Outcome, Status
 from toughen.model.verdict import Verdict
-from toughen.rules import chosen, named
+from toughen.rules import chosen, load, named
 from toughen.survey import Sources, join, read, survey
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 AUTHORIZATION = ("security/no-authentication", "security/object-authorization", "security/function-authorization", "security/weak-token")
 """The breaks that an audit proves."""
 VULNERABLE = "security/vulnerable-dependency"
-UNGUARDED = "suite/unguarded"
 _ONLY_SURVEYED = "only surveyed: nothing was executed"
 
 
@@ -69,6 +68,8 @@ class Run:
     """True counts what every kind of user may do beside the attacks."""
     _scope: Scope | None = None
     """What the gates look at, where they are asked."""
+    _gates: tuple[str, ...] = ()
+    """The gates that are asked; none named are all."""
     _texts: dict[str, str] = field(default_factory=dict)
     """Its Python files, once they were read."""
 
@@ -103,7 +104,7 @@ class Run:
         from toughen.gating.hold import Holding
         from toughen.gating.yard import Yard
 
-        self._scope, self._counting = scope, True
+        self._scope, self._counting, self._gates = scope, not only or "authorization" in only, tuple(only)
         stored = store.proofs(self.root)
         with self.attack() as (verdict, target):
             replaying = lambda: self.replays([each for each in map(store.load, stored) if self._again(each[0], verdict, scope)])  # noqa: E731
@@ -256,7 +257,13 @@ class Run:
 
     def _rules(self) -> tuple[Rule, ...]:
         rules = chosen(self.config.only, AUTHORIZATION if self.auditing else ())
-        return (*rules, *(each for each in [named(UNGUARDED)] if each is not None and self._scope is not None and each not in rules))
+        if self._scope is None:
+            return rules
+        # The gates name what they read; what they do not read is not attacked.
+        from toughen.gates import load as gates
+
+        wanted = tuple(each for gate in gates() if not self._gates or gate.id in self._gates for each in gate.breaks)
+        return tuple(rule for rule in load() if rule.id.startswith(wanted) and (not rule.rehearses or rule.id in wanted))
 
     def _explore(self, lab: Lab, blueprint: Blueprint, sources: Sources, timings: dict[str, float], crew: Crew) -> Explored:
         from toughen.explore.explore import Explorer

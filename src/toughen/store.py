@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER = ".toughen"
 SCHEMA = 1
-LAST, WHOLE, FIXED, HISTORY = "last.json", "whole.json", "fixed.json", "history.jsonl"
+LAST, WHOLE, FIXED, GATED, HISTORY = "last.json", "whole.json", "fixed.json", "gated.json", "history.jsonl"
 _LARGEST = 256 << 20
 _RUNS, _LINE, _LONG, _MANY = 200, 16 << 10, 1 << 20, 10**6
 """Runs that the history keeps, the most bytes of one, of the file, and breaks or seconds: what is larger was not written here."""
@@ -95,10 +95,10 @@ def _past() -> TypeAdapter[Past]:
 
 
 def remember(root: Path, report: str, past: Past) -> None:
-    """Keep a run's JSON report as the last one (of one that looked for everything, and of one that mended, as that one too), and add its line to the history. Raises OSError."""
+    """Keep a run's JSON report as the last one (of one that looked for everything, of one that mended, and of one that asked all gates, as that one too), and add its line to the history. Raises OSError."""
     folder = _folder(root)
     with _alone(folder):
-        for name in (LAST, *(() if past.only else (WHOLE,)), *((FIXED,) if past.mended and not past.only else ())):
+        for name in (LAST, *(() if past.only else (WHOLE,)), *((FIXED,) if past.mended and not past.only else ()), *((GATED,) if past.verb == "gate" and not past.only else ())):
             write(folder / name, report.encode("utf-8", "replace"))
         line = json.dumps({"schema": SCHEMA, **asdict(past)}, ensure_ascii=True)
         kept = [*_lines(folder / HISTORY), line][-_RUNS:]

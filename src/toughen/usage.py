@@ -73,6 +73,13 @@ def places(incomplete: str) -> list[tuple[str, str]]:
     return [*((each, f"every break of {each}") for each in held if each.startswith(incomplete)), *((name, title) for name, title in known if name.startswith(incomplete))]
 
 
+def gates(incomplete: str) -> list[tuple[str, str]]:
+    """Gates that begin so, with what they hold."""
+    from toughen.gates import load
+
+    return [(gate.id, gate.title) for gate in load() if gate.id.startswith(incomplete)]
+
+
 def formats(incomplete: str) -> list[str]:
     """Forms of a report."""
     from toughen.report.formats import FORMATS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -92,3 +93,21 @@ def test_answers_that_are_alike_are_no_test() -> None:
     """A break whose answers do not differ before and after cannot be seen by a client: it is not written as a test that passes on both."""
     told = drafted(specimens.known(MENDED), replace(NEGATIVE, after=NEGATIVE.before), "starlette", writable=True)
     assert isinstance(told, Unwritten)
+
+
+def test_a_suite_of_unittests_gets_a_class(tmp_path: Path) -> None:
+    """Where the project's tests are unittest's, so are these: `python -m unittest` runs them, without pytest."""
+    known = specimens.known(MENDED, Suite(("tests/test_api.py",), 1, "unittest"))
+    text = specimens.file_of(known, FOREIGN, STRANGER)
+    assert "pytest" not in text
+    for name, files, code in (("mended", MENDED, 0), ("broken", BROKEN, 1)):
+        root = tmp_path / name
+        for file, content in {**files, "tests/__init__.py": "", "tests/test_hardened.py": text}.items():
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / file).write_text(content)
+        done = subprocess.run([sys.executable, "-m", "unittest", "-v", "tests.test_hardened"], cwd=root, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done.stderr
+        assert done.stderr.count(" ... ok" if code == 0 else " ... FAIL") == 2, done.stderr
+    twice = specimens.file_of(known, FOREIGN, STRANGER, NEGATIVE, existing=text)
+    assert twice.startswith(text.rstrip("\n"))
+    assert "\n    def test_write_refuses_a_negative_stars(self):" in twice

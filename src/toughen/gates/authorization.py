@@ -7,6 +7,9 @@ from toughen.gate import CouldNot, Faults, Gate, Looked, Site
 from toughen.model.gate import Fault
 from toughen.model.matrix import Access
 
+PROVES = ("security/no-authentication", "security/object-authorization", "security/function-authorization", "security/weak-token")
+"""The breaks that say so."""
+
 
 class Authorization(Gate):
     """Every route has a line in `toughen-policy.toml`, no `ask` is left in it, and every kind of user gets what it says and no more."""
@@ -14,6 +17,7 @@ class Authorization(Gate):
     id = "authorization"
     title = "Everybody gets what the policy says, and no more"
     order = 40
+    breaks = PROVES
 
     def look(self, site: Site) -> Looked:
         """Hold the matrix of this run against the policy."""
@@ -23,7 +27,7 @@ class Authorization(Gate):
         known = policy.read(site.root / policy.FILE)
         missing = [each for each in matrix.cells if each.access is Access.MISSING]
         faults = [Fault(f"{each.route} {each.subject}", f"{each.route}: {each.subject} gets what nobody meant: {each.reason}") for each in missing]
-        faults += [Fault(f"{each.id}", each.message, each.location) for each in site.verdict.findings if each.break_id in PROVES and each.status.value == "proven" and each.route not in {cell.route for cell in missing}]
+        faults += [Fault(each.id, each.message, each.location, finding=each.id) for each in site.verdict.findings if each.break_id in PROVES and each.status.value == "proven" and each.route not in {cell.route for cell in missing}]
         if known is None:
             undecided = matrix.count(Access.UNDECIDED)
             faults.append(Fault("no policy", f"nobody has said who may call what ({undecided} cells wait): `toughen audit` draws {policy.FILE} to be reviewed"))
@@ -33,5 +37,3 @@ class Authorization(Gate):
         measured = {each.value: str(matrix.count(each)) for each in Access}
         return Faults(faults, measured, f"{len(matrix.cells)} cells, {matrix.count(Access.MISSING)} missing")
 
-
-PROVES = ("security/no-authentication", "security/object-authorization", "security/function-authorization", "security/weak-token")

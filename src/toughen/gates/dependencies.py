@@ -16,6 +16,7 @@ class Dependencies(Gate):
     id = "dependencies"
     title = "No known vulnerability is installed"
     order = 31
+    breaks = (BREAK,)
 
     def look(self, site: Site) -> Looked:
         """What the attack said of security/vulnerable-dependency."""
@@ -27,4 +28,4 @@ class Dependencies(Gate):
         if unclear:
             return CouldNot(unclear[0])
         found = [each for each in site.verdict.findings if each.break_id == BREAK and each.status in {Status.PROVEN, Status.SUSPECTED}]
-        return Faults([Fault(f"{each.id} {each.message}", each.message, each.location) for each in found], {"vulnerable": str(len(found))}, "what is installed, by its advisories")
+        return Faults([Fault(f"{each.id} {each.message}", each.message, each.location, finding=each.id) for each in found], {"vulnerable": str(len(found))}, "what is installed, by its advisories")

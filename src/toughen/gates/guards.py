@@ -20,6 +20,7 @@ class Guards(Gate):
     id = "guards"
     title = "Every guard has a test that fails without it"
     order = 22
+    breaks = (BREAK,)
 
     def look(self, site: Site) -> Looked:
         """What the attack said of suite/unguarded."""
@@ -28,7 +29,7 @@ class Guards(Gate):
         if not site.blueprint.suite.files:
             return CouldNot("there are no tests that could protect a guard", "`toughen fix` writes the first ones from what it mends")
         found = [each for each in site.verdict.findings if each.break_id == BREAK and each.status is Status.PROVEN]
-        faults = [Fault(_key(each), each.message, each.location) for each in found]
+        faults = [Fault(_key(each), each.message, each.location, finding=each.id) for each in found]
         unclear = sorted({each.reason for each in site.verdict.inconclusive if each.break_id == BREAK})
         asked = sum(1 for each in site.verdict.tried if each.break_id == BREAK)
         if unclear and not found and asked:

@@ -13,10 +13,11 @@ class Operations(Gate):
     id = "operations"
     title = "Failures are seen"
     order = 42
+    breaks = ("operations/",)
 
     def look(self, site: Site) -> Looked:
         """What the attack proved of operations/."""
         if not site.booted:
             return CouldNot("the prototype does not boot here")
         found = [each for each in site.verdict.findings if each.break_id.startswith("operations/") and each.status is Status.PROVEN]
-        return Faults([Fault(each.id, f"{each.break_id}: {each.message}", each.location) for each in found], {"proven": str(len(found))}, "a forced error, a dead database, a silent failure")
+        return Faults([Fault(each.id, f"{each.break_id}: {each.message}", each.location, finding=each.id) for each in found], {"proven": str(len(found))}, "a forced error, a dead database, a silent failure")

@@ -14,6 +14,7 @@ class Proofs(Gate):
     id = "proofs"
     title = "No break is proven"
     order = 41
+    breaks = ("",)
 
     def look(self, site: Site) -> Looked:
         """What the attack proved, and what became of the proofs of the past."""
@@ -21,7 +22,7 @@ class Proofs(Gate):
             return CouldNot("the prototype does not boot here")
         others = ("suite/", "operations/", dependencies.BREAK, *authorization.PROVES)
         found = [each for each in site.verdict.findings if each.status is Status.PROVEN and not each.break_id.startswith(others)]
-        faults = [Fault(each.id, f"{each.break_id} on {each.route}: {each.message}", each.location) for each in found]
+        faults = [Fault(each.id, f"{each.break_id} on {each.route}: {each.message}", each.location, finding=each.id) for each in found]
         replayed = site.replayed()
         faults += [Fault(finding.id, f"the stored proof holds again: {outcome.proof.evidence.message}", finding.location) for finding, outcome in replayed if isinstance(outcome, Proven)]
         faults += [Fault(f"inconclusive {finding.id}", f"the stored proof of {finding.id} cannot be replayed: {outcome.reason}") for finding, outcome in replayed if isinstance(outcome, Inconclusive)]

@@ -16,7 +16,7 @@ from toughen.model.gate import Fault, Gated, State
 from toughen.waivers import UNCHECKED, applied, demand_gates
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from toughen.events import Listener
     from toughen.gate import Faults, Gate
@@ -44,7 +44,8 @@ class Holding:
         """The Verdict with what every gate says, or `only` these."""
         demand_gates(self.waivers, [*(gate.id for gate in load()), "baseline"])
         told = [self._gate(gate) for gate in load() if not only or gate.id in only]
-        return replace(self.yard.verdict, gates=(*told, *([self._lowered()] if self.baseline is not None and not only else [])))
+        whole = (*told, *([self._lowered()] if self.baseline is not None and not only else []))
+        return replace(self.yard.verdict, gates=whole, waived=tuple(_let_through(told)))
 
     def _gate(self, gate: Gate) -> Gated:
         began = time.monotonic()
@@ -84,3 +85,10 @@ class Holding:
         left, waived, _ = applied("baseline", risen, self.waivers, self.today)
         why = f"held against {self.before[:12]}" if self.before else "there is no earlier one to hold it against"
         return Gated("baseline", title, State.FELL if left else State.HELD, why, faults=tuple(left), waived=tuple(waived))
+
+
+def _let_through(gates: Sequence[Gated]) -> Iterator[tuple[str, str]]:
+    """(finding, why it stops nobody) of findings that the baseline has, or that somebody answers for."""
+    for gate in gates:
+        yield from ((each.finding, f"known when the gate was taken up ({baselines.FILE})") for each in gate.known if each.finding)
+        yield from ((each.finding, f"{waiver.owner}, until {waiver.expires}: {waiver.reason}") for each, waiver in gate.waived if each.finding)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import shutil
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from toughen.errors import LabError
 from toughen.events import Stage, Step
+from toughen.harden.executing import NEEDS, Ran, run_file
 from toughen.harden.settling import FINDING, held, rehearsed, settled
 from toughen.harden.tree import commit as commit_patch
 from toughen.harden.tree import put, undo
-from toughen.lab import environment as environments
 from toughen.lab.copying import copy_project
-from toughen.lab.servers import kind_of, serve
 from toughen.model.finding import Status
 from toughen.model.patch import FileChange, Gone, Kept, Patch
 from toughen.regressions import EMPTY, Draft, Known, Shown, Unwritten, assembled, drafted, grounds, place_of, taken
 from toughen.regressions.drafts import journey_drafts, renamed
+from toughen.regressions.known import UnwritableError
 from toughen.survey import read
 
 if TYPE_CHECKING:
@@ -35,10 +34,9 @@ if TYPE_CHECKING:
     from toughen.model.verdict import Verdict
     from toughen.regressions import Ground
 
-_MOST, _SECONDS, _SHOWN = 120, 240.0, 4
+_MOST, _SHOWN = 120, 4
 _ENOUGH = 0.6
 """Share of the tests that must pass on a ground before the next one is not tried."""
-_NEEDS = {"starlette": ("pytest", "httpx"), "flask": ("pytest",), "django": ("pytest",)}
 _REQUIREMENTS = ("requirements-dev.txt", "requirements_dev.txt", "dev-requirements.txt", "requirements-test.txt", "requirements/dev.txt", "requirements/test.txt")
 
 
@@ -48,18 +46,6 @@ class Written:
 
     patch: Patch | None
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Ran:
-    """One run of a file of tests in the box."""
-
-    passed: frozenset[str]
-    said: Mapping[str, str]
-    """What those say that did not pass, by name."""
-    touched: tuple[str, ...] = ()
-    """Files of the project that the run changed or made."""
-    problem: str = ""
 
 
 @dataclass
@@ -90,6 +76,13 @@ class Regressing:
             shown, known = self._shown(ended[:_MOST])
         except LabError as error:
             return Written(None, (f"no regression tests were written: {error.message}",))
+        try:
+            return self._written(shown, known, bare)
+        except UnwritableError as error:
+            return Written(None, (f"no regression tests were written: {error}",))
+
+    def _written(self, shown: Sequence[Shown], known: Known, bare: frozenset[str]) -> Written:
+        """The tests that hold. Raises UnwritableError."""
         file = place_of(known.blueprint)
         existing = (self.tree / file).read_text("utf-8") if (self.tree / file).is_file() else EMPTY
         offered = grounds(known)
@@ -104,8 +97,9 @@ class Regressing:
             return Written(None, self._notes(0))
         text = assembled(known, ground, drafts, existing)
         changes = (FileChange(file, existing, text), *self._required(ground))
-        needs = " and ".join(_NEEDS[ground.client])
-        note = f"run with `pytest {file}`; it needs {needs}" + ("" if len(changes) > 1 else " (pip install " + " ".join(_NEEDS[ground.client]) + ")")
+        needs = " and ".join(NEEDS[ground.client])
+        run = "python manage.py test" if not NEEDS[ground.client] else f"python -m unittest {file.removesuffix('.py').replace('/', '.')}" if ground.block else f"pytest {file}"
+        note = f"run with `{run}`" + (f"; it needs {needs}" + ("" if len(changes) > 1 else " (pip install " + " ".join(NEEDS[ground.client]) + ")") if needs else "")
         honest = sum(each.finding.startswith("journey ") for each in drafts)
         what = f"{len(drafts) - honest} regression tests" + (f" and {honest} of honest requests" if honest else "")
         return Written(Patch(FINDING, changes, f"Add {what} in {file}", note), self._notes(len(drafts)))
@@ -251,38 +245,9 @@ class Regressing:
                 kept.append(each)
         return kept
 
-    def _ran(self, tree: Path, file: str, text: str, ground: Ground) -> _Ran:
+    def _ran(self, tree: Path, file: str, text: str, ground: Ground) -> Ran:
         """Run a file of tests on a copy of a tree, in the box, in the project's own environment."""
-        lab = self.target.lab
-        if lab.run_script(["-c", "import " + ", ".join(_NEEDS[ground.client])], cwd=lab.project)[0] != 0:
-            extended = environments.beside(lab.environment, _NEEDS[ground.client])
-            if extended is None:
-                return _Ran(frozenset(), {}, problem="pytest cannot be put beside the project's environment")
-            lab.environment = extended
-        place = lab.work / "regressions"
-        shutil.rmtree(place, ignore_errors=True)
-        copy = place / tree.name
-        copy_project(tree, copy)
-        put(copy, [FileChange(file, EMPTY, text)])
-        seen = _files(copy)
-        report = place / "report.xml"
-        with serve(kind_of(lab.world.server)) as server:
-            box = lab.start_script(["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", file], cwd=copy, server=server, apart=place)
-            try:
-                box.finish(_SECONDS)
-                lines = box.output().strip().splitlines()
-            finally:
-                box.close()
-        touched = tuple(sorted(name for name, status in _files(copy).items() if seen.get(name) != status))
-        try:
-            cases = list(ET.parse(report).getroot().iter("testcase"))  # noqa: S314 - written by pytest in a folder of ours
-        except (OSError, ET.ParseError):
-            return _Ran(frozenset(), {}, problem=f"they do not run: {lines[-1][:160] if lines else 'they take too long'}")
-        bad = {str(case.get("name")): _reason(case) for case in cases if any(child.tag in {"failure", "error", "skipped"} for child in case)}
-        passed = frozenset(str(case.get("name")) for case in cases) - bad.keys()
-        if not passed and not bad:
-            return _Ran(frozenset(), {}, problem=f"they do not run: {lines[-1][:160] if lines else 'nothing was collected'}")
-        return _Ran(passed, bad, touched)
+        return run_file(self.target.lab, tree, self.verdict.blueprint.entry, FileChange(file, EMPTY, text), NEEDS[ground.client])
 
     def _required(self, ground: Ground) -> list[FileChange]:
         """The project's own list of what its developers need, with what the tests need."""
@@ -290,7 +255,7 @@ class Regressing:
             place = self.tree / name
             if place.is_file():
                 text = place.read_text("utf-8")
-                missing = [each for each in _NEEDS[ground.client] if not any(line.strip().lower().startswith(each) for line in text.splitlines())]
+                missing = [each for each in NEEDS[ground.client] if not any(line.strip().lower().startswith(each) for line in text.splitlines())]
                 return [FileChange(name, text, text.rstrip("\n") + "\n" + "".join(f"{each}\n" for each in missing))] if missing else []
         return []
 
@@ -298,18 +263,3 @@ class Regressing:
 def _told(experiment: Experiment) -> dict[str, Trial]:
     """The trials that a client could send."""
     return {name: trial for name, trial in experiment.trials.items() if not (trial.schedule or trial.together or trial.fault or trial.kills or trial.rehearsal or trial.started)}
-
-
-def _reason(case: ET.Element) -> str:
-    child = next(each for each in case if each.tag in {"failure", "error", "skipped"})
-    return " ".join(str(child.get("message") or child.text or child.tag).split())[:200]
-
-
-def _files(root: Path) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = {}
-    for place in root.rglob("*"):
-        if "__pycache__" in place.parts or not place.is_file():
-            continue
-        status = place.stat()
-        found[place.relative_to(root).as_posix()] = status.st_mtime_ns, status.st_size
-    return found

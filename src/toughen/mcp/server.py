@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -138,5 +140,8 @@ def built(roots: tuple[Path, ...]) -> MCPServer[Any]:
 
 
 def serve(roots: tuple[Path, ...]) -> None:
-    """Serve these folders over standard input and output until the client is gone."""
+    """Serve these folders over standard input and output until the client is gone, or until it is told to end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # At once: a thread waits for the next line of the client's and cannot be ended. Workers notice that nobody asks any more, and tidy up.
+        signal.signal(number, lambda told, _: os._exit(128 + told))
     built(roots).run("stdio")

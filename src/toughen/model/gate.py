@@ -20,6 +20,8 @@ class Fault:
     """How many of that key there are."""
     strict: bool = False
     """True for what is new or mended: no baseline takes it."""
+    finding: str = ""
+    """Id of the finding that it is, where it is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from toughen.regressions.drafts import drafted
 from toughen.regressions.file import EMPTY, Header, assembled, taken
+from toughen.regressions.fixtures import Ground
 from toughen.regressions.known import Draft, Known, Shown, Unwritten
-from toughen.regressions.places import Ground, grounds, place_of
+from toughen.regressions.places import grounds, place_of
 
 __all__ = ["EMPTY", "Draft", "Ground", "Header", "Known", "Shown", "Unwritten", "assembled", "drafted", "grounds", "place_of", "taken"]

@@ -76,7 +76,7 @@ class Cast:
         """A text of somebody's row that is his alone -> how it is written: `alice`, `alice@example.com`."""
         found: dict[str, str] = {}
         for identity in self.known.identities:
-            if identity.how not in {"signup", "memory"}:
+            if identity.how not in {"signup", "memory"} and not self.forced:
                 continue
             name = self.names[identity.name]
             for value in (*identity.row.values(), *self._sent(identity)):
@@ -159,6 +159,8 @@ class Cast:
     def raised(self, identity: Identity) -> dict[str, Json]:
         """Columns of his row that the lab wrote: the role that no sign-up gives."""
         ordinary = next((each for each in self.known.identities if each.table == identity.table and each.kind == "user"), None)
+        if self.forced and ordinary is not None and ordinary.name != identity.name:
+            return {column: value for column, value in identity.row.items() if column in {"is_staff", "is_superuser", "role"} and value != ordinary.row.get(column)}
         if ordinary is None or ordinary.name == identity.name or identity.how != "signup":
             return {}
         same = {None, ordinary.role}
@@ -172,6 +174,8 @@ class Cast:
 
     def naming_column(self, identity: Identity) -> str:
         """The column that tells somebody's row from others by what he signed up with. Raises UnwritableError."""
+        if self.forced:
+            return next((each for each in ("username", "email") if each in identity.row), "username")
         name = next((column for column, value in identity.row.items() if isinstance(value, str) and value in self._belongings), None)
         if name is None:
             raise UnwritableError(f"nothing in {identity.table} tells {identity.name} from others but his key")
@@ -179,6 +183,10 @@ class Cast:
 
     def entering(self, identity: Identity) -> str:
         """How he comes in: signup, login (he is there already), or forge. Raises UnwritableError."""
+        if self.forced:
+            if self.raised(identity) and not identity.table:
+                raise UnwritableError(f"nothing is known of the row of {identity.name}")
+            return "signup"
         if identity.forge is not None:
             raise UnwritableError(f"{identity.name} has a token of the project's own function, and no log-in")
         if identity.login is None:
@@ -186,6 +194,10 @@ class Cast:
         if identity.how in {"signup", "memory"}:
             if self.signup is None:
                 raise UnwritableError("no route signs people up")
+            if len(self.signup.calls) != 1:
+                raise UnwritableError("signing up takes more than one request")
+            if any(not isinstance(each.value, Literal) for each in self.signup.call.arguments):
+                raise UnwritableError("signing up takes a value of another answer")
             if self.raised(identity):
                 self.naming_column(identity)
             if self.raised(identity) and not self.writable:
@@ -196,10 +208,15 @@ class Cast:
         raise UnwritableError(f"the password of {identity.name} is the lab's own")
 
     @property
+    def forced(self) -> bool:
+        """Whether people are made and logged in by Django itself: its sessions are the test client's to give."""
+        return self.known.blueprint.framework == "django" and any(self.known.identities) and all(each.header is None for each in self.known.identities)
+
+    @property
     def by_cookie(self) -> bool:
         """Whether people are known by a cookie: each then has a client of his own."""
         first = next((each for each in self.known.identities if each.login is not None), None)
-        return first is not None and first.header is None
+        return self.forced or (first is not None and first.header is None)
 
     def id_pointer(self) -> tuple[Call, tuple[str | int, ...]] | None:
         """(a request without arguments, where its answer holds the asker's own key)."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from toughen.regressions.known import Known, Shown
     from toughen.regressions.telling import Check
 
-_MOST, _MOST_KEYS = 3, 8
-"""Hostile requests of one test, and keys of an answer that a test names."""
+_MOST, _VALUES, _MOST_KEYS = 12, 6, 8
+"""Hostile requests of one test, values of one loop, and keys of an answer that a test names."""
 _OUTSIDE = {
     "schedule": "two requests at once", "together": "two requests at once", "fault": "a fault from outside", "kills": "the death of its process",
 }
@@ -113,12 +113,13 @@ class _Test(Body):
         if before:
             asked_honestly()
             self.lines.append("")
-        varying = self._varying(hostile) if len(hostile) > 1 else None
-        for _, trial, checks in hostile if varying is None and all(each.calls[:-1] == first.calls[:-1] for _, each, _ in hostile) else hostile[:1]:
+        for group in self._groups(hostile, control):
+            _, trial, checks = group[0]
             self.answers, self.sent = dict(kept[0]), list(kept[1])
             self._steps(trial.calls[shared:-1], trial)
+            varying = self._varying(group) if len(group) > 1 else None
             if varying is not None:
-                self._each(varying, hostile)
+                self._each(varying, group)
             else:
                 self._asked(trial.calls[-1], checks)
         if honest and not before:
@@ -128,6 +129,19 @@ class _Test(Body):
             asked_honestly()
         gone = [each.text.strip('"') for _, _, checks in hostile for each in checks if isinstance(each, Absent) and not each.marker]
         return self._draft(name_of(self.known, shown, gone), docstring(shown, self.cast.names), shown.finding.id)
+
+    @staticmethod
+    def _groups(hostile: Sequence[tuple[str, Trial, tuple[Check, ...]]], control: Trial) -> list[list[tuple[str, Trial, tuple[Check, ...]]]]:
+        """Hostile requests that differ from the honest one in the same value, together; those that need something else first are left to the first one."""
+        found: dict[object, list[tuple[str, Trial, tuple[Check, ...]]]] = {}
+        for each in hostile:
+            trial, checks = each[1], each[2]
+            if trial.calls[:-1] != hostile[0][1].calls[:-1]:
+                continue
+            honest = control.calls[-1] if control.calls else None
+            differing = tuple(sorted(str((one.place, one.path)) for one in trial.calls[-1].arguments if honest is None or honest.argument(one.place, one.path) != one))
+            found.setdefault((trial.calls[-1].raw_body, differing, checks), []).append(each)
+        return [group[:_VALUES] for group in found.values()]
 
     @staticmethod
     def _varying(hostile: Sequence[tuple[str, Trial, tuple[Check, ...]]]) -> Argument | None:

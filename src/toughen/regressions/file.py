@@ -16,15 +16,31 @@ from toughen.regressions.source import Code, quoted, written
 from toughen.syntax import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from toughen.model.identity import Identity
     from toughen.model.journey import Argument, Call
+    from toughen.regressions.fixtures import Ground
     from toughen.regressions.known import Draft, Known
-    from toughen.regressions.places import Ground
 
 EMPTY = ""
 _TITLE = '"""What {name} once got wrong, and no longer does: each test fails as soon as its repair is taken out."""'
+
+
+_DJANGO_HELPERS = {
+    "PASSWORD": 'PASSWORD = "Str0ng!passw0rd"',
+    "log_in": '''def log_in(client, name):
+    """Log somebody in: the browser that is his."""
+    browser = type(client)(raise_request_exception=False)
+    browser.force_login(get_user_model().objects.get(username=name))
+    return browser
+''',
+    "signed_up": '''def signed_up(client, name):
+    """A user, and the browser in which he is logged in."""
+    get_user_model().objects.create_user(name, f"{name}@example.com", PASSWORD)
+    return log_in(client, name)
+''',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +58,49 @@ def assembled(known: Known, ground: Ground, drafts: Sequence[Draft], existing: s
     if not new and existing:
         return existing
     uses: frozenset[str] = frozenset().union(*(each.uses for each in new))
-    if existing:
-        lacking = [text for name, text in _helpers(known, ground, uses).items() if name not in there]
-        parts = [existing.rstrip("\n"), *(each.rstrip("\n") for each in lacking), *(each.text.rstrip("\n") for each in new)]
-        return "\n\n\n".join(parts) + "\n"
     helpers = _helpers(known, ground, uses)
-    text = ground.text.rstrip("\n")
+    if existing:
+        lacking = [text.rstrip("\n") for name, text in helpers.items() if name not in there]
+        return _extended(existing, ground, lacking, new)
+    text, block = ground.text.rstrip("\n"), ground.block.rstrip("\n")
     for name in ("write", "read"):
         if name not in uses:
             text = re.sub(rf"\n\n\n@pytest\.fixture\ndef {name}\(.*?\n    return run\b", "", text, flags=re.DOTALL)
-    standard = [each for each in ground.standard if _imports_used(each, text, helpers.values(), new)]
-    head = [_TITLE.format(name=known.blueprint.name), "", *standard, *([""] if standard else []), *ground.imports]
-    constants = "\n".join(each for name, each in helpers.items() if name.isupper())
+            block = re.sub(rf"\n\n    def {name}\(self.*?(?=\n\n    def |\Z)", "", block, flags=re.DOTALL)
+    tests = [_method(each).rstrip("\n") if block else each.text.rstrip("\n") for each in new]
+    whole = "\n".join((text, block, *helpers.values(), *tests))
+    standard = [each for each in ground.standard if re.search(rf"\b{each.rpartition(' ')[2]}\b", whole)]
+    third = [each for each in ground.imports if re.search(rf"\b{each.rpartition(' ')[2]}\b", whole)]
+    head = [_TITLE.format(name=known.blueprint.name), "", *standard, *([""] if standard and third else []), *third]
+    constants = [each.rstrip("\n") for name, each in helpers.items() if name.isupper()]
     functions = [each.rstrip("\n") for name, each in helpers.items() if not name.isupper()]
-    first = "\n".join(head).rstrip("\n") + (f"\n\n{constants}" if constants else "")
-    whole = [first + (f"\n{text}" if constants and text.startswith("ROOT") else ""), *([text] if text and not (constants and text.startswith("ROOT")) else []), *functions, *(each.text.rstrip("\n") for each in new)]
-    return _spaced("\n\n\n".join(whole)) + "\n"
+    first = "\n".join(head).rstrip("\n")
+    if constants or text.startswith("ROOT"):
+        first += "\n\n" + "\n".join((*constants, *([text] if text.startswith("ROOT") else [])))
+    parts = [first, *([text] if text and not text.startswith("ROOT") else []), *functions]
+    parts += ["\n\n".join((block, *tests))] if block else tests
+    return "\n\n\n".join(parts) + "\n"
 
 
-def _spaced(text: str) -> str:
-    """One blank line between imports and constants."""
-    return re.sub(r"\n\n\n+ROOT = ", "\n\nROOT = ", text)
+def _extended(existing: str, ground: Ground, helpers: Sequence[str], new: Sequence[Draft]) -> str:
+    """A file that is there, with tests at its end; helpers of a class stand before it."""
+    if not ground.block:
+        return "\n\n\n".join((existing.rstrip("\n"), *helpers, *(each.text.rstrip("\n") for each in new))) + "\n"
+    before, mark, after = existing.partition("\nclass HardenedTest(")
+    if helpers:
+        before = before.rstrip("\n") + "\n\n\n" + "\n\n\n".join(helpers) + "\n\n"
+    return (before + mark + after).rstrip("\n") + "\n\n" + "\n\n".join(_method(each).rstrip("\n") for each in new) + "\n"
+
+
+def _method(draft: Draft) -> str:
+    """A test as the method of a class."""
+    head, _, body = draft.text.partition("\n")
+    given = re.search(r"\((.*)\)", head)
+    names = given.group(1).split(", ") if given else []
+    lines = body.rstrip("\n").split("\n")
+    end = next(index for index, line in enumerate(lines) if line.rstrip().endswith('"""') and (index or line.count('"""') > 1))
+    lines.insert(end + 1, f"    {', '.join(names)} = {', '.join(f'self.{each}' for each in names)}")
+    return f"    def {draft.name}(self):\n" + "\n".join(f"    {each}" if each else "" for each in lines) + "\n"
 
 
 def taken(text: str) -> set[str]:
@@ -75,15 +113,13 @@ def taken(text: str) -> set[str]:
     return found | {each.id for node in tree.body if isinstance(node, ast.Assign) for each in node.targets if isinstance(each, ast.Name)}
 
 
-def _imports_used(line: str, text: str, helpers: Collection[str], drafts: Sequence[Draft]) -> bool:
-    name = line.rpartition(" ")[2]
-    return any(re.search(rf"\b{name}\b", each) for each in (text, *helpers, *(draft.text for draft in drafts)))
-
-
 def _helpers(known: Known, ground: Ground, uses: frozenset[str]) -> dict[str, str]:
     """Helpers that tests call, by name."""
     found: dict[str, str] = {}
     cast = Cast(known, ground.writable)
+    if cast.forced and uses & {"person", "log_in"}:
+        found |= _DJANGO_HELPERS
+        uses -= {"person", "log_in"}
     if "person" in uses:
         found["PASSWORD"] = f"PASSWORD = {quoted(_strong(cast.password))}"
     if uses & {"person", "log_in"}:

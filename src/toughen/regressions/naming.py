@@ -95,7 +95,7 @@ def _value(about: str, key: str) -> str:
     field, _, value = re.sub(r" \(and \d+ more\)", "", about).partition(" = ")
     name = key or word(field) or "input"
     if not value:
-        return name
+        return f"a_wrong_{name}"
     if re.fullmatch(r"-\d+(\.\d+)?", value):
         return f"a_negative_{name}"
     if value == "0":

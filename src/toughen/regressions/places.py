@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from toughen.regressions.clients import DJANGO, FLASK, STARLETTE, kind_of
+from toughen.regressions.clients import DJANGO, FLASK, kind_of
+from toughen.regressions.fixtures import DJANGO_GROUND, Ground, Stand, class_ground, function_ground
 from toughen.syntax import parse
 
 if TYPE_CHECKING:
@@ -27,27 +27,13 @@ _RELATIVE = re.compile(r"(StaticFiles|Jinja2Templates|FileSystemLoader)\(\s*(dir
 _ANCHORED = re.compile(r"__file__|instance_path|\.root_path")
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What a file of tests stands on."""
-
-    kind: str
-    """suite (the project's own fixture), beside (an own folder is where the application runs) or elsewhere (its database files are led into an own folder)."""
-    client: str
-    """starlette, flask or django."""
-    imports: tuple[str, ...] = ()
-    standard: tuple[str, ...] = ()
-    """Imports of the standard library."""
-    text: str = ""
-    """Constants and fixtures."""
-    writable: bool = False
-
-
 def place_of(blueprint: Blueprint) -> str:
     """The file that the tests are written to, relative to the project's root."""
     folders = Counter(PurePosixPath(each).parent.as_posix() for each in blueprint.suite.files)
     root = blueprint.entry.import_root if blueprint.entry else "."
-    folder = folders.most_common(1)[0][0] if folders else PurePosixPath(root, "tests").as_posix()
+    # Django's runner looks into packages only, and into the folder that it is started in.
+    inner = "." if blueprint.framework == "django" else "tests"
+    folder = folders.most_common(1)[0][0] if folders else PurePosixPath(root, inner).as_posix()
     return PurePosixPath(folder, FILE).as_posix()
 
 
@@ -58,7 +44,7 @@ def grounds(known: Known) -> list[Ground] | str:
         return "no application was found"
     kind = kind_of(entry.framework)
     if kind == DJANGO:
-        return "tests of Django's are not written yet"
+        return [DJANGO_GROUND]
     found = list(_of_suite(known, kind))
     if blueprint.database in {"postgresql", "mysql"} and not blueprint.stand_in:
         return found or f"its database is a server of {blueprint.database}'s, and its suite has no client to ask it through"
@@ -94,46 +80,36 @@ def _of_suite(known: Known, kind: str) -> Iterator[Ground]:
 
 
 def _own(known: Known, entry: Entry, kind: str, *, beside: bool) -> Ground:
-    """A fixture of the file's own: the application imported anew, its database in the test's own folder."""
-    modules = _modules(known, entry)
+    """A client of the file's own: the application imported anew, its database in the test's own folder."""
     module, _, attribute = entry.target.partition(":")
-    depth = len(PurePosixPath(place_of(known.blueprint)).parts) - 1
-    root = f"Path(__file__).resolve().parents[{depth}]"
-    inner = PurePosixPath(entry.import_root)
-    above = f"{root}.parent" if entry.package else root + "".join(f' / "{each}"' for each in inner.parts if each != ".")
-    lines = [
-        f"ROOT = {above}", f"MODULES = {{{', '.join(f'{chr(34)}{each}{chr(34)}' for each in modules)}}}", '"""What the application consists of."""', "sys.path.insert(0, str(ROOT))", "", "",
-        "@pytest.fixture", "def imported_anew():", '    """The application is imported anew for a test; what others have imported is put back."""',
-        '    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in MODULES}',
-        "    for name in before:", "        del sys.modules[name]", "    yield",
-        '    for name in [each for each in sys.modules if each.partition(".")[0] in MODULES]:', "        del sys.modules[name]", "    sys.modules.update(before)", "", "",
-        "@pytest.fixture", "def client(imported_anew, tmp_path, monkeypatch):",
-    ]
-    inside = [*(_beside() if beside else _elsewhere()), *_environment(known)]
-    doc = "on an empty database" if known.blueprint.database not in {None, "memory"} else "with nothing in its memory"
-    factory = attribute.endswith("()")
-    name = attribute.removesuffix("()")
+    factory, name = attribute.endswith("()"), attribute.removesuffix("()")
     application = "app" if factory else name
-    flask = f"{application}.app" if entry.framework == "connexion" and _wraps(known, entry, name) else application
-    prepared = _prepared(known, entry, flask, kind)
+    served = f"{application}.app" if entry.framework == "connexion" and _wraps(known, entry, name) else application
+    prepared = _prepared(known, entry, served, kind)
     home = _definer(known, entry, name)
     imports = [f"from {home or module} import {name}", *([f"import {module}  # what it adds to it"] if home else []), *(each for each in prepared if each.startswith("from "))]
-    body = [*([f"app = {name}()"] if factory else []), *(each for each in prepared if not each.startswith("from "))]
-    body += [f"with TestClient({application}, raise_server_exceptions=False) as test_client:", "    yield test_client"] if kind == STARLETTE else [f"yield {flask}.test_client()"]
-    lines += [f'    """A client of the application, {doc}."""', *[f"    {each}" if each else "" for each in (*inside, *imports, "", *body)]]
-    writable = known.blueprint.database == "sqlite" or bool(known.blueprint.stand_in)
-    if writable:
-        lines += [
-            "", "", "@pytest.fixture", "def write(client, tmp_path):", '    """Change rows where no route does."""',
-            '    file = next(each for each in tmp_path.rglob("*") if each.is_file() and each.read_bytes().startswith(b"SQLite format 3"))', "",
-            "    def run(statement, *values):", "        with contextlib.closing(sqlite3.connect(file)) as database, database:", "            database.execute(statement, values)", "", "    return run",
-            "", "", "@pytest.fixture", "def read(client, tmp_path):", '    """Look up one value where no route shows it."""',
-            '    file = next(each for each in tmp_path.rglob("*") if each.is_file() and each.read_bytes().startswith(b"SQLite format 3"))', "",
-            "    def run(statement, *values):", "        with contextlib.closing(sqlite3.connect(file)) as database:", "            return database.execute(statement, values).fetchone()[0]", "", "    return run",
-        ]
-    third = ["import pytest", *(["from fastapi.testclient import TestClient" if entry.framework == "fastapi" else "from starlette.testclient import TestClient"] if kind == STARLETTE else [])]
-    standard = ("import contextlib", "import sqlite3", "import sys", "from pathlib import Path") if writable or not beside else ("import sys", "from pathlib import Path")
-    return Ground("beside" if beside else "elsewhere", kind, tuple(third), standard, "\n".join(lines) + "\n", writable)
+    stand = Stand(
+        kind, _above(known, entry), tuple(_modules(known, entry)), "on an empty database" if known.blueprint.database not in {None, "memory"} else "with nothing in its memory",
+        tuple(_environment(known)), beside, tuple(_merged(imports)), (*([f"app = {name}()"] if factory else []), *(each for each in prepared if not each.startswith("from "))), served,
+        known.blueprint.database == "sqlite" or bool(known.blueprint.stand_in), entry.framework,
+    )
+    return (class_ground if known.blueprint.suite.runner == "unittest" else function_ground)(stand)
+
+
+def _above(known: Known, entry: Entry) -> str:
+    """The expression of the folder that the application is imported from."""
+    root = f"Path(__file__).resolve().parents[{len(PurePosixPath(place_of(known.blueprint)).parts) - 1}]"
+    inner = PurePosixPath(entry.import_root)
+    return f"{root}.parent" if entry.package else root + "".join(f' / "{each}"' for each in inner.parts if each != ".")
+
+
+def _merged(imports: list[str]) -> list[str]:
+    """Imports from one module in one line."""
+    found: dict[str, list[str]] = {}
+    for each in imports:
+        module, _, names = each.partition(" import ")
+        found.setdefault(module if names else each, []).extend(name for name in names.split(", ") if name and name not in found.get(module, []))
+    return [f"{module} import {', '.join(names)}" if names else module for module, names in found.items()]
 
 
 def _definer(known: Known, entry: Entry, name: str) -> str | None:
@@ -165,20 +141,8 @@ def _modules(known: Known, entry: Entry) -> list[str]:
     return sorted(each for each in found if each.isidentifier())
 
 
-def _beside() -> list[str]:
-    return ["monkeypatch.chdir(tmp_path)"]
-
-
-def _elsewhere() -> list[str]:
-    return [
-        "connect = sqlite3.connect", "", "def elsewhere(database, *arguments, **options):", '    """Each file of a database lies in the test\'s own folder."""',
-        "    name = str(database)", '    return connect(name if ":memory:" in name or name.startswith("file:") else tmp_path / Path(name).name, *arguments, **options)', "",
-        'monkeypatch.setattr("sqlite3.connect", elsewhere)', 'monkeypatch.setattr("sqlite3.dbapi2.connect", elsewhere)',
-    ]
-
-
-def _environment(known: Known) -> list[str]:
-    """Variables without which it does not start, and those that say where its database is."""
+def _environment(known: Known) -> list[tuple[str, str]]:
+    """Variables without which it does not start, and those that say where its database is; each with the expression of its value."""
     lines = []
     seen: set[str] = set()
     for variable in known.blueprint.environment:
@@ -187,8 +151,8 @@ def _environment(known: Known) -> list[str]:
         value = _value(variable, needed=variable.required or variable.relied or variable.name in known.demands)
         if value is not None:
             seen.add(variable.name)
-            lines.append(f'monkeypatch.setenv("{variable.name}", {value})')
-    lines += [f'monkeypatch.setenv("{name}", {_made_up(name)})' for name in known.demands if name not in seen]
+            lines.append((variable.name, value))
+    lines += [(name, _made_up(name)) for name in known.demands if name not in seen]
     return lines
 
 

@@ -20,9 +20,9 @@ _CONTENTS = {"answers": "Five answers", "before-after": "Before and after", "gat
 _NUMBERS = ("Before", "After the repairs")
 
 
-def page(report: Report, repaired: Report | None, digest: str) -> str:
+def page(report: Report, repaired: Report | None, digest: str, gated: Report | None = None) -> str:
     """The dossier as one page; `digest` names the report that it was made of."""
-    drawn = dossier.dossier(report, repaired)
+    drawn = dossier.dossier(report, repaired, gated)
     parts = [
         _section("answers", "Five answers", *map(_answer, drawn.answers)), _places(drawn), _gates(drawn),
         _section("limits", "What was not verified", el("ul", *map(_said, drawn.limits), class_="plain")), matrix.matrix(matrix_of(report)), coverage.coverage(report), _again(drawn, digest),
@@ -62,9 +62,9 @@ def _again(drawn: Dossier, digest: str) -> Html:
     return _section("again", "Check it yourself", *said)
 
 
-def markdown(report: Report, repaired: Report | None, digest: str) -> str:
+def markdown(report: Report, repaired: Report | None, digest: str, gated: Report | None = None) -> str:
     """The dossier as Markdown."""
-    drawn = dossier.dossier(report, repaired)
+    drawn = dossier.dossier(report, repaired, gated)
     lines = [f"# {plain.prose(report.prototype.name)}: {drawn.headline}", "", plain.prose(drawn.lead, 2000), ""]
     for answer in drawn.answers:
         lines += [f"## {answer.question}", "", f"**{plain.prose(answer.short)}**", "", *map(_line, answer.statements), ""]
@@ -80,6 +80,6 @@ def _line(statement: Statement) -> str:
     return f"- {plain.prose(statement.text, 2000)} *(report: {plain.prose(statement.source)})*"
 
 
-def document(report: Report, repaired: Report | None, digest: str) -> str:
+def document(report: Report, repaired: Report | None, digest: str, gated: Report | None = None) -> str:
     """The dossier as JSON."""
-    return json.dumps({"schema": 1, "toughen": report.toughen, "prototype": report.prototype.name, "report": digest, **dossier.document(dossier.dossier(report, repaired))}, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps({"schema": 1, "toughen": report.toughen, "prototype": report.prototype.name, "report": digest, **dossier.document(dossier.dossier(report, repaired, gated))}, indent=1, ensure_ascii=False) + "\n"

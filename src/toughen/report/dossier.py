@@ -12,13 +12,13 @@ from toughen.report.page.words import PLACES, of_place, severities
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toughen.report.stored import Found, Report
+    from toughen.report.stored import Found, Held, Report
 
 BAR_LINES, BAR_BREAKS, BAR_REACH = 70, 50, 50
 """Percent: of lines that survive the repairs, of breaks that end by them, and of routes that were reached. Below one of the first two a rewrite is the cheaper answer; below the last nothing is said."""
 GATES = {
     "types": "type checker over what was mended", "lint": "linter with a curated set", "tests": "the project's own tests", "coverage": "mended lines are covered", "guards": "each guard has a test that fails without it",
-    "secrets": "none in files or history", "dependencies": "none is known to be vulnerable", "authorization": "who may call what is decided, and holds", "proofs": "every stored proof replays as gone",
+    "secrets": "none in files or history", "dependencies": "none is known to be vulnerable", "authorization": "who may call what is decided, and holds", "proofs": "every stored proof replays as gone", "operations": "a failure is seen", "baseline": "what was let through only becomes less",
 }
 
 
@@ -76,16 +76,17 @@ class Dossier:
     proofs: tuple[str, ...]
 
 
-def dossier(report: Report, repaired: Report | None = None) -> Dossier:
-    """The dossier of a report; `repaired` is that of the last run that wrote repairs, where this one tried none."""
+def dossier(report: Report, repaired: Report | None = None, gated: Report | None = None) -> Dossier:
+    """The dossier of a report; `repaired` is that of the last run that wrote repairs, where this one tried none, and `gated` that of the last run of all gates."""
     narrow = report.run is not None and bool(report.run.only)
-    return _Reading(report, report if report.mends else None if narrow else repaired).dossier()
+    return _Reading(report, report if report.mends else None if narrow else repaired, report.gates or (gated.gates if gated is not None and not narrow else ())).dossier()
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
     report: Report
     repaired: Report | None
+    gates: tuple[Held, ...] = ()
 
     def dossier(self) -> Dossier:
         decision, why = self._decision()
@@ -208,9 +209,16 @@ class _Reading:
             Statement("The number of the project's own tests is not in this report." if tests is None else f"The project has {count(tests, 'test')} of its own" + (f"; {count(len(self._before), 'break')} {'was' if len(self._before) == 1 else 'were'} proven beside them." if report.booted else "."), "prototype.tests, findings"),
             *([Statement(f"{count(len(suite), 'break')} proven in the tests themselves: {', '.join(sorted({each.break_id for each in suite}))}.", "findings[place=suite]")] if suite else []),
             Statement(f"{count(proofs, 'proof is', 'proofs are')} stored, each to be executed again by anybody: `toughen replay`.", "findings[].proof"),
-            Statement(f"0 of {len(GATES)} gates have been run.", "no gate stands in this report"),
         ]
-        return Answer("What verifies the AI's output mechanically?", "No gate yet" + ("" if not tests else f"; {count(tests, 'test')}"), tuple(said))
+        held = sum(each.state == "held" for each in self.gates)
+        if not self.gates:
+            said.append(Statement(f"0 of {len(GATES)} gates have been run.", "no gate stands in this report"))
+            return Answer("What verifies the AI's output mechanically?", "No gate yet" + ("" if not tests else f"; {count(tests, 'test')}"), tuple(said))
+        said.append(Statement(f"{held} of {count(len(self.gates), 'gate')} held when they were asked last" + (f"; open: {', '.join(each.gate for each in self.gates if each.state != 'held')}." if held < len(self.gates) else "."), "gates"))
+        known, waived = sum(each.known for each in self.gates), sum(len(each.waived) for each in self.gates)
+        if known or waived:
+            said.append(Statement(f"They let {count(known, 'fault')} through that {'was' if known == 1 else 'were'} there before, and {waived} that somebody answers for until a day.", "gates[].known, gates[].waived"))
+        return Answer("What verifies the AI's output mechanically?", f"{held} of {count(len(self.gates), 'gate')}" + ("" if not tests else f"; {count(tests, 'test')}"), tuple(said))
 
     def _designed(self) -> Answer:
         question = "Is security designed in, or bolted on?"
@@ -259,8 +267,10 @@ class _Reading:
             "authorization": f"{cells.cells} cells: {cells.refused} refused, {cells.missing} missing, {cells.undecided} undecided" if cells else "",
             "proofs": f"{count(len(self.proofs), 'proof')} stored" if self.proofs else "",
         }
+        asked = {each.gate: each for each in self.gates}
         for name, about in GATES.items():
-            yield Gate(name, about, "not run", held.get(name, ""))
+            known = asked.get(name)
+            yield Gate(name, about, known.state, _told(known)) if known is not None else Gate(name, about, "not run", held.get(name, ""))
 
     def _limits(self) -> Iterator[Statement]:
         report = self.report
@@ -272,6 +282,15 @@ class _Reading:
         yield Statement(f"{count(len(report.inconclusive), 'attempt')} said neither yes nor no; {count(len(report.suspected), 'suspicion')} of the source {'was' if len(report.suspected) == 1 else 'were'} not shown.", "inconclusive, findings[status=suspected]")
         for note in report.notes:
             yield Statement(note, "notes")
+
+
+def _told(held: Held) -> str:
+    """What a gate looked at, and what it let through."""
+    parts = [held.why] if held.why else []
+    parts += [f"fell for {sum(each.count for each in held.faults)}"] if held.faults else []
+    parts += [f"{held.known} known from the baseline"] if held.known else []
+    parts += [f"{len(held.waived)} waived"] if held.waived else []
+    return "; ".join(parts)
 
 
 def _percent(part: int, whole: int) -> int:

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from toughen.report import stored
-from toughen.report.page import coverage, findings, history, matrix, overview
+from toughen.report.page import coverage, findings, gates, history, matrix, overview
 from toughen.report.page.markup import Html, el, join
 from toughen.report.page.words import headline
 
@@ -30,11 +30,11 @@ def page(report: Report, titles: Mapping[str, str] | None = None, runs: Sequence
     """The page of a report; `titles` gives each break a plain name, `runs` is the history, the oldest first."""
     titles = titles or {}
     parts = [
-        overview.cards(report), findings.gallery(report, titles).render(), findings.suspicions(report, titles), findings.unclear(report, titles),
+        overview.cards(report), gates.gates(report), findings.gallery(report, titles).render(), findings.suspicions(report, titles), findings.unclear(report, titles),
         matrix.matrix(stored.matrix_of(report)), coverage.coverage(report), coverage.notes(report), history.history(runs),
     ]
     names = {
-        "places": "Where it breaks", "proven": "Proven", "suspected": "Suspected", "inconclusive": "Inconclusive", "matrix": "Who may call what", "coverage": "Tested and not",
+        "places": "Where it breaks", "gates": "Gates", "proven": "Proven", "suspected": "Suspected", "inconclusive": "Inconclusive", "matrix": "Who may call what", "coverage": "Tested and not",
         "notes": "Notes", "history": "History",
     }
     return document(f"{report.prototype.name}: toughen report", overview.masthead(report, *headline(report)), parts, {name: title for name, title in names.items() if any(f' id="{name}"' in each for each in parts)}, report)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from toughen.model.finding import Status
+from toughen.model.gate import State
 from toughen.model.patch import Gone, Kept
 from toughen.report import plain
 from toughen.report.text import told
@@ -40,6 +41,8 @@ def render(verdict: Verdict, version: str) -> str:
     root = Element("testsuites", name=_said(f"toughen {version}: {verdict.blueprint.name}"))
     for place, cases in _places(verdict).items():
         _suite(root, place, cases)
+    if verdict.gates:
+        _gates(root, verdict)
     if not verdict.booted:
         _nothing(root, verdict)
     # The plug-ins of Jenkins that check a file against their schema know no `skipped` here.
@@ -94,6 +97,20 @@ def _suite(root: Element, place: str, cases: dict[tuple[str, str], _Case]) -> No
             SubElement(one, "skipped", message=_said("; ".join(dict.fromkeys(reasons))))
         if case.suspected:
             SubElement(one, "system-out").text = _long("\n".join(f"suspected, not proven: {each.location}: {each.message}" for each in case.suspected))
+
+
+def _gates(root: Element, verdict: Verdict) -> None:
+    """A case for each gate: what could not be checked is an error."""
+    states = [each.state for each in verdict.gates]
+    counts = {"tests": len(states), "failures": states.count(State.FELL), "errors": states.count(State.UNCHECKED), "skipped": states.count(State.PASSED_OVER)}
+    suite = SubElement(root, "testsuite", {name: str(number) for name, number in counts.items()}, name="toughen.gates", time=f"{sum(each.seconds for each in verdict.gates):.3f}")
+    for each in verdict.gates:
+        one = SubElement(suite, "testcase", classname="toughen.gates", name=each.gate, time=f"{each.seconds:.3f}")
+        if each.state is State.PASSED_OVER:
+            SubElement(one, "skipped", message=_said(each.why))
+        elif each.open:
+            mark = SubElement(one, "failure" if each.state is State.FELL else "error", message=_said(f"fell for {sum(fault.count for fault in each.faults)}" if each.faults else each.why), type=f"gate/{each.gate}")
+            mark.text = _long("\n".join([*(f"{f'{fault.location}: ' if fault.location and fault.location.file else ''}{fault.message}" for fault in each.faults), each.hint]).strip())
 
 
 def _nothing(root: Element, verdict: Verdict) -> None:

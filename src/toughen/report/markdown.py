@@ -6,8 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from toughen.model.finding import Severity, Status
+from toughen.model.gate import State
 from toughen.model.patch import Gone, Kept, RolledBack, Unmended
 from toughen.report import matrix, plain
+from toughen.report.gates import said
 from toughen.report.json import diff
 from toughen.report.text import told
 
@@ -24,16 +26,20 @@ MOST = 60_000
 """Bytes of UTF-8: GitHub takes 65,536 characters."""
 _TABLE, _REACH, _ONE, _SPARE = 20_000, 6_000, 12_000, 1_000
 _MOST_LINES = 120
+_STATES = {State.HELD: "✅", State.FELL: "❌", State.UNCHECKED: "⚠️", State.PASSED_OVER: "⏭️"}
 _SIGNS = {Severity.CRITICAL: "🟥", Severity.HIGH: "🟧", Severity.MEDIUM: "🟨", Severity.LOW: "⬜"}
 
 
 def render(verdict: Verdict, version: str) -> str:
     """The report as GitHub-flavoured Markdown with a final newline; what does not fit is counted, never cut in the middle."""
-    proven = [each for each in verdict.findings if each.status is Status.PROVEN]
+    waived = {finding for finding, _ in verdict.waived}
+    proven = [each for each in verdict.findings if each.status is Status.PROVEN and each.id not in waived]
     suspected = [each for each in verdict.findings if each.status is Status.SUSPECTED]
     outcomes = dict(verdict.mends)
     titles = {each.id: each.title for each in verdict.breaks}
     head = [MARK, f"## toughen: {_decision(verdict)}", _summary(verdict, version, proven)]
+    if verdict.gates:
+        head.append(_gates(verdict))
     if proven:
         head.append(_table(proven, titles, outcomes))
     tail = [*_reach(verdict), *_suspected(suspected)]
@@ -54,6 +60,8 @@ def render(verdict: Verdict, version: str) -> str:
 def _decision(verdict: Verdict) -> str:
     if not verdict.booted:
         return "nothing was executed"
+    if verdict.gates:
+        return "❌ a gate fell" if any(each.open for each in verdict.gates) else "✅ the gates hold"
     return {"ready": "✅ ready", "harden": "🛠️ harden", "rewrite": "⛔ rewrite"}.get(verdict.decision, verdict.decision)
 
 
@@ -67,6 +75,18 @@ def _summary(verdict: Verdict, version: str, proven: Sequence[Finding]) -> str:
     ended = sum(isinstance(outcome, Kept | Gone) for _, outcome in verdict.mends)
     mended = f" {ended} of {len(verdict.mends)} are mended." if verdict.mends else ""
     return f"**{plain.prose(verdict.why, 400)}.**" + (f" {told_as}.{mended}" if told_as else "") + f"\n\n{about}"
+
+
+def _gates(verdict: Verdict) -> str:
+    """Every gate in a line, then what each fell for."""
+    rows = ["| Gate | | |", "|---|---|---|"]
+    rows += [f"| {_STATES[each.state]} `{each.gate}` | {plain.prose(each.title)} | {plain.prose(each.why, 240)} |" for each in verdict.gates]
+    folded = []
+    for each in verdict.gates:
+        if each.faults:
+            lines = [f"- {plain.code(f'{fault.location.file}:{fault.location.line}', 120) + ' ' if fault.location and fault.location.file else ''}{plain.prose(fault.message, 240)}" for fault in each.faults]
+            folded.append(_folded(f"`{each.gate}` fell for {sum(fault.count for fault in each.faults)}", ["\n".join(_fitting(lines, _REACH // 2)), *([plain.prose(each.hint, 300)] if each.hint else [])]))
+    return "\n\n".join([f"**{plain.prose(said(verdict), 300)}**", "\n".join(rows), *folded])
 
 
 def _table(proven: Sequence[Finding], titles: dict[str, str], outcomes: dict[str, MendOutcome]) -> str:

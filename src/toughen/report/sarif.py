@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from toughen.model.finding import Finding
+    from toughen.model.gate import Gated
     from toughen.model.patch import Patch
     from toughen.model.verdict import Verdict
 
@@ -63,7 +64,7 @@ def document(verdict: Verdict, version: str) -> dict[str, Any]:
             "columnKind": "unicodeCodePoints",
             "originalUriBaseIds": {ROOT: {"description": {"text": "The prototype's folder."}}},
             "invocations": [_invocation(verdict, len(verdict.findings) - len(shown))],
-            "results": [_result(each, verdict, list(rules), seen, fixes, waived) for each in shown],
+            "results": [*(_result(each, verdict, list(rules), seen, fixes, waived) for each in shown), *_faulty(verdict, list(rules), seen, _MOST - len(shown))],
             "properties": {
                 "decision": verdict.decision, "why": plain.printable(verdict.why), "routes": len(verdict.blueprint.routes), "reached": len(verdict.journeys),
                 "timings": {name: round(seconds, 2) for name, seconds in verdict.timings.items()},
@@ -77,7 +78,8 @@ def _rules(verdict: Verdict) -> dict[str, dict[str, Any]]:
     known = {each.id: each for each in verdict.breaks}
     known |= {each.break_id: Break(each.break_id, each.break_id, each.severity, each.cwe) for each in verdict.findings if each.break_id not in known}
     suspected = {each.break_id for each in verdict.findings if each.status is Status.SUSPECTED}
-    return {each.id: _rule(each) for each in known.values()} | {each.id + SUSPECTED: _suspected(each) for each in known.values() if each.id in suspected}
+    gates = {f"gate/{each.gate}": _gate(each) for each in verdict.gates if any(not fault.finding for fault in (*each.faults, *(fault for fault, _ in each.waived)))}
+    return {each.id: _rule(each) for each in known.values()} | gates | {each.id + SUSPECTED: _suspected(each) for each in known.values() if each.id in suspected}
 
 
 def _rule(each: Break) -> dict[str, Any]:
@@ -131,6 +133,27 @@ def _result(finding: Finding, verdict: Verdict, rules: Sequence[str], seen: Coun
             **({"proof": plain.proof(finding), "replay": plain.replay(finding)} if proven else {}),
         },
     }
+
+
+def _gate(gated: Gated) -> dict[str, Any]:
+    return {
+        "id": f"gate/{gated.gate}", "name": f"{gated.gate.title()}Gate", "shortDescription": {"text": plain.shortened(gated.title, _LONGEST)}, "fullDescription": {"text": plain.shortened(gated.title, _LONGEST)},
+        "help": {"text": f"{gated.title}. `toughen gate --only {gated.gate}` asks this gate alone."}, "defaultConfiguration": {"level": "error"},
+        "properties": {"tags": ["gate"], "precision": "very-high", "problem.severity": "error"},
+    }
+
+
+def _faulty(verdict: Verdict, rules: Sequence[str], seen: Counter[str], room: int) -> Iterator[dict[str, Any]]:
+    """What gates fell for, and what somebody answers for, where it is no finding that is told already."""
+    told = [(gated, fault, waiver) for gated in verdict.gates for fault, waiver in (*((each, None) for each in gated.faults), *gated.waived) if not fault.finding]
+    for gated, fault, waiver in told[:room]:
+        digest = hashlib.sha256(f"gate/{gated.gate}\0{fault.key}".encode("utf-8", "backslashreplace")).hexdigest()
+        seen[digest] += 1
+        yield {
+            "ruleId": f"gate/{gated.gate}", "ruleIndex": rules.index(f"gate/{gated.gate}"), "level": "error", "kind": "fail", "message": {"text": _text(fault.message)},
+            "locations": [_place(fault.location or Location("", 0), verdict)], "partialFingerprints": {"primaryLocationLineHash": f"{digest[:16]}:{seen[digest]}"},
+            "suppressions": [{"kind": "external", "status": "accepted", "justification": plain.printable(f"{waiver.owner}, until {waiver.expires}: {waiver.reason}")}] if waiver is not None else [],
+        }
 
 
 def _message(finding: Finding) -> str:

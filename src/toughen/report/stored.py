@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from toughen.errors import ReportError
 from toughen.model.blueprint import Blueprint, Entry, Route, Suite
 from toughen.model.finding import Evidence, Finding, NotConcluded, Severity, Status
+from toughen.model.gate import Fault, Gated, State, Waiver
 from toughen.model.identity import Credential, Identity
 from toughen.model.journey import Call, Journey, Unreached
 from toughen.model.matrix import ANONYMOUS, INVALID, Access, Cell, Matrix, Whose
@@ -175,6 +176,39 @@ class Decision(_Part):
     why: str
 
 
+class Faulty(_Part):
+    """One thing that a gate holds against the project."""
+
+    key: str
+    message: str
+    location: Spot | None
+    count: Count
+
+
+class Waived(Faulty):
+    """One that somebody answers for."""
+
+    reason: str
+    owner: str
+    expires: str
+
+
+class Held(_Part):
+    """What a gate says."""
+
+    gate: str
+    title: str
+    state: Literal["held", "fell", "not checked", "passed over"]
+    why: str
+    hint: str
+    faults: tuple[Faulty, ...]
+    known: Count
+    gone: Count
+    waived: tuple[Waived, ...]
+    measured: dict[str, str]
+    seconds: Seconds
+
+
 class Report(_Part):
     """The whole report, as docs/output.md has it."""
 
@@ -193,6 +227,7 @@ class Report(_Part):
     verdict: Decision
     timings: dict[str, Seconds]
     run: Ran | None = None
+    gates: tuple[Held, ...] = ()
 
     @property
     def proven(self) -> tuple[Found, ...]:
@@ -261,8 +296,20 @@ def verdict_of(report: Report) -> Verdict:
         tuple(NotConcluded(each.break_id, each.route.id, each.reason) for each in report.inconclusive),
         tuple(Journey(each.id, (Call(each.id),), 0) for each in report.coverage.tested), missed,
         tuple(Identity(each.name, each.role, Credential(), each.how) for each in report.identities), dict(report.timings), report.notes,
-        tuple((each.finding, _outcome(each)) for each in report.mends), booted=report.booted, matrix=matrix_of(report),
+        tuple((each.finding, _outcome(each)) for each in report.mends), booted=report.booted, matrix=matrix_of(report), gates=tuple(map(_gated, report.gates)),
     )
+
+
+def _gated(held: Held) -> Gated:
+    """A gate as the report tells it; what the baseline has is a number there."""
+    known = (Fault("", "", count=held.known),) if held.known else ()
+    waived = tuple((_fault(each), Waiver(held.gate, each.key, each.reason, each.owner, each.expires)) for each in held.waived)
+    return Gated(held.gate, held.title, State(held.state), held.why, held.hint, tuple(map(_fault, held.faults)), known, waived, held.gone, held.measured, held.seconds)
+
+
+def _fault(told: Faulty) -> Fault:
+    place = told.location
+    return Fault(told.key, told.message, Location(place.file, place.line, place.function) if place is not None else None, told.count)
 
 
 def _finding(found: Found) -> Finding:

@@ -81,8 +81,6 @@ class SharedMemory(Rule):
         refused = next((each for each in control.exchanges if not succeeded(each)), None)
         if refused is not None:
             return Unclear(f"the honest requests do not succeed: {answer(refused)}")
-        if control.changes or any(each.written_files for each in control.exchanges):
-            return Unclear("what is added is written to a database or a file, too")
         how, at = experiment.fact("how"), experiment.fact("at")
         if at and not succeeded(apart.exchanges[int(at)]):
             return Unclear("the request that adds does not succeed in a process of its own")
@@ -97,6 +95,8 @@ class SharedMemory(Rule):
             held = not succeeded(apart.last) and (apart.last.status or 500) < 500  # noqa: PLR2004
         if not held:
             return Fails()
+        if control.changes or any(each.written_files for each in control.exchanges):
+            return Unclear("what is added is written to a database or a file, too")
         name, file, line = experiment.fact("store"), experiment.fact("file"), int(experiment.fact("line"))
         asked = [shown(each) for each in control.exchanges[-2:]]
         return Holds(
