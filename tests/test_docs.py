@@ -268,6 +268,7 @@ KNOWN = [
     "docs/agents.md: it installs packages from the network",
     "docs/ci.md: pre-commit is a program of its own, which asks the network for hooks",
     "docs/policy.md: it is broken on purpose, the next block says how",
+    "docs/regression-tests.md: a test that fix wrote, shown in part; the tests of fix execute such ones",
     "docs/usage.md: a matrix of a made-up prototype, which shows each sign; the page on the policy shows one of the examples",
     "docs/writing-a-rule.md: it fails, which is what the test of new-rule itself holds it to",
 ]

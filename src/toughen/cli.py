@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import inspect
+import os
 import signal
 import sys
 from dataclasses import replace
@@ -12,39 +14,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from toughen import __version__, config, store, usage
+from toughen import config, store, usage
+from toughen.attesting import envelope, making, verifying
 from toughen.audit import policy
-from toughen.conclude import described, remembered
+from toughen.conclude import described
 from toughen.errors import BootError, ConfigurationError, ToughenError
-from toughen.events import Event, Found, Stage, Step
+from toughen.fingerprint import fingerprint
 from toughen.founding import found as founded
 from toughen.founding import lay
 from toughen.founding.skeleton import begun
 from toughen.harden import tree
-from toughen.model.finding import Inconclusive, Proven, Refuted, Severity, Status, Suspected
+from toughen.model.finding import Inconclusive, Proven, Refuted, Status, Suspected
 from toughen.model.patch import Gone, Kept, RolledBack, Unmended
 from toughen.pipeline import AUTHORIZATION, Run
 from toughen.report import buyer, html, stored
 from toughen.report import text as text_report
 from toughen.report.formats import AUDITS, FORMATS, GATES, listed
 from toughen.rules import load, named
+from toughen.terminal import CLEAN, FAILED, GATE, PROVEN, errors, keep, progress, put, told
+from toughen.terminal import code as code_of
+from toughen.terminal import settings as settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-    from toughen.events import Listener
     from toughen.model.matrix import Matrix
     from toughen.model.patch import MendOutcome
-    from toughen.model.verdict import Verdict
-    from toughen.report.formats import Renderer
 
-PROVEN, GATE, CLEAN, FAILED = 10, 11, 0, 1
 CHANGED_SECONDS = 40.0
 """Budget for exploring and proving where only a change is looked at."""
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Proves where an AI-built web backend breaks, and hardens it without rewriting it.")
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PathArgument = Annotated[Path, typer.Argument(help="The prototype's folder.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="A break (race/lost-update) or a place (race); may be repeated.", autocompletion=usage.places)]
@@ -61,11 +60,11 @@ def check(
     app: App = None, budget: Budget = None, format: Format = "text", output: Output = None, seed: Seed = None,  # noqa: A002
 ) -> None:
     """Prove where the prototype breaks, on a throw-away copy of it."""
-    settings = _settings(path, only=only, static=static, app=app, budget=budget, seed=seed, form=format)
-    run = Run(path.resolve(), settings, _progress())
-    verdict = _kept(run.root, run.check(), "check", settings.only)
-    _report(verdict, format, output)
-    raise typer.Exit(_code(verdict, settings.threshold))
+    settings = settings_of(path, only=only, static=static, app=app, budget=budget, seed=seed, form=format)
+    run = Run(path.resolve(), settings, progress())
+    verdict = keep(run.root, run.check(), "check", settings.only)
+    told(verdict, format, output)
+    raise typer.Exit(code_of(verdict, settings.threshold))
 
 
 @app.command()
@@ -77,18 +76,18 @@ def fix(
     tests: Annotated[bool, typer.Option("--tests/--no-tests", help="Write regression tests of what was mended into the project's own suite.")] = True,
 ) -> None:
     """Mend what was proven; each mend is kept only if the break is gone and everything honest still works."""
-    settings = _settings(path, only=only, app=app, budget=budget, seed=seed, form=format)
+    settings = settings_of(path, only=only, app=app, budget=budget, seed=seed, form=format)
     root = path.resolve()
     if not dry_run and not force:
         tree.demand_clean(root)
-    verdict = _kept(root, Run(root, settings, _progress()).fix(write=not dry_run, commit=commit, tests=tests), "fix --dry-run" if dry_run else "fix", settings.only)
+    verdict = keep(root, Run(root, settings, progress()).fix(write=not dry_run, commit=commit, tests=tests), "fix --dry-run" if dry_run else "fix", settings.only)
     if dry_run:
-        kept = [*(outcome.patch for _, outcome in verdict.mends if isinstance(outcome, Kept)), *([verdict.tests] if verdict.tests else [])]
+        patches = [*(outcome.patch for _, outcome in verdict.mends if isinstance(outcome, Kept)), *([verdict.tests] if verdict.tests else [])]
         # Whatever reads a report from standard output finds nothing else there.
         stream = sys.stdout if format == "text" or output is not None else sys.stderr
-        for patch in kept:
+        for patch in patches:
             stream.write(f"# {patch.summary}\n# {patch.finding}\n{tree.diff(patch.changes)}\n")
-    _report(verdict, format, output)
+    told(verdict, format, output)
     left = [each for each in verdict.findings if each.status is Status.PROVEN and each.id not in {finding for finding, outcome in verdict.mends if isinstance(outcome, Kept | Gone)}]
     raise typer.Exit(3 if not verdict.booted else PROVEN if left else CLEAN)
 
@@ -99,23 +98,23 @@ def audit(
     write: Annotated[bool, typer.Option("--write/--no-write", help="Write what was seen to toughen-policy.toml; lines that are there stay as they are.")] = True,
 ) -> None:
     """Ask every route in the name of every kind of user, and write down who may call what, for you to review."""
-    settings = _settings(path, app=app, budget=budget, seed=seed, form=format)
+    settings = settings_of(path, app=app, budget=budget, seed=seed, form=format)
     root = path.resolve()
     file = root / policy.FILE
     known = policy.read(file)
-    verdict = _kept(root, Run(root, settings, _progress(), auditing=True).check(), "audit", AUTHORIZATION)
+    verdict = keep(root, Run(root, settings, progress(), auditing=True).check(), "audit", AUTHORIZATION)
     matrix = verdict.matrix
-    _report(verdict, format, output, AUDITS)
+    told(verdict, format, output, AUDITS)
     if matrix is None:
-        raise typer.Exit(_code(verdict, settings.threshold) or 3)
+        raise typer.Exit(code_of(verdict, settings.threshold) or 3)
     drawn = policy.drawn(matrix, known)
     if write and drawn != known:
         store.write(file, policy.written(drawn, matrix).encode())
-        _errors.print(f"{'wrote' if known is None else 'extended'} {policy.FILE}: {_waiting(drawn)}", markup=False)
+        errors.print(f"{'wrote' if known is None else 'extended'} {policy.FILE}: {_waiting(drawn)}", markup=False)
     faults = _differences(matrix, known)
     for each in faults:
-        _errors.print(each, style="red", markup=False)
-    code = _code(verdict, settings.threshold)
+        errors.print(each, style="red", markup=False)
+    code = code_of(verdict, settings.threshold)
     raise typer.Exit(code or (GATE if faults else CLEAN))
 
 
@@ -138,6 +137,8 @@ def gate(
     changed: Annotated[bool, typer.Option("--changed", help="Look at what changed only: since the branch that a pull request goes to where CI says which, else since the last commit.")] = False,
     base: Annotated[str, typer.Option("--base", metavar="COMMIT", help="With --changed: the commit or branch to hold the change against (origin/main).")] = "",
     write_baseline: Annotated[bool, typer.Option("--write-baseline", help="Write what is there now to toughen-baseline.json; one that is there can only be lowered.")] = False,
+    attest: Annotated[Path | None, typer.Option("--attest", metavar="FILE", help="Sign what the gates say (in-toto, DSSE) into this file, with the evidence beside it.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help=f"With --attest: a private key in PEM; without it the environment's {envelope.KEY}.")] = None,
     app: App = None, budget: Budget = None, format: Format = "text", output: Output = None, seed: Seed = None,  # noqa: A002
 ) -> None:
     """Hold the line: types, lint, tests, coverage, guards, secrets, dependencies, authorization, proofs and operations, each with a yes or no."""
@@ -150,17 +151,26 @@ def gate(
         if each not in known:
             near = difflib.get_close_matches(each, known, n=1)
             raise ConfigurationError(f"there is no gate {each!r}" + (f"; did you mean {near[0]}?" if near else f" (there are: {', '.join(known)})"), subject=each)
+    if attest is not None:
+        if changed or base or only or write_baseline:
+            raise ConfigurationError("--attest speaks of everything: leave --changed, --base, --only and --write-baseline out", subject=path)
+        # A key that cannot sign is told before a minute of work.
+        envelope.signed(b"{}", envelope.key_of(key, os.environ.get(envelope.KEY, "")))
     if write_baseline and (changed or only):
         raise ConfigurationError("--write-baseline looks at everything: leave --changed and --only out", subject=path)
-    settings = _settings(path, app=app, budget=budget if budget is not None or not changed else CHANGED_SECONDS, seed=seed, form=format)
+    settings = settings_of(path, app=app, budget=budget if budget is not None or not changed else CHANGED_SECONDS, seed=seed, form=format)
     root = path.resolve()
     scope = scope_of(root, changed=changed or bool(base), named=base)
-    verdict, faults = Run(root, settings, _progress()).gate(scope, tuple(only or ()))
-    verdict = _kept(root, verdict, "gate", tuple(only or ()) or (("changed",) if changed else ()))
-    _report(verdict, format, output, GATES)
+    before = fingerprint(root) if attest is not None else None
+    held = Run(root, settings, progress()).gate(scope, tuple(only or ()))
+    verdict = keep(root, held.verdict, "gate", tuple(only or ()) or (("changed",) if changed else ()))
+    told(verdict, format, output, GATES)
+    if attest is not None and before is not None:
+        files = making.attested(root, replace(held, verdict=verdict), before, envelope.key_of(key, os.environ.get(envelope.KEY, "")), attest)
+        errors.print(f"attested: {', '.join(str(each) for each in files)}", markup=False)
     if write_baseline:
-        made = baselines.written(root, faults, scope.baseline)
-        _errors.print(f"{'lowered' if scope.baseline else 'wrote'} {baselines.FILE}: {sum(sum(each.values()) for each in made.faults.values())} faults may stay, and none may come", markup=False)
+        made = baselines.written(root, held.found, scope.baseline)
+        errors.print(f"{'lowered' if scope.baseline else 'wrote'} {baselines.FILE}: {sum(sum(each.values()) for each in made.faults.values())} faults may stay, and none may come", markup=False)
         raise typer.Exit(CLEAN)
     raise typer.Exit(GATE if any(each.open for each in verdict.gates) else CLEAN)
 
@@ -174,7 +184,7 @@ def accept(
     """Take a patch that somebody else wrote for a finding, if the break is gone with it and everything honest still works."""
     from toughen.harden import accepting
 
-    settings = _settings(path, app=app, budget=budget, seed=seed, form="text")
+    settings = settings_of(path, app=app, budget=budget, seed=seed, form="text")
     root = path.resolve()
     known = accepting.finding_named(root, finding)
     proposed = accepting.from_diff(root, known.finding, _read(patch))
@@ -182,7 +192,7 @@ def accept(
         outcome: MendOutcome = proposed
         gone: list[str] = []
     else:
-        verdict = Run(root, settings if settings.app else replace(settings, app=known.app), _progress()).accept(proposed, write=not dry_run)
+        verdict = Run(root, settings if settings.app else replace(settings, app=known.app), progress()).accept(proposed, write=not dry_run)
         if not verdict.booted:
             raise BootError(verdict.why, subject=root)
         outcome = dict(verdict.mends)[known.finding]
@@ -248,13 +258,13 @@ def report(
         if last.run and last.run.only and (root / store.FOLDER / store.WHOLE).exists():
             content = store.last(root, store.WHOLE)
             last = stored.read(content, f"{store.FOLDER}/{store.WHOLE}")
-        _put(makers[format](last, _repaired(root, last), hashlib.sha256(content).hexdigest(), _gated(root)), output)
+        put(makers[format](last, _repaired(root, last), hashlib.sha256(content).hexdigest(), _gated(root)), output)
     elif format == "json":
-        _put(content.decode("utf-8"), output)
+        put(content.decode("utf-8"), output)
     elif format == "html":
-        _put(html.page(last, {rule.id: rule.title for rule in load()}, store.history(root)), output)
+        put(html.page(last, {rule.id: rule.title for rule in load()}, store.history(root)), output)
     else:
-        _put(FORMATS[format](replace(stored.verdict_of(last), breaks=described(load())), last.toughen), output)
+        put(FORMATS[format](replace(stored.verdict_of(last), breaks=described(load())), last.toughen), output)
 
 
 def _gated(root: Path) -> stored.Report | None:
@@ -277,7 +287,7 @@ def replay(proof: Annotated[Path, typer.Argument(help="A file below .toughen/pro
     """Execute a stored proof again, in a fresh boot."""
     root = proof.resolve().parent.parent.parent
     stored, _ = store.load(proof.resolve())
-    run = Run(root, config.read(root, app=app or stored.app), _progress())
+    run = Run(root, config.read(root, app=app or stored.app), progress())
     finding, outcome = run.replay(proof.resolve())
     match outcome:
         case Proven(again):
@@ -294,6 +304,25 @@ def replay(proof: Annotated[Path, typer.Argument(help="A file below .toughen/pro
 
 
 @app.command()
+def verify(
+    attestation: Annotated[Path, typer.Argument(help="What `toughen gate --attest` wrote.")], path: PathArgument = Path(), *,
+    key: Annotated[Path, typer.Option("--key", help="The public key, in PEM, of whom you believe.")], evidence: Annotated[Path | None, typer.Option("--evidence", help="The archive of evidence, where it does not lie beside the attestation.")] = None,
+    executed: Annotated[bool, typer.Option("--replay/--no-replay", help="Execute every attested proof again.")] = True,
+    gates: Annotated[bool, typer.Option("--gates", help="Ask all gates again, too.")] = False, app: App = None,
+) -> None:
+    """Check an attestation: who signed it, of which source, and whether everything ends again as it says."""
+    root = path.resolve()
+    settings = settings_of(path, app=app, form="text")
+    run = Run(root, settings, progress())
+    checks = list(verifying.verified(run, verifying.Attested(attestation, key, evidence), executed=executed, gates=gates))
+    for each in checks:
+        sys.stdout.write(f"{'holds' if each.holds else 'FAILS':<7}{each.what}: {each.said}\n")
+    broken = sum(not each.holds for each in checks)
+    sys.stdout.write(f"The attestation {'holds' if not broken else 'does not hold'}: {len(checks) - broken} of {len(checks)} checks.\n")
+    raise typer.Exit(GATE if broken else CLEAN)
+
+
+@app.command()
 def explain(break_id: Annotated[str, typer.Argument(metavar="BREAK", help="A break: race/lost-update.", autocompletion=usage.breaks)]) -> None:
     """Say what a break is, who pays for it, and what to do instead."""
     rule = named(break_id)
@@ -301,10 +330,10 @@ def explain(break_id: Annotated[str, typer.Argument(metavar="BREAK", help="A bre
         known = [each.id for each in load()]
         near = difflib.get_close_matches(break_id, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        _errors.print(f"error: there is no break {break_id!r}{hint}\nthere are: {', '.join(known)}", style="red", markup=False)
+        errors.print(f"error: there is no break {break_id!r}{hint}\nthere are: {', '.join(known)}", style="red", markup=False)
         raise typer.Exit(2)
     numbers = ", ".join([*(f"CWE-{each}" for each in rule.cwe), *(each for each in (f"OWASP {rule.owasp}" if rule.owasp else "", f"ASVS {rule.asvs}" if rule.asvs else "") if each)])
-    sys.stdout.write(f"{rule.id}: {rule.title}\n{rule.severity.value}" + (f" ({numbers})" if numbers else "") + f"\n\n{_dedented(type(rule).__doc__ or '')}\n")
+    sys.stdout.write(f"{rule.id}: {rule.title}\n{rule.severity.value}" + (f" ({numbers})" if numbers else "") + f"\n\n{inspect.cleandoc(type(rule).__doc__ or '')}\n")
 
 
 @app.command()
@@ -328,63 +357,6 @@ def new_rule(break_id: Annotated[str, typer.Argument(metavar="PLACE/NAME", help=
     sys.stdout.write(f"wrote    {file}\nnext     fill what says FILL, and run: python -m pytest tests/test_rules.py -k '{break_id}'\n")
 
 
-def _dedented(text: str) -> str:
-    import inspect
-
-    return inspect.cleandoc(text)
-
-
-def _settings(path: Path, *, form: str, **overrides: object) -> config.Config:
-    if not path.is_dir():
-        raise ConfigurationError(f"{path} is not a folder", subject=path, hint="name the folder that holds the prototype")
-    if form not in FORMATS:
-        raise ConfigurationError(f"--format must be {listed()}, not {form!r}", subject=form)
-    only = overrides.pop("only", None)
-    return config.read(path.resolve(), only=tuple(only) if only else None, **overrides)  # type: ignore[arg-type]
-
-
-def _progress() -> Listener:
-    def tell(event: Event) -> None:
-        match event:
-            case Stage(name, detail):
-                _errors.print(f"{name:<12}{detail}", style="bold", markup=False)
-            case Step(text):
-                if _errors.is_terminal:
-                    _errors.print(f"            {text}", style="dim", markup=False)
-            case Found(finding, seconds):
-                _errors.print(f"  proven {seconds:6.1f} s  {finding.id}: {finding.message}", style="red", markup=False)
-
-    return tell
-
-
-def _report(verdict: Verdict, form: str, output: Path | None, formats: Mapping[str, Renderer] = FORMATS) -> None:
-    _put(formats[form](verdict, __version__), output)
-
-
-def _kept(root: Path, verdict: Verdict, verb: str, only: tuple[str, ...]) -> Verdict:
-    """Keep the report of what was executed for `toughen report`; the Verdict with the history of runs."""
-    try:
-        return remembered(root, verdict, __version__, verb, only)
-    except OSError as error:
-        _errors.print(f"the report is not kept for `toughen report`: {error}", markup=False)
-        return verdict
-
-
-def _put(text: str, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        store.write(output, text.encode("utf-8", "replace"))
-
-
-def _code(verdict: Verdict, threshold: str) -> int:
-    least = list(Severity).index(Severity(threshold))
-    if any(each.status is Status.PROVEN and list(Severity).index(each.severity) >= least for each in verdict.findings):
-        return PROVEN
-    return CLEAN if verdict.booted or "static survey only" in verdict.notes else 3
-
-
 for _verb in app.registered_commands:
     _verb.epilog = usage.epilog(str(_verb.name or getattr(_verb.callback, "__name__", "")))
 
@@ -395,7 +367,7 @@ def main() -> None:
     try:
         app()
     except ToughenError as error:
-        _errors.print(f"error: {error.message}", style="red", markup=False)
+        errors.print(f"error: {error.message}", style="red", markup=False)
         if error.hint:
-            _errors.print(error.hint, markup=False)
+            errors.print(error.hint, markup=False)
         sys.exit(error.exit_code)

@@ -10,6 +10,7 @@
     +-- DirtyTreeError              `fix` would write over uncommitted work  exit code 2
     +-- ProofError                  a stored proof cannot be read            exit code 2
     +-- ReportError                 a stored report cannot be read           exit code 2
+    +-- AttestationError            an attestation cannot be made or read    exit code 2
     +-- PatchError                  a patch from outside cannot be applied   exit code 2
 """
 
@@ -73,6 +74,12 @@ class ProofError(ToughenError):
 
 class ReportError(ToughenError):
     """A stored report is missing, or it is none."""
+
+    exit_code = 2
+
+
+class AttestationError(ToughenError):
+    """An attestation cannot be made, read or believed."""
 
     exit_code = 2
 

@@ -31,18 +31,18 @@ from toughen.rules import chosen, load, named
 from toughen.survey import Sources, join, read, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from toughen.audit.policy import Policy
     from toughen.config import Config
     from toughen.events import Listener
     from toughen.explore.explore import Explored
+    from toughen.gating.hold import Held
     from toughen.gating.scope import Scope
     from toughen.lab.boot import Lab
     from toughen.lab.snapshot import Snapshot
     from toughen.model.blueprint import Blueprint
-    from toughen.model.gate import Fault
     from toughen.model.matrix import Matrix
     from toughen.model.patch import Patch
     from toughen.prove import Proving
@@ -99,8 +99,8 @@ class Run:
 
             return Accepting(self.root, verdict, target, self.tell).accept(patch, write=write)
 
-    def gate(self, scope: Scope, only: Collection[str] = ()) -> tuple[Verdict, Mapping[str, Sequence[Fault]]]:
-        """Attack what the scope is narrowed to, and ask every gate; with all that each holds against the project, for a baseline."""
+    def gate(self, scope: Scope, only: Collection[str] = ()) -> Held:
+        """Attack what the scope is narrowed to, and ask every gate, or `only` these."""
         from toughen.gating.hold import Holding
         from toughen.gating.yard import Yard
 
@@ -110,13 +110,15 @@ class Run:
             replaying = lambda: self.replays([each for each in map(store.load, stored) if self._again(each[0], verdict, scope)])  # noqa: E731
             yard = Yard(self.root, self._texts, verdict, target, scope.changed, scope.new, replaying)
             holding = Holding(yard, scope.baseline, self.config.waivers, scope.before, self.tell)
-            return holding.run(only), holding.found
+            return holding.run(only)
 
     def _again(self, stored: store.StoredProof, verdict: Verdict, scope: Scope) -> bool:
-        """Whether a stored proof is executed again: not what this run has proven anyhow, nor what the change cannot have touched."""
+        """Whether a stored proof is executed again: not what this run has proven anyhow, nor of a route that is gone, nor what the change cannot have touched."""
         from toughen.gating.affected import affected
 
         if stored.proof.break_id.startswith("suite/") or any(each.id == stored.finding and each.status is Status.PROVEN for each in verdict.findings):
+            return False
+        if stored.proof.route not in {each.id for each in verdict.blueprint.routes}:
             return False
         return scope.changed is None or stored.proof.route in affected(verdict.blueprint, self._texts, scope.changed)
 

@@ -52,6 +52,13 @@ def lines(root: Path, arguments: Sequence[str]) -> Iterator[str]:
     yield rest.decode("utf-8", "replace")
 
 
+def names(root: Path, arguments: Sequence[str]) -> Iterator[str]:
+    """File names that git ends with a zero byte each."""
+    for name in b"".join(output(root, arguments)).split(b"\0"):
+        if name:
+            yield os.fsdecode(name)
+
+
 def content(root: Path, commit: str, name: str) -> bytes:
     """A file as a commit has it; empty where it has none. `name` is relative to the root."""
     return b"".join(output(root, ["cat-file", "blob", f"{commit}:./{name}"]))

@@ -25,6 +25,7 @@ PASSWORD = "Tg7!passW0rd"
 
 NOTES = """
 import os
+import secrets
 import sqlite3
 
 from fastapi import Depends, FastAPI, Header, HTTPException
@@ -42,6 +43,7 @@ def connect():
 
 with connect() as start:
     start.execute("CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, username TEXT UNIQUE, password TEXT, role TEXT DEFAULT 'user')")
+    start.execute("CREATE TABLE IF NOT EXISTS sessions (token TEXT PRIMARY KEY, user_id INTEGER)")
     start.execute("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, user_id INTEGER, title TEXT, stars INTEGER)")
 
 
@@ -57,7 +59,7 @@ class Note(BaseModel):
 
 def who(authorization: str = Header("")):
     with connect() as database:
-        user = database.execute("SELECT * FROM users WHERE username = ?", (authorization.removeprefix("Bearer "),)).fetchone()
+        user = database.execute("SELECT users.* FROM users JOIN sessions ON sessions.user_id = users.id WHERE token = ?", (authorization.removeprefix("Bearer "),)).fetchone()
     if user is None:
         raise HTTPException(401)
     return user
@@ -76,7 +78,10 @@ def log_in(person: Person):
         user = database.execute("SELECT * FROM users WHERE username = ? AND password = ?", (person.username, person.password)).fetchone()
     if user is None:
         raise HTTPException(401)
-    return {{"token": user["username"]}}
+    token = secrets.token_hex(16)
+    with connect() as database:
+        database.execute("INSERT INTO sessions (token, user_id) VALUES (?, ?)", (token, user["id"]))
+    return {{"token": token}}
 
 
 @app.post("/notes", status_code=201)
@@ -84,6 +89,12 @@ def write(note: Note, user=Depends(who)):
     with connect() as database:
         key = database.execute("INSERT INTO notes (user_id, title, stars) VALUES (?, ?, ?)", (user["id"], note.title, note.stars)).lastrowid
     return {{"id": key, "title": note.title}}
+
+
+@app.get("/notes")
+def mine(user=Depends(who)):
+    with connect() as database:
+        return [dict(each) for each in database.execute("SELECT * FROM notes WHERE user_id = ?", (user["id"],))]
 
 
 @app.get("/notes/{{note_id}}")

@@ -32,7 +32,7 @@ def since(root: Path, commit: str) -> Changes | None:
     if not known:
         return None
     then = dict(_tree(root, known))
-    names = dict.fromkeys([*then, *_untracked(root), *_tracked(root)])
+    names = dict.fromkeys([*then, *repository.names(root, ["ls-files", "--others", "--exclude-standard", "-z"]), *repository.names(root, ["ls-files", "-z"])])
     files: dict[str, frozenset[int]] = {}
     for name in names:
         now = _read(root / name)
@@ -52,20 +52,6 @@ def _tree(root: Path, commit: str) -> Iterator[tuple[str, str]]:
         parts = about.split()
         if name and len(parts) == 3 and parts[1] == b"blob" and parts[0] != b"120000":  # noqa: PLR2004 - mode, kind, id
             yield os.fsdecode(name), parts[2].decode()
-
-
-def _untracked(root: Path) -> Iterator[str]:
-    yield from _names(root, ["ls-files", "--others", "--exclude-standard", "-z"])
-
-
-def _tracked(root: Path) -> Iterator[str]:
-    yield from _names(root, ["ls-files", "-z"])
-
-
-def _names(root: Path, arguments: list[str]) -> Iterator[str]:
-    for name in b"".join(repository.output(root, arguments)).split(b"\0"):
-        if name:
-            yield os.fsdecode(name)
 
 
 def _read(file: Path) -> bytes | None:

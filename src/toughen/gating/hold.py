@@ -16,14 +16,26 @@ from toughen.model.gate import Fault, Gated, State
 from toughen.waivers import UNCHECKED, applied, demand_gates
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from toughen.events import Listener
     from toughen.gate import Faults, Gate
     from toughen.gating.baseline import Baseline
     from toughen.gating.yard import Yard
+    from toughen.model.finding import Finding, Outcome
     from toughen.model.gate import Waiver
     from toughen.model.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a run of the gates ends with."""
+
+    verdict: Verdict
+    found: Mapping[str, Sequence[Fault]]
+    """Gate -> all that it holds against the project, for a baseline."""
+    replayed: Sequence[tuple[Finding, Outcome]] = ()
+    """Stored proofs that were executed again."""
 
 
 @dataclass(slots=True)
@@ -37,15 +49,15 @@ class Holding:
     """The commit whose baseline this one must not exceed."""
     tell: Listener = silent
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
-    found: dict[str, Sequence[Fault]] = field(default_factory=dict)
-    """Gate -> all that it holds against the project, for a new baseline."""
+    _found: dict[str, Sequence[Fault]] = field(default_factory=dict)
 
-    def run(self, only: Collection[str] = ()) -> Verdict:
+    def run(self, only: Collection[str] = ()) -> Held:
         """The Verdict with what every gate says, or `only` these."""
         demand_gates(self.waivers, [*(gate.id for gate in load()), "baseline"])
         told = [self._gate(gate) for gate in load() if not only or gate.id in only]
         whole = (*told, *([self._lowered()] if self.baseline is not None and not only else []))
-        return replace(self.yard.verdict, gates=whole, waived=tuple(_let_through(told)))
+        replayed = self.yard.replayed() if self.yard.booted and (not only or "proofs" in only) else ()
+        return Held(replace(self.yard.verdict, gates=whole, waived=tuple(_let_through(told))), self._found, replayed)
 
     def _gate(self, gate: Gate) -> Gated:
         began = time.monotonic()
@@ -67,7 +79,7 @@ class Holding:
         return Gated(gate.id, gate.title, State.UNCHECKED if left else State.HELD, reason, hint, waived=tuple(waived), seconds=seconds)
 
     def _judged(self, gate: Gate, said: Faults, seconds: float) -> Gated:
-        self.found[gate.id] = said.faults
+        self._found[gate.id] = said.faults
         new, known, gone = (list(said.faults), [], 0) if self.baseline is None else self.baseline.split(gate.id, said.faults)
         if self.baseline is None and self.yard.changed is not None:
             # Without a baseline, a change answers for the files that it touches.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 from toughen.errors import LabError
 from toughen.events import Stage, Step
 from toughen.harden.executing import NEEDS, Ran, run_file
-from toughen.harden.settling import FINDING, held, rehearsed, settled
+from toughen.harden.settling import FINDING, rehearsed, settled, switched_off
 from toughen.harden.tree import commit as commit_patch
 from toughen.harden.tree import put, undo
 from toughen.lab.copying import copy_project
+from toughen.lab.rehearsing import switched
 from toughen.model.finding import Status
 from toughen.model.patch import FileChange, Gone, Kept, Patch
 from toughen.regressions import EMPTY, Draft, Known, Shown, Unwritten, assembled, drafted, grounds, place_of, taken
@@ -123,10 +125,11 @@ class Regressing:
     def settled(self, patch: Patch) -> tuple[dict[str, Gone], tuple[str, ...]]:
         """(findings about the project's tests that the written ones end, what is said of the guards that the repairs brought)."""
         try:
-            before = self.target.mutants()
+            # Where the repairs are written at once, the user's own tree is no longer what was booted.
+            before = switched(self.target.texts(), self.verdict.blueprint.suite.files).mutants
             with self.boot() as target:
                 gone = dict(settled(rehearsed(target, patch, self.tree), self.verdict.findings))
-                killed, survived = held(target, before)
+                killed, survived = switched_off(target, before)
         except LabError as error:
             return {}, (f"whether the tests hold the guards that the repairs brought is not known: {error.message}",)
         if not killed and not survived:
@@ -160,7 +163,7 @@ class Regressing:
             learned = dict(hard.learned)
         demands = tuple(dict.fromkeys(name for outcome in self.outcomes.values() if isinstance(outcome, Kept) for name in outcome.patch.demands))
         rows = {name.lower(): tuple(held.values()) for name, held in target.lab.world.start.items()}
-        known = Known(self.verdict.blueprint, read(self.tree).texts, target.wallet.everybody(), learned, {**honest, **mended}, rows, target.lab.steps, demands)
+        known = Known(self.verdict.blueprint, read(self.tree).texts, target.wallet.everybody(), learned, {**honest, **mended}, rows, (*target.lab.steps, *_ran_once(self.verdict.notes)), demands)
         return found, known
 
     # -- what holds ----------------------------------------------------------------------------------------------------
@@ -178,18 +181,22 @@ class Regressing:
             if not variants:
                 problem = self.left[0].reason if self.left else "there is nothing to write"
                 continue
-            flat = [renamed(each, f"{each.name}__{number}") for group in variants for number, each in enumerate(group)]
-            ran = self._ran(self.tree, file, assembled(known, ground, flat, existing), ground)
+            ran = self._ran(self.tree, file, assembled(known, ground, [group[0] for group in variants], existing), ground)
             if ran.problem or ran.touched:
                 problem = ran.problem or f"they would write to the project's own {', '.join(ran.touched[:2])}"
                 continue
+            others = {group[0].name: [renamed(each, f"{each.name}__{number}") for number, each in enumerate(group[1:], 1)] for group in variants if group[0].name not in ran.passed}
+            flat = [each for group in others.values() for each in group]
+            again = self._ran(self.tree, file, assembled(known, ground, flat, existing), ground) if flat else ran
             kept: list[Draft] = []
             for group in variants:
-                number = next((number for number, each in enumerate(group) if f"{each.name}__{number}" in ran.passed), None)
-                if number is None:
-                    self.left.append(Unwritten(group[0].finding, f"its test does not pass on the mended project: {ran.said.get(f'{group[0].name}__0', 'it was not run')}"))
+                held = next((draft for draft in others.get(group[0].name, ()) if draft.name in again.passed and not again.touched), None) if group[0].name in others else group[0]
+                if held is None:
+                    self.left.append(Unwritten(group[0].finding, f"its test does not pass on the mended project: {ran.said.get(group[0].name, 'it was not run')}"))
                 else:
-                    kept.append(group[number])
+                    kept.append(renamed(held, group[0].name))
+            if not kept and ran.said:
+                problem = f"none of them passes on the mended project: {next(iter(ran.said.values()))}"
             if kept and (best is None or len(kept) > len(best[1])):
                 best = ground, kept, list(self.left)
             if best is not None and len(best[1]) >= _ENOUGH * len(variants):
@@ -258,6 +265,12 @@ class Regressing:
                 missing = [each for each in NEEDS[ground.client] if not any(line.strip().lower().startswith(each) for line in text.splitlines())]
                 return [FileChange(name, text, text.rstrip("\n") + "\n" + "".join(f"{each}\n" for each in missing))] if missing else []
         return []
+
+
+def _ran_once(notes: Sequence[str]) -> tuple[str, ...]:
+    """Scripts and commands of the project's that made its tables and seeds, as the run told of them."""
+    said = " ; ".join(each for each in notes if each.startswith("prepared the database: "))
+    return (*(f"script:{name}" for name in re.findall(r"ran (\S+\.py)\b(?! )", said)), *(f"command:{name}" for name in re.findall(r"ran flask ([\w-]+)(?= ;|;|$)", said)))
 
 
 def _told(experiment: Experiment) -> dict[str, Trial]:

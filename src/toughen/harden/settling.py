@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from toughen.errors import LabError
 from toughen.lab.rehearsing import Rehearsing
 from toughen.model.blueprint import Suite
 from toughen.model.finding import Refuted, Status
 from toughen.model.journey import Journey
 from toughen.model.patch import Gone
-from toughen.rehearsals import without
+from toughen.rehearsals import ALL, heard, without
 from toughen.rules import named
 
 if TYPE_CHECKING:
@@ -43,10 +44,14 @@ def rehearsed(target: LabTarget, patch: Patch, tree: Path) -> LabTarget:
     return target
 
 
-def held(target: LabTarget, before: Sequence[Mutant]) -> tuple[int, list[str]]:
+def switched_off(target: LabTarget, before: Sequence[Mutant]) -> tuple[int, list[str]]:
     """(how many guards that the repairs brought are switched off and some test fails, those without which all pass)."""
     known = {each.key for each in before}
     killed, survived = 0, []
+    if any(each.key not in known for each in target.mutants()):
+        problem = heard(target.run(ALL))
+        if isinstance(problem, str):
+            raise LabError(problem, subject=target.lab.root)
     for mutant in target.mutants():
         if mutant.key in known:
             continue

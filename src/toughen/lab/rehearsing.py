@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import RLock
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from toughen.codemod.module import Module, UnmendableError
@@ -20,7 +21,7 @@ from toughen.mutation import guards, woven
 from toughen.mutation.judge import asking, limit_of, steady
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from toughen.lab.boot import Lab
     from toughen.model.blueprint import Blueprint
@@ -43,6 +44,8 @@ class Rehearsing:
     blueprint: Blueprint
     changed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """File -> lines on which comparisons are moved by one, too."""
+    longest: float = LONGEST
+    """Seconds that all tests may take once."""
     _lock: RLock = field(default_factory=RLock)
     _tests: Tests | None = None
     _until: float = 0.0
@@ -55,15 +58,7 @@ class Rehearsing:
     @cached_property
     def woven(self) -> Woven:
         """The project's own files behind the switch; without tests, migrations and scripts."""
-        modules = []
-        for name, text in texts(self.lab.root or self.lab.project).items():
-            if not _APART.search(name) and name not in self.blueprint.suite.files:
-                try:
-                    module = Module(name, text)
-                    modules.append((module, guards(module, self.changed.get(name, frozenset()))))
-                except (UnmendableError, RecursionError):
-                    continue
-        return woven(modules)
+        return switched(texts(self.lab.root or self.lab.project), self.blueprint.suite.files, self.changed)
 
     def run(self, rehearsal: Rehearsal) -> SuiteRun:
         """What the tests say. Raises LabError where the time for them is used up, or their box is gone."""
@@ -109,7 +104,6 @@ class Rehearsing:
         return {each: [run, *([again[each]] if each in again else [])] for each, run in told.items()}
 
     def _begun(self) -> SuiteRun:
-        self._until = time.monotonic() + ALL
         suite = self.blueprint.suite
         if not suite.files:
             return SuiteRun()
@@ -122,13 +116,16 @@ class Rehearsing:
             tests = self.lab.beside.enter_context(suite_of(self.lab, self.lab.root or self.lab.project, suite, self.woven, django=self._settings()))
             if tests.problem:
                 return SuiteRun(problem=tests.problem)
-            first = steady(tests, LONGEST)
+            first = steady(tests, self.longest, tests.names)
             self._width = (os.cpu_count() or 1) if tests.untouched() and self.lab.world.server is None else 1
         except AgentLostError as error:
             return SuiteRun(problem=error.message)
+        finally:
+            self._until = time.monotonic() + ALL
         self._tests = tests
         if first.ended != "done":
-            return replace(first, problem=f"they do not end within {LONGEST:.0f} s" if first.ended == "hung" else "their process dies")
+            what = f"they do not end within {self.longest:.0f} s" if first.ended == "hung" else "their process dies"
+            return replace(first, problem=what + (f", in {first.within}" if first.within else ""))
         return first
 
     def _settings(self) -> str:
@@ -138,3 +135,16 @@ class Rehearsing:
         named = self.lab.variables.get("DJANGO_SETTINGS_MODULE", "")
         sources = texts(self.lab.root or self.lab.project)
         return named or next((found.group(1) for name, text in sources.items() if name.endswith(("manage.py", "wsgi.py", "asgi.py")) and (found := _SETTINGS.search(text))), "")
+
+
+def switched(sources: Mapping[str, str], tests: Collection[str], changed: Mapping[str, frozenset[int]] = MappingProxyType({})) -> Woven:
+    """Files of a project behind the switch, but for its tests, migrations and scripts."""
+    modules = []
+    for name, text in sources.items():
+        if not _APART.search(name) and name not in tests:
+            try:
+                module = Module(name, text)
+                modules.append((module, guards(module, changed.get(name, frozenset()))))
+            except (UnmendableError, RecursionError):
+                continue
+    return woven(modules)

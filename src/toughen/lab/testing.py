@@ -132,7 +132,7 @@ def _read(frame: dict[str, Any]) -> SuiteRun:
         for each in frame.get("requests") or () if isinstance(each, list) and len(each) == 5  # noqa: PLR2004
     )
     ended = frame.get("ended")
-    return SuiteRun(tests, reached, requests, ended if ended in {"done", "hung", "died"} else "died")
+    return SuiteRun(tests, reached, requests, ended if ended in {"done", "hung", "died"} else "died", within=str(frame.get("within") or ""))
 
 
 @contextmanager

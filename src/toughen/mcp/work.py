@@ -151,7 +151,7 @@ def gate(
         if each not in known:
             raise ConfigurationError(f"there is no gate {each!r}", subject=each, hint=f"there are: {', '.join(known)}")
     run = _run(tell, path, (), budget, app)
-    verdict, _ = run.gate(scope_of(run.root, changed=changed or bool(base), named=base), tuple(only))
+    verdict = run.gate(scope_of(run.root, changed=changed or bool(base), named=base), tuple(only)).verdict
     verdict = _remembered(run, verdict, "gate", tuple(only) or (("changed",) if changed or base else ()))
     return results.Held(
         holds=not any(each.open for each in verdict.gates), gates=tuple(map(_gate, verdict.gates)), booted=verdict.booted, why=verdict.why,

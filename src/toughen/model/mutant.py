@@ -40,7 +40,7 @@ class TestResult:
     id: str
     """`tests/test_api.py::test_buy`, as pytest names it."""
     outcome: str
-    """passed, failed, error, skipped, or flaky: it fares now so, now otherwise."""
+    """passed, failed, error, skipped, flaky (it fares now so, now otherwise), hung or died (it takes the others with it, and was left out)."""
     seconds: float = 0.0
     said: str = ""
     """The end of what it failed with."""
@@ -72,6 +72,8 @@ class SuiteRun:
     """done, hung or died."""
     problem: str = ""
     """Why no test could be run, in words."""
+    within: str = ""
+    """The test during which it hung or died, where that is known."""
 
     @property
     def passed(self) -> frozenset[str]:
@@ -86,4 +88,4 @@ class SuiteRun:
     @property
     def failed(self) -> tuple[TestResult, ...]:
         """Those that did not, and were not skipped."""
-        return tuple(each for each in self.tests if each.outcome in {"failed", "error"})
+        return tuple(each for each in self.tests if each.outcome in {"failed", "error", "hung", "died"})

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from toughen.model.mutant import TestResult
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from toughen.model.mutant import Mutant, SuiteRun
 
 AT_IMPORT = ""
 """Stands for the import among the tests that ask a guard."""
+_MOST = 3
+"""Tests that are left out because they hang, or take their process with them."""
 _LEAST, _TIMES = 5.0, 8.0
 """Seconds that a run may take at least, and how many times as long as without a mutant."""
 
@@ -27,16 +31,22 @@ class Runner(Protocol):
         """
 
 
-def steady(runner: Runner, seconds: float) -> SuiteRun:
-    """All tests behind the switch with every guard on, and what they asked; a test that fares otherwise without the switch, or the second time, is `flaky`."""
-    first = runner.run(0, None, seconds, fresh=True, most=0, noting=True)
-    if first.ended != "done":
-        return first
-    plain = runner.run(0, None, seconds, fresh=True, most=0, plain=True)
-    again = runner.run(0, None, seconds, fresh=False, most=0) if plain.ended == "done" else plain
+def steady(runner: Runner, seconds: float, names: Sequence[str] = ()) -> SuiteRun:
+    """All tests behind the switch with every guard on, and what they asked; a test that fares otherwise without the switch, or the second time, is `flaky`, and one that takes the others with it is left out."""
+    apart: list[TestResult] = []
+    while True:
+        wanted = [each for each in names if each not in {left.id for left in apart}] if apart else None
+        first = runner.run(0, wanted, seconds, fresh=True, most=0, noting=True)
+        plain = runner.run(0, wanted, seconds, fresh=True, most=0, plain=True) if first.ended == "done" else first
+        again = runner.run(0, wanted, seconds, fresh=False, most=0) if plain.ended == "done" else plain
+        if again.ended == "done":
+            break
+        if len(apart) == _MOST or again.within not in names or again.within in {each.id for each in apart}:
+            return again
+        apart.append(TestResult(again.within, again.ended, 0.0, "it does not end" if again.ended == "hung" else "the process ends with it: something calls os._exit, or kills it"))
     told = [{each.id: each.outcome for each in run.tests} for run in (first, plain, again)]
     tests = tuple(each if len({known.get(each.id) for known in told}) == 1 else replace(each, outcome="flaky") for each in first.tests)
-    return replace(first, tests=tests)
+    return replace(first, tests=(*tests, *apart))
 
 
 def asking(mutant: Mutant, baseline: SuiteRun) -> tuple[list[str], bool]:

@@ -218,7 +218,7 @@ class Body:
         whose = self.cast.whose(plain)
         if whose is not None and self.cast.entering(whose) == "signup":
             self._introduce(whose)
-        if self.cast.password and plain == self.cast.password:
+        if self.cast.signing and self.cast.password and plain == self.cast.password:
             self.uses.add("person")
         if self.making and (made := self._made(argument, name, plain)) is not None:
             return made

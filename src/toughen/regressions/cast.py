@@ -109,7 +109,7 @@ class Cast:
             return value
         if value in self._belongings:
             return self._belongings[value]
-        if value == self.password:
+        if self.signing and value == self.password:
             return Code("PASSWORD")
         return self._made_up(value)
 
@@ -132,6 +132,11 @@ class Cast:
     def anew(self) -> None:
         """What is made up from here on is another word: somebody may have taken the first ones."""
         self._words.clear()
+
+    @cached_property
+    def signing(self) -> bool:
+        """Whether people sign up, rather than being there from the start."""
+        return self.forced or any(each.how in {"signup", "memory"} for each in self.known.identities)
 
     @cached_property
     def password(self) -> str:
@@ -168,6 +173,21 @@ class Cast:
             return {}
         return {column: value for column, value in identity.row.items() if value != ordinary.row.get(column) and str(int(value) if isinstance(value, bool) else value) == identity.role}
 
+    def naming(self, identity: Identity) -> list[Argument]:
+        """Where his log-in says who he is."""
+        held = {*map(str, identity.row.values()), *self._belongings}
+        said = [each for each in identity.login.arguments if each.path and not PASSWORD_NAME.search(str(each.path[-1]))] if identity.login is not None else []
+        return [each for each in said if isinstance(each.value, Literal) and isinstance(each.value.value, str) and each.value.value in held]
+
+    def given(self, identity: Identity) -> list[object]:
+        """By which name and password he logs in who is there from the start. Raises UnwritableError."""
+        names = self.naming(identity)
+        secrets = [each.value for each in identity.login.arguments if each.path and PASSWORD_NAME.search(str(each.path[-1]))] if identity.login is not None else []
+        plain = [each.value for each in (*(name.value for name in names[:1]), *secrets[:1]) if isinstance(each, Literal)]
+        if len(plain) != 2:  # noqa: PLR2004 - a name and a password
+            raise UnwritableError(f"{identity.name} logs in by something else than a name and a password")
+        return [self.readable(each) for each in plain]
+
     def raising(self, identity: Identity) -> str:
         """The helper that signs somebody up with his role: `signed_up_as_admin`."""
         return f"signed_up_as_{re.sub(r'[^a-z0-9_]', '_', identity.kind.lower())}"
@@ -191,6 +211,8 @@ class Cast:
             raise UnwritableError(f"{identity.name} has a token of the project's own function, and no log-in")
         if identity.login is None:
             raise UnwritableError(f"there is no log-in that {identity.name} can repeat")
+        if any(not isinstance(each.value, Literal) for each in identity.login.arguments):
+            raise UnwritableError(f"the log-in of {identity.name} takes a value of another answer")
         if identity.how in {"signup", "memory"}:
             if self.signup is None:
                 raise UnwritableError("no route signs people up")
@@ -204,6 +226,7 @@ class Cast:
                 raise UnwritableError(f"nobody becomes {identity.role} but by a row, and the tests have no way to write one")
             return "signup"
         if identity.how in {"source", "row"} and not re.search(r"Tg7!", str(self._sent(identity))):
+            self.given(identity)
             return "login"
         raise UnwritableError(f"the password of {identity.name} is the lab's own")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from toughen.model.blueprint import Place
 from toughen.regressions.known import UnwritableError
-from toughen.regressions.source import Code, call, formatted, quoted, written
+from toughen.regressions.source import Code, call, formatted, quoted, round_number, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,8 +134,8 @@ def _placed(parts: list[Code | str], name: str, value: object) -> list[Code | st
             continue
         before, after = part[: match.start()], part[match.end() :]
         segment = _segment(value)
-        huge = len(segment) > 15 and segment.isdigit() and segment.rstrip("0") == "1"  # noqa: PLR2004
-        found += [each for each in (before, value if isinstance(value, Code) else Code(f"10**{len(segment) - 1}") if huge else segment, after) if each != ""]
+        digits = round_number(segment)
+        found += [each for each in (before, value if isinstance(value, Code) else Code(f"{'-' if segment.startswith('-') else ''}10**{digits}") if digits is not None else segment, after) if each != ""]
     return found
 
 

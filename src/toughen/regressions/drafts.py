@@ -13,7 +13,7 @@ from toughen.regressions.body import CANARY, Body
 from toughen.regressions.cast import Cast
 from toughen.regressions.known import Draft, UnwritableError, Unwritten
 from toughen.regressions.naming import docstring, function_of, name_of
-from toughen.regressions.source import Code, named, quoted, written
+from toughen.regressions.source import Code, named, quoted, round_number, written
 from toughen.regressions.telling import Absent, Answered, Refusal, own, told
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ def drafted(known: Known, shown: Shown, kind: str, *, writable: bool) -> list[Dr
         return Unwritten(finding.id, measured)
     variants: list[Draft] = []
     reason = ""
-    for controlled in (True, False):
+    for controlled, mirrored in ((True, True), (True, False), (False, True), (False, False)):
         for making in (False, True):
             try:
-                draft = _Test(known, kind, Cast(known, writable), making=making).test(shown, hostile[:_MOST], controlled=controlled)
+                draft = _Test(known, kind, Cast(known, writable), making=making, mirrored=mirrored).test(shown, hostile[:_MOST], controlled=controlled)
             except UnwritableError as error:
                 reason = reason or str(error)
                 continue
@@ -88,6 +88,9 @@ def journey_drafts(known: Known, route: str, kind: str, *, writable: bool) -> li
 @dataclass
 class _Test(Body):
     """A test in the making."""
+
+    mirrored: bool = False
+    """Whether a number that is far too large is sent with the other sign, too: a bound has two ends."""
 
     # -- whole tests --------------------------------------------------------------------------------------------------
 
@@ -130,8 +133,7 @@ class _Test(Body):
         gone = [each.text.strip('"') for _, _, checks in hostile for each in checks if isinstance(each, Absent) and not each.marker]
         return self._draft(name_of(self.known, shown, gone), docstring(shown, self.cast.names), shown.finding.id)
 
-    @staticmethod
-    def _groups(hostile: Sequence[tuple[str, Trial, tuple[Check, ...]]], control: Trial) -> list[list[tuple[str, Trial, tuple[Check, ...]]]]:
+    def _groups(self, hostile: Sequence[tuple[str, Trial, tuple[Check, ...]]], control: Trial) -> list[list[tuple[str, Trial, tuple[Check, ...]]]]:
         """Hostile requests that differ from the honest one in the same value, together; those that need something else first are left to the first one."""
         found: dict[object, list[tuple[str, Trial, tuple[Check, ...]]]] = {}
         for each in hostile:
@@ -141,7 +143,8 @@ class _Test(Body):
             honest = control.calls[-1] if control.calls else None
             differing = tuple(sorted(str((one.place, one.path)) for one in trial.calls[-1].arguments if honest is None or honest.argument(one.place, one.path) != one))
             found.setdefault((trial.calls[-1].raw_body, differing, checks), []).append(each)
-        return [group[:_VALUES] for group in found.values()]
+        groups = [group[:_VALUES] for group in found.values()]
+        return [[*group, *_mirror(group[0], control)] if self.mirrored and len(group) == 1 else group for group in groups]
 
     @staticmethod
     def _varying(hostile: Sequence[tuple[str, Trial, tuple[Check, ...]]]) -> Argument | None:
@@ -158,6 +161,7 @@ class _Test(Body):
         """One hostile request for each of several values."""
         call, checks = hostile[0][1].calls[-1], hostile[0][2]
         given = [self._value(trial.calls[-1].argument(varying.place, varying.path) or varying) for _, trial, _ in hostile]
+        given = [int(each) if isinstance(each, str) and round_number(each) is not None else each for each in given]
         variable = named(str(varying.path[-1]), set(self.taken))
         lines, self.lines, self.indent = self.lines, [], 8
         self.varied = (varying, Code(variable))
@@ -206,7 +210,7 @@ class _Test(Body):
                 found.append(f'{before}signed_up(client, "{self.cast.names[name]}")')
             elif is_asked:
                 self.uses.add("log_in")
-                given = [written(self.cast.readable(each.value.value)) for each in identity.login.arguments if isinstance(each.value, Literal)] if identity.login else []
+                given = [written(each) for each in self.cast.given(identity)]
                 found.append(f"{before}log_in(client, {', '.join(given)})")
         if name_ids := self.ids:
             pointer = self.cast.id_pointer()
@@ -215,6 +219,20 @@ class _Test(Body):
                 asked = clients.request(self.kind, pointer[0], lambda _: "", client=self.people[name] if self.cast.by_cookie else "client", headers="" if self.cast.by_cookie else self.people[name])
                 found.append(f"{variable} = " + clients.read(self.kind, "".join(each.strip() for each in asked), pointer[1]))
         return found
+
+
+def _mirror(hostile: tuple[str, Trial, tuple[Check, ...]], control: Trial) -> list[tuple[str, Trial, tuple[Check, ...]]]:
+    """The same hostile request with its one huge number below zero; none where it has no such number."""
+    name, trial, checks = hostile
+    call, honest = trial.calls[-1], control.calls[-1] if control.calls else None
+    differing = [each for each in call.arguments if honest is None or honest.argument(each.place, each.path) != each]
+    if len(differing) != 1 or call.raw_body is not None or not isinstance(differing[0].value, Literal):
+        return []
+    value = differing[0].value.value
+    if isinstance(value, bool) or not isinstance(value, int | str) or round_number(str(value)) is None or str(value).startswith("-"):
+        return []
+    other = call.with_argument(differing[0].place, differing[0].path, Literal(f"-{value}" if isinstance(value, str) else -value))
+    return [(name, replace(trial, calls=(*trial.calls[:-1], other)), checks)]
 
 
 def renamed(draft: Draft, name: str) -> Draft:

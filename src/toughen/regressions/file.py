@@ -158,8 +158,8 @@ def _log_in(known: Known, cast: Cast, ground: Ground) -> str:
     identity = next(each for each in known.identities if each.login is not None)
     login = identity.login
     assert login is not None
-    signing = any(each.how in {"signup", "memory"} for each in known.identities)
-    naming = [each for each in login.arguments if each.path and not PASSWORD_NAME.search(str(each.path[-1])) and isinstance(each.value, Literal) and isinstance(each.value.value, str) and each.value.value in {*map(str, identity.row.values()), *cast._belongings}]  # noqa: SLF001
+    signing = cast.signing
+    naming = cast.naming(identity)
     values: dict[int, object] = {}
     for each in login.arguments:
         if each in naming and isinstance(each.value, Literal):

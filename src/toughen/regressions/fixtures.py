@@ -45,7 +45,7 @@ class Stand:
     framework: str
 
 
-_STANDARD = ("import contextlib", "import os", "import sqlite3", "import sys", "import tempfile", "import unittest", "from pathlib import Path", "from unittest import mock")
+_STANDARD = ("import contextlib", "import os", "import runpy", "import sqlite3", "import sys", "import tempfile", "import unittest", "from pathlib import Path", "from unittest import mock")
 _ELSEWHERE = '''connect = sqlite3.connect
 
 def elsewhere(database, *arguments, **options):

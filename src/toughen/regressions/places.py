@@ -173,6 +173,13 @@ def _made_up(name: str) -> str:
     return '"http://localhost"' if re.search(r"URL|HOST|ORIGIN", name) else '"test"'
 
 
+def _below(entry: Entry, file: str) -> str:
+    """A file's path from the folder that the application is imported from."""
+    root = PurePosixPath(entry.import_root)
+    path = PurePosixPath(file)
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+
+
 def _makes_tables(known: Known, entry: Entry) -> bool:
     """Whether importing the application makes its tables."""
     for file, text in _own_sources(known).items():
@@ -195,6 +202,10 @@ def _prepared(known: Known, entry: Entry, application: str, kind: str) -> list[s
             lines += _main_block(known, entry)
         elif step == "create_all":
             lines += _create_all(known, application, kind)
+        elif step.startswith("script:"):
+            lines.append(f'runpy.run_path(str(ROOT / "{_below(entry, step.partition(":")[2])}"), run_name="__main__")')
+        elif step.startswith("command:") and kind == FLASK:
+            lines.append(f'{application}.test_cli_runner().invoke(args=["{step.partition(":")[2]}"])')
     if kind == FLASK and not any("create_all" in each for each in lines) and not _makes_tables(known, entry):
         lines = [*_create_all(known, application, kind), *lines]
     return lines

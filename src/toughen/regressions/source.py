@@ -31,8 +31,8 @@ def written(value: object) -> str:
             return text
         case str() if len(value) > _LONG and len(set(value)) == 1:
             return f"{value[0]!r} * {len(value)}".replace("'", '"')
-        case str() if len(value) > _ROUND and value.isdigit() and value.rstrip("0") == "1":
-            return f"str(10**{len(value) - 1})"
+        case str() if (digits := round_number(value)) is not None:
+            return f"str({'-' if value.startswith('-') else ''}10**{digits})"
         case str():
             return quoted(value)
         case float() if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124 - not a number
@@ -46,6 +46,12 @@ def written(value: object) -> str:
         case tuple():
             return "(" + ", ".join(written(each) for each in value) + ("," if len(value) == 1 else "") + ")"
     return repr(value)
+
+
+def round_number(text: str) -> int | None:
+    """Of how many noughts a number of many digits is made, None for any other text."""
+    digits = text.removeprefix("-")
+    return len(digits) - 1 if len(digits) > _ROUND and digits.isdigit() and digits.rstrip("0") == "1" else None
 
 
 def quoted(text: str) -> str:

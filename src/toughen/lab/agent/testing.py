@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .switch import Switch
 
 _SAID = 600
+_SILENT = 60.0
+"""Seconds after which a test that does not end is given up."""
 _LIMIT = 32 * 1024 * 1024
 
 
@@ -172,8 +174,11 @@ class Runs:
             self.wire.send({"runs": result})
 
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
-        """Whoever asks a guard from here on is this test."""
+        """Whoever asks a guard from here on is this test; a run tells where it is, should it end there."""
         self.switch.test = self.spy.test = nodeid
+        if self.out >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self.out, f"{nodeid}\n".encode("utf-8", "replace"))
 
     def pytest_runtest_setup(self, item: Any) -> None:
         """What fixtures send is not the test's."""
@@ -195,7 +200,7 @@ class Runs:
         known[2] += report.duration
         if report.failed:
             known[1] = "failed" if report.when == "call" else "error"
-            known[3] = str(report.longrepr)[-_SAID:]
+            known[3] = _said(report.longrepr)
         elif report.skipped and known[1] == "passed":
             known[1] = "skipped"
 
@@ -209,6 +214,12 @@ class Runs:
             while data:
                 data = data[os.write(self.out, data) :]
         os._exit(0)
+
+
+def _said(longrepr: Any) -> str:
+    """What a test failed with: the error itself, where pytest knows it; else the end of what it shows."""
+    crash = getattr(getattr(longrepr, "reprcrash", None), "message", None)
+    return str(crash)[:_SAID] if crash else str(longrepr)[-_SAID:]
 
 
 def _let_go() -> None:
@@ -249,14 +260,15 @@ def forked(work: Callable[[int, dict[str, Any]], None] | None, wanted: list[dict
                 os._exit(1)
             os.close(there)
             running[here] = _Run(number, process, time.monotonic() + run["seconds"])
-        soonest = min(each.until for each in running.values())
+        soonest = min(each.over() for each in running.values())
         ready, _, _ = select.select(list(running), [], [], max(0.0, soonest - time.monotonic()))
         for here in ready:
             part = os.read(here, 1 << 16)
             running[here].data += part
+            running[here].heard = time.monotonic()
             if not part or len(running[here].data) > _LIMIT:
                 running[here].ended = "done"
-        for here in [each for each, run in running.items() if run.ended or run.until <= time.monotonic()]:
+        for here in [each for each, run in running.items() if run.ended or run.over() <= time.monotonic()]:
             run_over = running.pop(here)
             os.close(here)
             told[run_over.number] = run_over.end()
@@ -270,8 +282,13 @@ class _Run:
         self.number = number
         self.process = process
         self.until = until
+        self.heard = time.monotonic()
         self.data = bytearray()
         self.ended = ""
+
+    def over(self) -> float:
+        """When it is given up: for its own time, or for a test that does not end."""
+        return min(self.until, self.heard + _SILENT)
 
     def end(self) -> dict[str, Any]:
         """End what is left of it, and read what it told."""
@@ -281,8 +298,10 @@ class _Run:
             os.kill(self.process, signal.SIGKILL)
         with contextlib.suppress(OSError):
             os.waitpid(self.process, 0)
+        tests, _, last = bytes(self.data).rpartition(b"\n")
         try:
-            told = json.loads(bytes(self.data))
+            told = json.loads(last)
         except ValueError:
-            return {"tests": [], "asked": {}, "ended": "died" if self.ended else "hung"}
+            within = tests.rpartition(b"\n")[2].decode("utf-8", "replace")[:_SAID]
+            return {"tests": [], "asked": {}, "ended": "died" if self.ended else "hung", "within": within}
         return {**told, "ended": "done"}

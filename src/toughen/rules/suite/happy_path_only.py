@@ -35,6 +35,8 @@ class HappyPathOnly(Rule):
 
     Example: twelve tests that order, pay and list, and none that orders -1, without a token, or what is sold out.
     Instead: for each check a test that sends what it turns away.
+
+    `toughen fix` writes those of the breaks that it mended beside the project's own tests.
     """
 
     id = "suite/happy-path-only"

@@ -32,6 +32,9 @@ class NoTests(Rule):
 
     Example: a backend of twelve routes and an empty `tests` folder.
     Instead: for each route one test of what it does, and one of what it must refuse.
+
+    `toughen fix` writes the first ones into `tests/test_hardened.py`: each honest request that it learned, and each break that it
+    mended. They pass on the mended project, and those of breaks fail on the one before.
     """
 
     id = "suite/none"
@@ -62,7 +65,7 @@ class NoTests(Rule):
         routes = ", ".join(each.id for each in blueprint.routes[:4])
         yield Unmended(
             "what is right is the owner's to say",
-            f"What must hold afterwards: each route ({routes}, …) has a test of what it does, which asserts the answer and the rows, and one of what it must refuse: wrong input, nobody's credential, another user's.",
+            f"`toughen fix` writes tests of what it learned and mended, where they hold. What must hold afterwards: each route ({routes}, …) has a test of what it does, which asserts the answer and the rows, and one of what it must refuse: wrong input, nobody's credential, another user's.",
         )
 
     BROKEN: ClassVar[list[Broken]] = [

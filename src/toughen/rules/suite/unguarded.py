@@ -41,6 +41,8 @@ class Unguarded(Rule):
 
     Example: `if account.balance < amount: raise HTTPException(400)`, and tests that only transfer what is there.
     Instead: one test for each guard that sends what it must refuse, and looks at the answer and at what must not have changed.
+
+    The guards that `toughen fix` puts in get theirs: it writes the tests, switches each of these guards off, and tells which are held.
     """
 
     id = "suite/unguarded"
