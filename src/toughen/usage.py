@@ -27,6 +27,11 @@ EXAMPLES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("toughen gate --changed", "what changed since the last commit alone"),
         ("toughen gate --changed --base origin/main", "what a branch adds"),
         ("toughen gate shop --format junit -o toughen.xml", "for a build server"),
+        ("toughen gate --attest toughen.att.json --key signer.pem", "sign what the gates say"),
+    ),
+    "verify": (
+        ("toughen verify toughen.att.json --key signer.pub.pem", "who signed it, of which source, and whether every proof ends again as it says"),
+        ("toughen verify toughen.att.json shop --key signer.pub.pem --no-replay", "the signature and the source alone; nothing is executed"),
     ),
     "accept": (
         ("toughen accept repair.diff --finding .toughen/proofs/race-lost-update-POST-transfer.json", "take a repair if it holds"),

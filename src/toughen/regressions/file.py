@@ -27,22 +27,6 @@ EMPTY = ""
 _TITLE = '"""What {name} once got wrong, and no longer does: each test fails as soon as its repair is taken out."""'
 
 
-_DJANGO_HELPERS = {
-    "PASSWORD": 'PASSWORD = "Str0ng!passw0rd"',
-    "log_in": '''def log_in(client, name):
-    """Log somebody in: the browser that is his."""
-    browser = type(client)(raise_request_exception=False)
-    browser.force_login(get_user_model().objects.get(username=name))
-    return browser
-''',
-    "signed_up": '''def signed_up(client, name):
-    """A user, and the browser in which he is logged in."""
-    get_user_model().objects.create_user(name, f"{name}@example.com", PASSWORD)
-    return log_in(client, name)
-''',
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Header:
     """What stands above the tests."""
@@ -118,7 +102,7 @@ def _helpers(known: Known, ground: Ground, uses: frozenset[str]) -> dict[str, st
     found: dict[str, str] = {}
     cast = Cast(known, ground.writable)
     if cast.forced and uses & {"person", "log_in"}:
-        found |= _DJANGO_HELPERS
+        found |= _by_django(cast)
         uses -= {"person", "log_in"}
     if "person" in uses:
         found["PASSWORD"] = f"PASSWORD = {quoted(_strong(cast.password))}"
@@ -134,6 +118,24 @@ def _helpers(known: Known, ground: Ground, uses: frozenset[str]) -> dict[str, st
         shown = clients.text(ground.client, "answer")
         found["assert_refused"] = f'def assert_refused(answer):\n    """The request is turned away with a 4xx, and not by a crash."""\n    assert 400 <= answer.status_code < 500, f"{{answer.status_code}}: {{{shown}[:200]}}"\n'
     return found
+
+
+def _by_django(cast: Cast) -> dict[str, str]:
+    """Helpers that make people and log them in as Django's test client does; with the token that a log-in gives, where there is one."""
+    carrying = next((each for each in cast.known.identities if each.header is not None and each.login is not None and each.token), None)
+    lines = ["def log_in(client, name):", '    """Log somebody in: the browser that is his."""', "    browser = type(client)(raise_request_exception=False)", "    browser.force_login(get_user_model().objects.get(username=name))"]
+    if carrying is not None and carrying.login is not None and carrying.header is not None:
+        naming = cast.naming(carrying)
+        values = {id(each): Code("name") if each in naming else Code("PASSWORD") if each.path and PASSWORD_NAME.search(str(each.path[-1])) else each.value.value if isinstance(each.value, Literal) else "" for each in carrying.login.arguments}
+        lines += [f"    {each}" for each in clients.request(clients.DJANGO, carrying.login, lambda each: values[id(each)], client="browser", before="answer = ")]
+        header, prefix = carrying.header
+        token = clients.read(clients.DJANGO, "answer", carrying.token).replace('"', "'")
+        lines.append(f'    browser.defaults["HTTP_{header.upper().replace("-", "_")}"] = f"{prefix}{{{token}}}"')
+    lines.append("    return browser")
+    return {
+        "PASSWORD": 'PASSWORD = "Str0ng!passw0rd"', "log_in": "\n".join(lines) + "\n",
+        "signed_up": 'def signed_up(client, name):\n    """A user, and the browser in which he is logged in."""\n    get_user_model().objects.create_user(name, f"{name}@example.com", PASSWORD)\n    return log_in(client, name)\n',
+    }
 
 
 def _strong(password: str) -> str:

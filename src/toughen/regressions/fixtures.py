@@ -151,7 +151,13 @@ _DJANGO = '''class HardenedTest(TestCase):
             cursor.execute(statement.replace("?", "%s"), values)
             return cursor.fetchone()[0]
 '''
-DJANGO_GROUND = Ground("suite", DJANGO, ("from django.contrib.auth import get_user_model", "from django.db import connection", "from django.test import TestCase"), (), "", writable=True, block=_DJANGO)
+
+
+def django_ground(settings: tuple[str, ...]) -> Ground:
+    """A class of Django's; `settings` are those that a test cannot stand on, as they are overridden."""
+    over = f"@override_settings({', '.join(settings)})\n" if settings else ""
+    imports = ("from django.contrib.auth import get_user_model", "from django.db import connection", f"from django.test import {'TestCase, override_settings' if settings else 'TestCase'}")
+    return Ground("suite", DJANGO, imports, (), "", writable=True, block=over + _DJANGO)
 
 
 def function_ground(stand: Stand) -> Ground:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from toughen.regressions.clients import DJANGO, FLASK, kind_of
-from toughen.regressions.fixtures import DJANGO_GROUND, Ground, Stand, class_ground, function_ground
+from toughen.regressions.fixtures import Ground, Stand, class_ground, django_ground, function_ground
 from toughen.syntax import parse
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def grounds(known: Known) -> list[Ground] | str:
         return "no application was found"
     kind = kind_of(entry.framework)
     if kind == DJANGO:
-        return [DJANGO_GROUND]
+        return [django_ground(_overridden(known))]
     found = list(_of_suite(known, kind))
     if blueprint.database in {"postgresql", "mysql"} and not blueprint.stand_in:
         return found or f"its database is a server of {blueprint.database}'s, and its suite has no client to ask it through"
@@ -54,6 +54,14 @@ def grounds(known: Known) -> list[Ground] | str:
     relative = any(_RELATIVE.search(text) for text in _own_sources(known).values())
     own = [elsewhere, beside] if anchored or in_instance or relative else [beside, elsewhere]
     return [*found, *own]
+
+
+def _overridden(known: Known) -> tuple[str, ...]:
+    """Settings of Django's that send a test client elsewhere: to https, or to a server for what is cached."""
+    text = "\n".join(_own_sources(known).values())
+    secure = ("SECURE_SSL_REDIRECT=False",) if "SECURE_SSL_REDIRECT" in text else ()
+    cached = ('CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}',) if re.search(r"cache\.backends\.(redis|memcached)|django_redis", text) else ()
+    return (*secure, *cached)
 
 
 def _own_sources(known: Known) -> Mapping[str, str]:
