@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from toughen import __version__, store
+from toughen import store
 from toughen.conclude import finding_of
 from toughen.errors import LabError
 from toughen.events import Found, Stage, Step
@@ -24,6 +24,7 @@ from toughen.model.finding import (
     Suspected,
 )
 from toughen.model.trial import Trial
+from toughen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

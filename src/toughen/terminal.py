@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from toughen import __version__, config, store
+from toughen import config, store
 from toughen.conclude import remembered
 from toughen.errors import ConfigurationError
 from toughen.events import Event, Found, Stage, Step
 from toughen.model.finding import Severity, Status
 from toughen.report.formats import FORMATS, listed
+from toughen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

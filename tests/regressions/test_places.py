@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -69,3 +70,27 @@ def test_an_application_that_is_only_taken_comes_from_where_it_is_made() -> None
     [ground, _] = grounds(known)
     assert "from config import vuln_app\n    import app  # what it adds to it" in ground.text  # type: ignore[union-attr]
     assert "yield vuln_app.app.test_client()" in ground.text  # type: ignore[union-attr]
+
+
+def test_django_gets_a_class_of_its_own(tmp_path: Path) -> None:
+    """A TestCase of Django's, with users that Django makes and logs in, run by `manage.py test`: it passes where the view refuses, and fails where it does not."""
+    settings = "SECRET_KEY = 'x' * 60\nROOT_URLCONF = 'urls'\nINSTALLED_APPS = ['django.contrib.auth', 'django.contrib.contenttypes', 'django.contrib.sessions']\nMIDDLEWARE = ['django.contrib.sessions.middleware.SessionMiddleware', 'django.contrib.auth.middleware.AuthenticationMiddleware']\nDATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'db.sqlite3'}}\nSECURE_SSL_REDIRECT = True\n"
+    urls = "from django.http import JsonResponse\nfrom django.urls import path\n\ndef clear(request):\n    if {guard}:\n        return JsonResponse({{}}, status=403)\n    return JsonResponse({{'cleared': True}})\n\nurlpatterns = [path('notes', clear)]\n"
+    manage = "import os\nimport sys\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'settings')\nfrom django.core.management import execute_from_command_line\nexecute_from_command_line(sys.argv)\n"
+    files = {"settings.py": settings, "manage.py": manage, "urls.py": urls.format(guard="not request.user.is_staff")}
+    plain = specimens.known(files)
+    people = tuple(replace(each, table="auth_user", row={"id": each.row["id"], "username": each.row["username"], "is_staff": each.kind == "admin"}, login=None, header=None) for each in plain.identities)
+    blueprint = replace(plain.blueprint, framework="django", entry=Entry("settings:application", "manage.py", "manage.py", "django"), environment=())
+    known = replace(plain, blueprint=blueprint, identities=people)
+    assert place_of(blueprint) == "test_hardened.py"
+    text = specimens.file_of(known, specimens.STRANGER)
+    assert "@override_settings(SECURE_SSL_REDIRECT=False)\nclass HardenedTest(TestCase):" in text
+    assert "pytest" not in text
+    for name, guard, code in (("mended", "not request.user.is_staff", 0), ("broken", "False", 1)):
+        root = tmp_path / name
+        root.mkdir()
+        for file, content in {**files, "urls.py": urls.format(guard=guard), "test_hardened.py": text}.items():
+            (root / file).write_text(content)
+        done = subprocess.run([sys.executable, "manage.py", "test", "test_hardened"], cwd=root, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done.stderr
+        assert "Ran 1 test" in done.stderr

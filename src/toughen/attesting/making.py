@@ -6,12 +6,13 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from toughen import __version__, store
+from toughen import store
 from toughen.attesting import envelope, evidence
 from toughen.attesting.statement import Told, canonical, outcomes, stated
 from toughen.errors import AttestationError
 from toughen.fingerprint import digest_of, fingerprint
 from toughen.report import json as json_report
+from toughen.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toughen import __version__
 from toughen.founding.laid import Laid, changed, template
+from toughen.version import __version__
 
 if TYPE_CHECKING:
     from toughen.founding.ground import Ground

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from toughen import __version__
 from toughen.founding.laid import Laid, appended, changed, template, text_of
+from toughen.version import __version__
 
 if TYPE_CHECKING:
     from toughen.founding.ground import Ground

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from toughen import __version__
 from toughen.founding.laid import Laid, changed, template, text_of
 from toughen.survey.yaml import YamlError, parse
+from toughen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

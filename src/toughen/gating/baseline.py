@@ -7,9 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from toughen import __version__, repository, store
+from toughen import repository, store
 from toughen.errors import ConfigurationError
 from toughen.model.gate import Fault
+from toughen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,11 +14,11 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from toughen import __version__
 from toughen.errors import ToughenError
 from toughen.mcp import results
 from toughen.mcp.runs import Runs
 from toughen.report.stored import Report
+from toughen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable

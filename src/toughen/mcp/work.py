@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toughen import __version__, config, store
+from toughen import config, store
 from toughen.conclude import remembered, suspected
 from toughen.errors import BootError, ConfigurationError, PatchError
 from toughen.harden import accepting, tree
@@ -24,6 +24,7 @@ from toughen.report import text as text_report
 from toughen.rules import chosen, load, named
 from toughen.survey import read
 from toughen.survey import survey as surveyed
+from toughen.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -46,6 +46,8 @@ class Body:
     """Who sends a request himself."""
     ids: dict[str, str] = field(default_factory=dict)
     made: dict[tuple[str, Json], Code] = field(default_factory=dict)
+    opened: set[str] = field(default_factory=set)
+    """Tables that a row is being made for."""
     uses: set[str] = field(default_factory=set)
     answers: dict[int, str] = field(default_factory=dict)
     sent: list[Call] = field(default_factory=list)
@@ -245,10 +247,12 @@ class Body:
         if isinstance(plain, bool | float | dict | list) or plain is None or not re.search(r"(^|_)(id|pk|uuid|slug|key|number)$|Id$", name):
             return None
         table = self._table(argument, name)
-        if table is None:
-            return None
-        if (table, plain) in self.made:
-            return self.made[table, plain]
+        return self._row(table, plain) if table is not None else None
+
+    def _row(self, table: str, plain: Json) -> Code | None:
+        """The key of a row of that table in the place of the one that the lab knew; None where no route is known to make one."""
+        if (table, plain) in self.made or table in self.opened:
+            return self.made.get((table, plain))
         if not any(plain in each.values() or str(plain) in map(str, each.values()) for each in self.known.rows.get(table, ())):
             return None
         for route, journey in self.known.journeys.items():
@@ -265,6 +269,7 @@ class Body:
             calls, grants = journey.calls, journey.grants
             kept, sent = self.answers, self.sent
             self.answers, self.sent = {}, []
+            self.opened.add(table)
             for grant in grants:
                 if not CANARY.search(str(grant.value)):
                     self._grant(grant)
@@ -272,8 +277,13 @@ class Body:
                 self._send(call, needed=number == len(calls) - 1 or any(isinstance(each.value, Extract) and each.value.step == number for later in calls for each in later.arguments))
             self.made[table, plain] = Code(clients.read(self.kind, self.answers[len(calls) - 1], pointer))
             self.answers, self.sent = kept, sent
+            self.opened.discard(table)
             return self.made[table, plain]
         return None
+
+    def _key(self, name: str) -> str | None:
+        table = self.known.blueprint.table(name)
+        return next((each.name.lower() for each in table.columns if each.primary_key), None) if table is not None else None
 
     def _table(self, argument: Argument, name: str) -> str | None:
         """The table whose key a value is, by its name: `product_id`; an `id` in a path is that of what stands before it."""
@@ -314,7 +324,8 @@ class Body:
                 values.append(written(self.cast.readable(person.row[self.cast.naming_column(person)])))
             else:
                 clauses.append(f"{column} = ?")
-                values.append(written(self.cast.readable(value)))
+                made = self._row(grant.table.lower(), value) if self.making and column.lower() == self._key(grant.table) else None
+                values.append(written(made or self.cast.readable(value)))
         self.uses.add("write")
         where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
         self.lines.append(f'write("UPDATE {grant.table} SET {grant.column} = ?{where}", {", ".join(values)})')  # noqa: S608 - text of the tests

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toughen.model.blueprint import Place
@@ -25,14 +24,6 @@ if TYPE_CHECKING:
 
 EMPTY = ""
 _TITLE = '"""What {name} once got wrong, and no longer does: each test fails as soon as its repair is taken out."""'
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What stands above the tests."""
-
-    text: str
-    defines: frozenset[str]
 
 
 def assembled(known: Known, ground: Ground, drafts: Sequence[Draft], existing: str = EMPTY) -> str:
