@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from toughen import usage
 from toughen.cli import app
@@ -76,3 +78,9 @@ def test_it_is_installed_only_when_asked() -> None:
     """The help names both options; the script is bash's."""
     done = subprocess.run([sys.executable, "-m", "toughen", "--help"], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
     assert re.search(r"--install-completion.*\n.*--show-completion", done.stdout)
+
+
+def test_version() -> None:
+    """`--version` says the release, which is the one that the package has."""
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"toughen {importlib.metadata.version('toughen')}\n")

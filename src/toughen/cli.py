@@ -35,6 +35,7 @@ from toughen.rules import load, named
 from toughen.terminal import CLEAN, FAILED, GATE, PROVEN, errors, keep, progress, put, told
 from toughen.terminal import code as code_of
 from toughen.terminal import settings as settings_of
+from toughen.version import __version__
 
 if TYPE_CHECKING:
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 CHANGED_SECONDS = 40.0
 """Budget for exploring and proving where only a change is looked at."""
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Proves where an AI-built web backend breaks, and hardens it without rewriting it.")
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Proves where an AI-built web backend breaks, hardens it without rewriting it, and holds the gate.")
 
 PathArgument = Annotated[Path, typer.Argument(help="The prototype's folder.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="A break (race/lost-update) or a place (race); may be repeated.", autocompletion=usage.places)]
@@ -52,6 +53,17 @@ Budget = Annotated[float | None, typer.Option("--budget", help="Seconds for expl
 Format = Annotated[str, typer.Option("--format", help=f"{listed()}.", autocompletion=usage.formats)]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to a file.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Where the numbering of made-up honest values begins; canaries stay random.")]
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer hands it over so
+    if asked:
+        sys.stdout.write(f"toughen {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(*, version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which release this is.")] = False) -> None:
+    """Proves where an AI-built web backend breaks, hardens it without rewriting it, and holds the gate."""
 
 
 @app.command()
