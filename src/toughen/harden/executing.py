@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Entry
     from toughen.model.patch import FileChange
 
-NEEDS: Mapping[str, tuple[str, ...]] = {"starlette": ("pytest", "httpx"), "flask": ("pytest",), "django": ()}
-"""Packages that tests need, by whose client they use."""
+_OFFERS: Mapping[str, tuple[tuple[str, ...], ...]] = {"starlette": (("pytest", "httpx"), ("pytest", "httpx<0.28")), "flask": (("pytest",),), "django": ((),)}
+"""Packages that tests need, by whose client they use; TestClient of an older Starlette hands httpx the application, which later ones do not take."""
+_PROBES = {"starlette": "import pytest; from starlette.testclient import TestClient; TestClient(lambda scope: None)", "flask": "import pytest"}
 _SECONDS = 240.0
 _SHOWN = 160
 _TOLD = re.compile(r"^(test_\w+) \([^)\n]*\)(?:\n[^\n]*?)? \.\.\. (ok|FAIL|ERROR|skipped)", re.MULTILINE)
@@ -41,13 +42,24 @@ class Ran:
     problem: str = ""
 
 
+def provided(lab: Lab, client: str) -> tuple[str, ...] | None:
+    """What tests with that client need, put beside the project's environment where it lacks them; None where that is not possible."""
+    own = lab.environment
+    for needs in _OFFERS[client]:
+        if not needs or lab.run_script(["-c", _PROBES[client]], cwd=lab.project)[0] == 0:
+            return needs
+        extended = environments.beside(own, needs)
+        if extended is None:
+            break
+        lab.environment = extended
+        if lab.run_script(["-c", _PROBES[client]], cwd=lab.project)[0] == 0:
+            return needs
+    lab.environment = own
+    return None
+
+
 def run_file(lab: Lab, tree: Path, entry: Entry | None, file: FileChange, needs: Sequence[str]) -> Ran:
     """Run one file of tests, which is put into the copy; by Django's own runner where nothing beside is needed."""
-    if needs and lab.run_script(["-c", f"import {', '.join(needs)}"], cwd=lab.project)[0] != 0:
-        extended = environments.beside(lab.environment, needs)
-        if extended is None:
-            return Ran(problem="pytest cannot be put beside the project's environment")
-        lab.environment = extended
     place = lab.work / "regressions"
     shutil.rmtree(place, ignore_errors=True)
     copy, report = place / tree.name, place / "report.xml"

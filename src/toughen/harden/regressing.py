@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from toughen.errors import LabError
 from toughen.events import Stage, Step
-from toughen.harden.executing import NEEDS, Ran, run_file
+from toughen.harden.executing import Ran, provided, run_file
 from toughen.harden.settling import FINDING, rehearsed, settled, switched_off
 from toughen.harden.tree import commit as commit_patch
 from toughen.harden.tree import put, undo
@@ -65,6 +65,8 @@ class Regressing:
     """The mended prototype in a fresh boot: a context of its LabTarget."""
     tell: Listener
     left: list[Unwritten] = field(default_factory=list)
+    needs: tuple[str, ...] | None = None
+    """Packages that the tests need."""
 
     def run(self) -> Written:
         """The tests that hold, as a patch; with what could not be written, and why."""
@@ -98,10 +100,11 @@ class Regressing:
         if not drafts:
             return Written(None, self._notes(0))
         text = assembled(known, ground, drafts, existing)
-        changes = (FileChange(file, existing, text), *self._required(ground))
-        needs = " and ".join(NEEDS[ground.client])
-        run = "python manage.py test" if not NEEDS[ground.client] else f"python -m unittest {file.removesuffix('.py').replace('/', '.')}" if ground.block else f"pytest {file}"
-        note = f"run with `{run}`" + (f"; it needs {needs}" + ("" if len(changes) > 1 else " (pip install " + " ".join(NEEDS[ground.client]) + ")") if needs else "")
+        changes = (FileChange(file, existing, text), *self._required())
+        needs = self.needs or ()
+        run = "python manage.py test" if not needs else f"python -m unittest {file.removesuffix('.py').replace('/', '.')}" if ground.block else f"pytest {file}"
+        install = "" if len(changes) > 1 else f" (pip install {' '.join(repr(each) if '<' in each else each for each in needs)})"
+        note = f"run with `{run}`" + (f"; it needs {' and '.join(needs)}{install}" if needs else "")
         honest = sum(each.finding.startswith("journey ") for each in drafts)
         what = f"{len(drafts) - honest} regression tests" + (f" and {honest} of honest requests" if honest else "")
         return Written(Patch(FINDING, changes, f"Add {what} in {file}", note), self._notes(len(drafts)))
@@ -254,15 +257,18 @@ class Regressing:
 
     def _ran(self, tree: Path, file: str, text: str, ground: Ground) -> Ran:
         """Run a file of tests on a copy of a tree, in the box, in the project's own environment."""
-        return run_file(self.target.lab, tree, self.verdict.blueprint.entry, FileChange(file, EMPTY, text), NEEDS[ground.client])
+        self.needs = provided(self.target.lab, ground.client) if self.needs is None else self.needs
+        if self.needs is None:
+            return Ran(problem="what they need cannot be put beside the project's environment")
+        return run_file(self.target.lab, tree, self.verdict.blueprint.entry, FileChange(file, EMPTY, text), self.needs)
 
-    def _required(self, ground: Ground) -> list[FileChange]:
+    def _required(self) -> list[FileChange]:
         """The project's own list of what its developers need, with what the tests need."""
         for name in _REQUIREMENTS:
             place = self.tree / name
             if place.is_file():
                 text = place.read_text("utf-8")
-                missing = [each for each in NEEDS[ground.client] if not any(line.strip().lower().startswith(each) for line in text.splitlines())]
+                missing = [each for each in self.needs or () if not any(line.strip().lower().startswith(each.partition("<")[0]) for line in text.splitlines())]
                 return [FileChange(name, text, text.rstrip("\n") + "\n" + "".join(f"{each}\n" for each in missing))] if missing else []
         return []
 

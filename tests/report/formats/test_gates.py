@@ -110,6 +110,8 @@ def test_page(held: Verdict) -> None:
     page = html.render(held, "0.1.0")
     assert '<section id="gates"' in page
     assert "✕ fell" in page
+    assert "<h1>Not through the gate: 2 gates fell, 1 could not be checked.</h1>" in page
+    assert "<h1>The gates hold.</h1>" in html.render(replace(held, gates=held.gates[:1]), "0.1.0")
     assert "<b>1</b>" not in page
     assert '<section id="gates"' not in html.render(replace(held, gates=()), "0.1.0")
 

@@ -50,7 +50,7 @@ def _card(report: Report, place: str) -> Html:
     if suspected:
         below.append(f"{suspected} suspected")
     # The prototype's own tests are judged where that is asked for.
-    unasked = place == "suite" and not any(each.partition("/")[0] == "suite" for each in (report.run.only if report.run else ()))
+    unasked = place == "suite" and not proven and not any(each.partition("/")[0] == "suite" for each in (report.run.only if report.run else ()))
     number = el("span", str(len(left)) if report.booted and not unasked else "—", class_="number")
     word = "not executed" if not report.booted else "not run" if unasked else ("left" if report.written and proven else "proven")
     inside = join(

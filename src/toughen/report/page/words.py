@@ -41,6 +41,8 @@ def severities(findings: Sequence[Found]) -> str:
 def headline(report: Report) -> tuple[str, str]:
     """The verdict as a founder understands it: one sentence, and one more with what to do."""
     proven, ended = report.proven, report.ended
+    if report.gates:
+        return _gates(report)
     reach = f"{report.coverage.reached} of {count(report.coverage.routes, 'route')} were used as an honest client would"
     if not report.booted:
         return "Nothing was executed, so nothing is known for certain.", report.verdict.why
@@ -65,6 +67,17 @@ def headline(report: Report) -> tuple[str, str]:
         )
     offered = f" {len(ended)} of {len(proven)} can be mended: `toughen fix` writes what was tried on a copy and held." if ended else ""
     return f"Not ready: {count(len(proven), 'break')} proven{critical}.", f"Each was executed twice, from a clean copy, after an honest request had passed.{offered} {reach}."
+
+
+def _gates(report: Report) -> tuple[str, str]:
+    """What a run of the gates ends with."""
+    fell, unchecked = ([each.gate for each in report.gates if each.state == state] for state in ("fell", "not checked"))
+    known = sum(each.known for each in report.gates)
+    let = f" {count(known, 'fault')} that {'was' if known == 1 else 'were'} there before {'is' if known == 1 else 'are'} let through." if known else ""
+    if not fell and not unchecked:
+        return "The gates hold.", f"{count(sum(each.state == 'held' for each in report.gates), 'gate')} looked, and found nothing that is new.{let}"
+    parts = [f"{count(len(fell), 'gate')} fell"] * bool(fell) + [f"{len(unchecked)} could not be checked"] * bool(unchecked)
+    return f"Not through the gate: {', '.join(parts)}.", f"Open: {', '.join([*fell, *unchecked])}.{let}"
 
 
 def _all(number: int, word: str) -> str:
