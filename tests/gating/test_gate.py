@@ -120,7 +120,8 @@ def test_holds(prototype: Write) -> None:
     code, fell = gates(notes, "--changed")
     assert code == 11
     assert fell["dependencies"]["state"] == "passed over"
-    assert {name for name, each in fell.items() if each["state"] == "fell"} == {"types", "coverage", "guards", "proofs", "authorization"} - ({"authorization"} if fell["authorization"]["state"] == "held" else set())
+    assert {name for name, each in fell.items() if each["state"] == "fell"} == {"types", "tests", "coverage", "guards", "proofs"}
+    assert [each["key"] for each in fell["tests"]["faults"]] == ["suite/uncovered@GET /notes/{note_id}"]
     assert any("security/sql-injection" in each["message"] for each in fell["proofs"]["faults"])
     assert any("boundary" in each["key"] for each in fell["guards"]["faults"]), "a comparison on a new line is moved by one"
     assert all(each["location"]["line"] > 33 for each in fell["coverage"]["faults"])
