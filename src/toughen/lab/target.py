@@ -94,23 +94,20 @@ class LabTarget:
 
     def spares(self, name: str) -> tuple[Identity, ...]:
         """Further users of the same role and tenant, of whom nothing is asked otherwise."""
+        return tuple(each for each in self.wallet.spares.values() if self._alike(each, name))
+
+    def _alike(self, other: Identity, name: str) -> bool:
         own = self.wallet.known(name)
-        return tuple(each for each in self.wallet.spares.values() if own is not None and each.name != name and each.role == own.role and each.tenant == own.tenant)
+        return own is not None and other.name != name and (other.role, other.tenant) == (own.role, own.tenant)
 
     def peer(self, name: str) -> Identity | None:
         """Another identity of the same role and tenant."""
-        own = self.wallet.identities.get(name)
-        if own is None:
-            return None
-        others = [each for each in self.wallet.identities.values() if each.name != name and each.role == own.role and each.tenant == own.tenant]
-        return others[0] if others else None
+        return next((each for each in self.identities if self._alike(each, name)), None)
 
     def stranger(self, name: str) -> Identity | None:
         """An identity of the same role in another tenant."""
         own = self.wallet.identities.get(name)
-        if own is None or own.tenant is None:
-            return None
-        return next((each for each in self.wallet.identities.values() if each.role == own.role and each.tenant not in {None, own.tenant}), None)
+        return next((each for each in self.identities if own is not None and own.tenant is not None and each.role == own.role and each.tenant not in {None, own.tenant}), None)
 
     def honest(self, route_id: str) -> Trace | None:
         """The Trace of the route's Journey, remembered."""
@@ -251,10 +248,8 @@ class LabTarget:
             self.wallet.renew(self.lab, identity)
             self.forget()
         self.lab.restore()
-        base = self.lab.world.start
         restored = not self._granted(trial, 0)
-        if not restored:
-            base = self.lab.world.tables()
+        base = self.lab.world.start if restored else self.lab.world.tables()
         try:
             return self._run(trial, base, restored=restored, kept=kept)
         except AgentLostError as error:
