@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import specimens
 from specimens import BROKEN, FOREIGN, MENDED, NEGATIVE, STRANGER
 
-from toughen.model.blueprint import Suite
+from toughen.model.blueprint import Place, Suite
+from toughen.model.journey import Argument, Call, Literal
 from toughen.model.trial import Fault
 from toughen.regressions import Unwritten, drafted
 
@@ -111,3 +113,17 @@ def test_a_suite_of_unittests_gets_a_class(tmp_path: Path) -> None:
     twice = specimens.file_of(known, FOREIGN, STRANGER, NEGATIVE, existing=text)
     assert twice.startswith(text.rstrip("\n"))
     assert "\n    def test_write_refuses_a_negative_stars(self):" in twice
+
+
+def test_a_log_in_by_a_header_of_http_is_written_as_a_pair() -> None:
+    """Where people log in by Basic (RFC 7617), the helper hands the client a name and a password, and no encoded text of the lab's."""
+    known = specimens.known(MENDED)
+
+    def basic(name: str) -> Call:
+        return Call("POST /login", (Argument(Place.HEADER, ("Authorization",), Literal("Basic " + base64.b64encode(f"{name}:{specimens.PASSWORD}".encode()).decode())),))
+
+    known = replace(known, identities=tuple(replace(each, login=basic(str(each.row["username"]))) for each in known.identities))
+    text = specimens.file_of(known, FOREIGN)
+    assert 'answer = client.post("/login", auth=(name, password))' in text
+    assert 'PASSWORD = "Str0ng!passw0rd"' in text
+    assert "Basic " not in text

@@ -7,7 +7,6 @@ from toughen.model.finding import Status
 from toughen.model.gate import Fault
 from toughen.model.source import Location
 
-
 BREAKS = ("suite/vacuous", "suite/uncovered", "suite/happy-path-only")
 """The breaks that say what the tests are worth; the guards have a gate of their own."""
 

@@ -31,7 +31,7 @@ _ATTEMPTS = 16
 _METHOD = "5"
 """Raised where the same needs would be built in another way: what was built before is not used any more."""
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-_NEED = re.compile(rf"{_NAME}(\[[A-Za-z0-9._,-]+\])?(<\d*)?")
+_NEED = re.compile(rf"{_NAME}(\[[A-Za-z0-9._,-]+\])?(<[\d.]*)?")
 _GONE = {"imp", "asyncore", "asynchat", "smtpd", "cgi", "cgitb", "crypt", "imghdr", "nntplib", "pipes", "sndhdr", "telnetlib"}
 """Modules that a later standard library no longer has (PEP 594)."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from toughen.model.blueprint import Place
 from toughen.model.journey import Literal
 from toughen.regressions.known import UnwritableError
 from toughen.regressions.source import Code
@@ -133,6 +135,18 @@ class Cast:
         """What is made up from here on is another word: somebody may have taken the first ones."""
         self._words.clear()
 
+    @staticmethod
+    def basic(argument: Argument) -> tuple[str, str] | None:
+        """(name, password) that a header of HTTP's own log-in holds (RFC 7617), None where it is another value."""
+        plain = argument.value.value if isinstance(argument.value, Literal) else None
+        if argument.place is not Place.HEADER or not isinstance(plain, str) or not plain.startswith("Basic "):
+            return None
+        try:
+            name, colon, password = base64.b64decode(plain.removeprefix("Basic ")).decode().partition(":")
+        except ValueError:
+            return None
+        return (name, password) if colon else None
+
     @cached_property
     def signing(self) -> bool:
         """Whether people sign up, rather than being there from the start."""
@@ -142,6 +156,7 @@ class Cast:
     def password(self) -> str:
         """What the lab's users log in with."""
         found = [str(each.value.value) for identity in self.known.identities if identity.login for each in identity.login.arguments if isinstance(each.value, Literal) and each.path and PASSWORD_NAME.search(str(each.path[-1]))]
+        found += [both[1] for identity in self.known.identities if identity.login for each in identity.login.arguments if (both := self.basic(each)) is not None]
         return max(set(found), key=found.count) if found else ""
 
     def person_of(self, column: str, value: Json) -> Identity | None:

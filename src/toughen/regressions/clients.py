@@ -54,6 +54,7 @@ def request(kind: str, sent: Call, value: Callable[[Argument], object], *, clien
     fields: dict[str, object] = {}
     files: list[str] = []
     extra: dict[str, object] = {}
+    signed: list[str] = []
     tree: list[tuple[tuple[str | int, ...], object]] = []
     for argument in sent.arguments:
         name = str(argument.path[-1]) if argument.path else ""
@@ -66,7 +67,13 @@ def request(kind: str, sent: Call, value: Callable[[Argument], object], *, clien
             case Place.QUERY:
                 query[name] = value(argument)
             case Place.HEADER:
-                extra[name] = value(argument)
+                sent_as = value(argument)
+                if isinstance(sent_as, tuple):
+                    if kind == DJANGO:
+                        raise UnwritableError("it logs in by a header of HTTP's own")
+                    signed = [f"auth={written(sent_as)}"]
+                else:
+                    extra[name] = sent_as
             case Place.COOKIE:
                 raise UnwritableError(f"the cookie {name} is set by hand")
             case Place.FORM:
@@ -110,6 +117,7 @@ def request(kind: str, sent: Call, value: Callable[[Argument], object], *, clien
         given.append(f"headers={{**{headers}, {written(extra)[1:]}")
     elif headers or extra:
         given.append(f"headers={headers or written(extra)}")
+    given += signed
     if kind == STARLETTE and 300 <= expects < 400:  # noqa: PLR2004 - a redirect is the answer itself
         given.append("follow_redirects=False")
     if kind == STARLETTE and verb in _BODILESS and any(each.startswith(("json=", "data=", "content=")) for each in given):

@@ -56,18 +56,21 @@ def drafted(known: Known, shown: Shown, kind: str, *, writable: bool) -> list[Dr
     measured = next((f"it takes {said}" for name, said in _MEASURED.items() for _, trial, checks in hostile if getattr(trial, name) and checks != (Refusal(),)), "")
     if measured:
         return Unwritten(finding.id, measured)
-    variants: list[Draft] = []
     reason = ""
-    for controlled, mirrored in ((True, True), (True, False), (False, True), (False, False)):
-        for making in (False, True):
-            try:
-                draft = _Test(known, kind, Cast(known, writable), making=making, mirrored=mirrored).test(shown, hostile[:_MOST], controlled=controlled)
-            except UnwritableError as error:
-                reason = reason or str(error)
-                continue
-            if all(draft.text != each.text for each in variants):
-                variants.append(draft)
-    return variants or Unwritten(finding.id, reason)
+    for chosen in (hostile[:_MOST], *([each] for each in hostile if len(hostile) > 1)):
+        variants: list[Draft] = []
+        for controlled, mirrored in ((True, True), (True, False), (False, True), (False, False)):
+            for making in (False, True):
+                try:
+                    draft = _Test(known, kind, Cast(known, writable), making=making, mirrored=mirrored).test(shown, chosen, controlled=controlled)
+                except UnwritableError as error:
+                    reason = reason or str(error)
+                    continue
+                if all(draft.text != each.text for each in variants):
+                    variants.append(draft)
+        if variants:
+            return variants
+    return Unwritten(finding.id, reason)
 
 
 def journey_drafts(known: Known, route: str, kind: str, *, writable: bool) -> list[Draft]:

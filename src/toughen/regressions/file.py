@@ -159,6 +159,8 @@ def _log_in(known: Known, cast: Cast, ground: Ground) -> str:
             values[id(each)] = Code('f"{name}@example.com"') if "@" in str(each.value.value) and signing else Code("name")
         elif each.path and PASSWORD_NAME.search(str(each.path[-1])):
             values[id(each)] = Code("password")
+        elif cast.basic(each) is not None:
+            values[id(each)] = (Code("name"), Code("password"))
         elif isinstance(each.value, Literal):
             values[id(each)] = each.value.value
     signature = "client, name, password=PASSWORD" if signing else "client, name, password"

@@ -23,6 +23,8 @@ _CLIENTS = ("client", "test_client", "api_client", "app_client")
 _APART = re.compile(r"(^|/)(tests?|migrations|alembic|scripts|docs|examples|node_modules|venv|env)(/|$)|(^|/)(conftest|setup|test_\w+|\w+_test|tests)\.py$")
 _URL = re.compile(r"(DATABASE|DB|SQLALCHEMY|SQL)\w*_?(URL|URI|DSN)$|^(DATABASE|DB)$", re.IGNORECASE)
 _FILE = re.compile(r"(DATABASE|DB|SQLITE)\w*_?(PATH|FILE|NAME)$", re.IGNORECASE)
+_SIGNS = re.compile(r"(SECRET|KEY|SALT|PEPPER)$")
+"""Variables that something is signed or hashed with: without them nothing is."""
 _RELATIVE = re.compile(r"(StaticFiles|Jinja2Templates|FileSystemLoader)\(\s*(directory\s*=\s*)?[\"'][^/\"']|open\(\s*[\"'][^/\"']")
 _ANCHORED = re.compile(r"__file__|instance_path|\.root_path")
 
@@ -156,7 +158,7 @@ def _environment(known: Known) -> list[tuple[str, str]]:
     for variable in known.blueprint.environment:
         if variable.name in seen:
             continue
-        value = _value(variable, needed=variable.required or variable.relied or variable.name in known.demands)
+        value = _value(variable, needed=variable.required or variable.name in known.demands or (variable.relied and bool(_SIGNS.search(variable.name))))
         if value is not None:
             seen.add(variable.name)
             lines.append((variable.name, value))
