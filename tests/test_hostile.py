@@ -80,6 +80,7 @@ def test_what_does_not_boot(prototype: Write, source: str, said: str) -> None:
         pytest.param({"notes.txt": "hello"}, "", id="no-python"),
         pytest.param({"main.py": "print('hello')\n"}, "", id="no-app"),
         pytest.param({"main.py": "from flask import Flask\napp = Flask(__name__)\n@app.route('/'\n"}, "main.py", id="syntax-error"),
+        pytest.param({"manage.py": "from django.core.management import execute_from_command_line\ndef main(:\n"}, "manage.py cannot be read", id="django-syntax-error"),
         pytest.param({"main.py": "x = " + "(" * 5000 + ")" * 5000}, "", id="deep-nesting"),
         pytest.param({"main.py": "\x00\x01\x02"}, "", id="binary"),
     ],

@@ -40,9 +40,9 @@ def test_what_passes_is_known_before_a_mend(prototype: Write, tmp_path: Path) ->
     """Tests of a tree that lies outside of the lab are run; one that fails is told apart, and those that show a break are left out."""
     project = prototype({"main.py": APP, "tests/test_index.py": TEST, "tests/exploits/test_break.py": TEST, "tests/conftest.py": "import sys; sys.path.insert(0, '.')"})
     run = Run(project.root, config.read(project.root))
-    sources, blueprint = run._survey()
+    sources, blueprint = run._start.survey()
     copy_project(project.root, tmp_path / "tree")
-    with run._booted(sources, blueprint) as (lab, booted):
+    with run._start.booted(sources, blueprint) as (lab, booted):
         found = baseline(lab, tmp_path / "tree", booted.suite)
     assert found.problem == ""
     assert found.passed == {"tests.test_index::test_index"}

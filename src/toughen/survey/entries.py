@@ -196,7 +196,8 @@ def _djangos(project: Project, found: dict[tuple[str, str], Candidate]) -> None:
         if django.root_of(project.sources, file) is not None:
             each.add(3, "a manage.py lies above it")
     for file in django.managers(project.sources):
-        if (django.root_of(project.sources, file) or "") not in roots:
+        # One that does not parse starts nothing; the report names it.
+        if file in project.facts and (django.root_of(project.sources, file) or "") not in roots:
             found[file, "manage"] = Candidate(file, "manage", "django", None, library="django.core.wsgi:get_wsgi_application()")
 
 
