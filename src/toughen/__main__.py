@@ -16,14 +16,20 @@ def main() -> None:
     signal.signal(signal.SIGINT, lambda *_: _leave())
     from toughen.cli import main as run
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    asked: list[int] = []
+
+    def interrupted(number: int, _: object) -> NoReturn:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupted)
     try:
         run()
     except KeyboardInterrupt:
         _leave()
     except SystemExit as leaving:
-        # What typer makes of an interrupt.
-        if leaving.code == _INTERRUPTED:
+        # What typer makes of an interrupt; or it was lost on its way, and Python would end by the signal all the same.
+        if leaving.code == _INTERRUPTED or asked:
             _leave()
         raise
 

@@ -308,14 +308,15 @@ def test_every_tool_has_typed_arguments_and_a_typed_answer(notes: Prototype, ser
 
 
 def test_the_gates_answer_with_yes_or_no(notes: Prototype, served: Served) -> None:
-    """`gate` asks what it is asked for: the prototype's own tests pass, so that this gate holds; one that there is not is named with those that there are."""
+    """`gate` asks what it is asked for: one without a fault holds, one that falls names its faults; one that there is not is named with those that there are."""
 
     async def loop() -> None:
         async with served(notes.root.parent) as client:
             assert "there is no gate 'luck'" in await refused(client, "gate", path=notes.root.name, only=["luck"])
-            told = await answered(client, "gate", path=notes.root.name, only=["tests"])
+            told = await answered(client, "gate", path=notes.root.name, only=["lint", "tests"])
             state = {each["gate"]: each["state"] for each in told["gates"]}
-            assert (state["tests"], told["holds"]) == ("held", True), told
+            assert (state, told["holds"]) == ({"lint": "held", "tests": "fell"}, False), told
+            assert all(each["key"].startswith("suite/") for gate in told["gates"] for each in gate["faults"]), "its one test passes, and asks little"
 
     anyio.run(loop)
 

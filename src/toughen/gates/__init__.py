@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from functools import cache
 
-from toughen.gate import Gate
+from toughen.gatekeeping import Gate
 
 
 @cache

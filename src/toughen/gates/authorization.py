@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toughen.audit import policy
-from toughen.gate import CouldNot, Faults, Gate, Looked, Site
+from toughen.gatekeeping import CouldNot, Faults, Gate, Looked, Site
 from toughen.model.gate import Fault
 from toughen.model.matrix import Access
 

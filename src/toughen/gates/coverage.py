@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from toughen.gate import CouldNot, Done, Faults, Gate, Looked, Site, Untouched
+from toughen.gatekeeping import CouldNot, Done, Faults, Gate, Looked, Site, Untouched
 from toughen.model.gate import Fault
 from toughen.model.source import Location
 

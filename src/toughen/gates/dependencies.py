@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toughen.gate import CouldNot, Faults, Gate, Looked, Site, Untouched
+from toughen.gatekeeping import CouldNot, Faults, Gate, Looked, Site, Untouched
 from toughen.model.finding import Status
 from toughen.model.gate import Fault
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toughen.gate import CouldNot, Faults, Gate, Looked, Site
+from toughen.gatekeeping import CouldNot, Faults, Gate, Looked, Site
 from toughen.model.finding import Status
 from toughen.model.gate import Fault
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toughen.gate import CouldNot, Faults, Gate, Looked, Site
+from toughen.gatekeeping import CouldNot, Faults, Gate, Looked, Site
 from toughen.gates import authorization, dependencies
 from toughen.model.finding import Inconclusive, Proven, Status
 from toughen.model.gate import Fault

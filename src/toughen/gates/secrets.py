@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toughen.gate import Faults, Gate, Looked, Site
+from toughen.gatekeeping import Faults, Gate, Looked, Site
 from toughen.model.gate import Fault
 
 

@@ -8,7 +8,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
-from toughen.gate import CouldNot, Faults, Gate, Looked, Site, Untouched
+from toughen.gatekeeping import CouldNot, Faults, Gate, Looked, Site, Untouched
 from toughen.model.gate import Fault
 from toughen.model.source import Location
 

@@ -9,7 +9,7 @@ from toughen.handling import handlers, within
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toughen.gate import Changes
+    from toughen.gatekeeping import Changes
     from toughen.model.blueprint import Blueprint
 
 _SPEAKS: Final = (".html", ".jinja", ".jinja2", ".j2", ".sql", ".toml", ".cfg", ".ini", ".env", ".yml", ".yaml", ".json", "requirements.txt", "Pipfile", ".lock")

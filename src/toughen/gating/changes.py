@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from toughen import repository
-from toughen.gate import Changes
+from toughen.gatekeeping import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from toughen.errors import LabError
 from toughen.events import Stage, silent
-from toughen.gate import CouldNot, Untouched
+from toughen.gatekeeping import CouldNot, Untouched
 from toughen.gates import load
 from toughen.gating import baseline as baselines
 from toughen.model.gate import Fault, Gated, State
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from toughen.events import Listener
-    from toughen.gate import Faults, Gate
+    from toughen.gatekeeping import Faults, Gate
     from toughen.gating.baseline import Baseline
     from toughen.gating.yard import Yard
     from toughen.model.finding import Finding, Outcome

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from toughen.gate import Changes
+    from toughen.gatekeeping import Changes
     from toughen.gating.baseline import Baseline
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from toughen.errors import EnvironmentFailedError
-from toughen.gate import Changes, Done
+from toughen.gatekeeping import Changes, Done
 from toughen.lab import environment
 from toughen.lab.caching import cache_folder
 from toughen.lab.copying import copy_project

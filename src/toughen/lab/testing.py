@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 COLLECTING = 120.0
 """Longest time that importing and collecting may take."""
 FIRST, COLLECTED = ".first", ".collected"
+UNRUN = "unrun"
+"""How a run ended whose turn did not come."""
 _SPARE = 10.0
 """Seconds that the box gets, over those of a run, to end it."""
 
@@ -57,16 +59,18 @@ class Tests:
         wanted = {"off": off, "tests": None if tests is None else list(tests), "seconds": seconds, "most": most, "noting": noting, "answer": answer, "plain": plain}
         return self._asked([wanted], seconds, 1, fresh=fresh)[0]
 
-    def several(self, runs: Sequence[tuple[int, Collection[str], float]], *, fresh: bool, width: int) -> list[SuiteRun]:
-        """Runs (guard that is off, tests, seconds) that do not get into each other's way, so many at once. Raises AgentLostError."""
-        wanted = [{"off": off, "tests": list(tests), "seconds": seconds, "most": 1} for off, tests, seconds in runs]
-        return self._asked(wanted, sum(seconds for _, _, seconds in runs), width, fresh=fresh)
+    def several(self, runs: Sequence[tuple[int, Collection[str], float]], seconds: float, *, fresh: bool, width: int) -> list[SuiteRun | None]:
+        """Runs (guard that is off, tests, seconds) that do not get into each other's way, so many at once; None for one whose turn did not come within so many seconds. Raises AgentLostError."""
+        wanted = [{"off": off, "tests": list(tests), "seconds": longest, "most": 1} for off, tests, longest in runs]
+        each_on_its_own = sum(longest for _, _, longest in runs)
+        told = self._asked(wanted, min(each_on_its_own, seconds + max(longest for _, _, longest in runs)), width, fresh=fresh, begun=seconds)
+        return [None if each.ended == UNRUN else each for each in told]
 
-    def _asked(self, wanted: list[dict[str, Any]], seconds: float, width: int, *, fresh: bool) -> list[SuiteRun]:
+    def _asked(self, wanted: list[dict[str, Any]], seconds: float, width: int, *, fresh: bool, begun: float | None = None) -> list[SuiteRun]:
         inner = None if fresh else self.inner
         self._restore(FIRST if inner is None else COLLECTED)
         connection = inner or self.outer
-        connection.send({"do": "run", "runs": wanted, "width": width})
+        connection.send({"do": "run", "runs": wanted, "width": width, "seconds": begun})
         try:
             frames = connection.receive(seconds + _SPARE).get("runs")
         except TimeoutError as error:
@@ -132,7 +136,7 @@ def _read(frame: dict[str, Any]) -> SuiteRun:
         for each in frame.get("requests") or () if isinstance(each, list) and len(each) == 5  # noqa: PLR2004
     )
     ended = frame.get("ended")
-    return SuiteRun(tests, reached, requests, ended if ended in {"done", "hung", "died"} else "died", within=str(frame.get("within") or ""))
+    return SuiteRun(tests, reached, requests, ended if ended in {"done", "hung", "died", UNRUN} else "died", within=str(frame.get("within") or ""))
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def main(config_file: str) -> None:
             def anew(out: int, wanted: dict[str, Any]) -> None:
                 _fresh(config, switch, out, wanted)
 
-            wire.send({"runs": forked(anew, message["runs"], message["width"])})
+            wire.send({"runs": forked(anew, message["runs"], message["width"], message.get("seconds"))})
 
 
 def _load(modules: list[str]) -> None:
@@ -115,6 +115,9 @@ class Runs:
         self.errors: list[list[str]] = []
         self.tests: dict[str, list[Any]] = {}
         self.spy = Spy()
+        self.engines: list[Any] = []
+        self.items: list[Any] = []
+        self.known: dict[str, list[Any]] = {}
 
     def pytest_collectreport(self, report: Any) -> None:
         """What cannot be collected is told."""
@@ -132,8 +135,9 @@ class Runs:
             self._prepared()
         chosen = self.wanted.get("tests")
         if chosen is not None:
-            place = {name: number for number, name in enumerate(chosen)}
-            session.items[:] = sorted((each for each in session.items if each.nodeid in place), key=lambda each: place[each.nodeid])
+            known = self.known or _by_name(session.items)
+            # Another list, and the old one is kept: a fork that touches the other items gets a copy of every page that they are on.
+            self.items, session.items = session.items, [each for name in chosen for each in known.get(name, ())]
         session.config.option.maxfail = self.wanted.get("most", 0)
         self.spy.answer = self.wanted.get("answer", 0)
         return None
@@ -155,15 +159,17 @@ class Runs:
             "modules": [name for name, each in list(sys.modules.items()) if "-packages" in str(getattr(each, "__file__", None) or "") and not name.startswith(("toughen", "_pytest", "pytest"))],
         })
         gc.collect()
+        # What a fork would have to look for, on every page that there is, is looked for once.
+        self.engines, self.known = _engines(), _by_name(session.items)
         gc.freeze()
         while True:
             message = self.wire.receive()
             if message is None:
                 os._exit(0)
-            result = forked(None, message["runs"], message["width"])
+            result = forked(None, message["runs"], message["width"], message.get("seconds"))
             if isinstance(result, tuple):
                 self.wire.close()
-                _let_go()
+                _let_go(self.engines)
                 self.wire, (self.out, self.wanted) = None, result
                 self.switch.off, self.switch.noting = self.wanted["off"], bool(self.wanted.get("noting"))
                 self.switch.asked_by = {}
@@ -186,7 +192,7 @@ class Runs:
 
     def pytest_runtest_call(self, item: Any) -> None:
         """What is sent from here on is the test's."""
-        if not self.wanted.get("plain"):
+        if not self.wanted.get("plain") and not self.wanted.get("off"):
             self.spy.ready()
         self.spy.active = True
 
@@ -222,29 +228,44 @@ def _said(longrepr: Any) -> str:
     return str(crash)[:_SAID] if crash else str(longrepr)[-_SAID:]
 
 
-def _let_go() -> None:
-    """A fork takes no connection over: engines of SQLAlchemy's make new ones, but for databases that are in memory only."""
+def _by_name(items: list[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for each in items:
+        found.setdefault(each.nodeid, []).append(each)
+    return found
+
+
+def _engines() -> list[Any]:
+    """Engines of SQLAlchemy's, but for databases that are in memory only."""
     engine = sys.modules.get("sqlalchemy.engine.base")
-    if engine is None:
-        return
-    # What is frozen is not listed.
-    gc.unfreeze()
-    for each in gc.get_objects():
-        if isinstance(each, engine.Engine):
-            with contextlib.suppress(Exception):
-                if each.url.database not in {None, "", ":memory:"} and "mode=memory" not in str(each.url):
-                    each.dispose(close=False)
+    found = []
+    # What a proxy says of its class is not asked for.
+    for each in [each for each in gc.get_objects() if issubclass(type(each), engine.Engine)] if engine is not None else ():
+        with contextlib.suppress(Exception):
+            if each.url.database not in {None, "", ":memory:"} and "mode=memory" not in str(each.url):
+                found.append(each)
+    return found
 
 
-def forked(work: Callable[[int, dict[str, Any]], None] | None, wanted: list[dict[str, Any]], width: int) -> Any:
+def _let_go(engines: list[Any]) -> None:
+    """A fork takes no connection over: engines make new ones."""
+    for each in engines:
+        with contextlib.suppress(Exception):
+            each.dispose(close=False)
+
+
+def forked(work: Callable[[int, dict[str, Any]], None] | None, wanted: list[dict[str, Any]], width: int, seconds: float | None = None) -> Any:
     """What a fork for each run tells within its seconds, so many at once, in order; everything that one started is ended with it.
 
-    Without `work`, each fork itself gets (the end of the pipe to write to, its run).
+    None is begun once `seconds` are over; those are told as `unrun`. Without `work`, each fork itself gets (the end of the pipe to write to, its run).
     """
-    told: list[dict[str, Any]] = [{"tests": [], "asked": {}, "ended": "died"} for _ in wanted]
+    told: list[dict[str, Any]] = [{"tests": [], "asked": {}, "ended": "unrun"} for _ in wanted]
+    over = None if seconds is None else time.monotonic() + seconds
     waiting = list(enumerate(wanted))
     running: dict[int, _Run] = {}
     while waiting or running:
+        if over is not None and time.monotonic() >= over:
+            waiting.clear()
         while waiting and len(running) < width:
             number, run = waiting.pop(0)
             here, there = os.pipe()
@@ -260,6 +281,8 @@ def forked(work: Callable[[int, dict[str, Any]], None] | None, wanted: list[dict
                 os._exit(1)
             os.close(there)
             running[here] = _Run(number, process, time.monotonic() + run["seconds"])
+        if not running:
+            break
         soonest = min(each.over() for each in running.values())
         ready, _, _ = select.select(list(running), [], [], max(0.0, soonest - time.monotonic()))
         for here in ready:
