@@ -313,9 +313,9 @@ def test_the_gates_answer_with_yes_or_no(notes: Prototype, served: Served) -> No
     async def loop() -> None:
         async with served(notes.root.parent) as client:
             assert "there is no gate 'luck'" in await refused(client, "gate", path=notes.root.name, only=["luck"])
-            told = await answered(client, "gate", path=notes.root.name, only=["lint", "tests"])
+            told = await answered(client, "gate", path=notes.root.name, only=["secrets", "tests"])
             state = {each["gate"]: each["state"] for each in told["gates"]}
-            assert (state, told["holds"]) == ({"lint": "held", "tests": "fell"}, False), told
+            assert (state, told["holds"]) == ({"secrets": "held", "tests": "fell"}, False), told
             assert all(each["key"].startswith("suite/") for gate in told["gates"] for each in gate["faults"]), "its one test passes, and asks little"
 
     anyio.run(loop)
