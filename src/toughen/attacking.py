@@ -73,7 +73,11 @@ class Attack:
         target.memory.auditor = watch
         known = self.aim.prepare(self.start.root, proving, target) if self.aim is not None else None
         proving.run(target, crew, self.aim.worth(target, self.sources.texts) if self.aim is not None else None)
-        return Auditor(proving, known).counted(explored, crew, lab.variables) if self.counting else None
+        if not self.counting:
+            return None
+        # By the way only where it takes some seconds; where a gate asks, whatever it takes.
+        auditor = Auditor(proving, known)
+        return auditor.run(explored, crew, lab.variables, proved=True) if self.aim is not None else auditor.counted(explored, crew, lab.variables)
 
     def _run(self, lab: Lab, blueprint: Blueprint, suspicions: Callable[[], tuple[Finding, ...]], work: Callable[[Proving, Explored, Crew], Matrix | None]) -> tuple[Verdict, LabTarget]:
         start, timings = self.start, self.timings

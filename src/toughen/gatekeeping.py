@@ -41,11 +41,16 @@ class Changes:
 class Done:
     """A program that ran to its end, or was ended."""
 
-    code: int | None
-    """None where it was ended for its time."""
+    codes: tuple[int | None, ...]
+    """Exit code of each step; None where it was ended for its time, and nothing came behind it."""
     output: str
     files: Mapping[str, str] = field(default_factory=dict)
     """Files that it was asked to leave, and what stands in them."""
+
+    @property
+    def code(self) -> int | None:
+        """Exit code of the last step that began."""
+        return self.codes[-1] if self.codes else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +115,8 @@ class Site(Protocol):
     def program(self, name: str) -> Path | None:
         """A program of the project's own environment, else one that is kept beside toughen's environments; None where it cannot be had."""
 
-    def run(self, steps: Sequence[Sequence[str]], *, packages: Sequence[str], seconds: float, leaves: Sequence[str] = ()) -> Done | None:
-        """`python -m step` of the project's environment with these packages beside it, one step after the other, on a fresh copy in the box; what they say together, the last one's exit code, and the files that they leave. None where that cannot be had."""
+    def run(self, steps: Sequence[Sequence[str]], *, packages: Sequence[str], seconds: float, leaves: Sequence[str] = (), folder: str = "") -> Done | None:
+        """`python -m step` of the project's environment with these packages beside it, one step after the other, on a fresh copy in the box, in a folder of it; what they say together, their exit codes, and the files that they leave. None where that cannot be had."""
 
     def tests(self) -> SuiteRun:
         """What the project's own tests say, in two runs."""

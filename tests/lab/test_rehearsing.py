@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toughen.lab import rehearsing
 from toughen.lab.rehearsing import Rehearsing
 from toughen.model.trial import Rehearsal
 from toughen.samples.suites import BITING, FLASK_BOOK, HAPPY, TRANSFER, UNITTEST
@@ -84,12 +83,14 @@ def test_a_guard_whose_loss_hangs_is_not_called_protected(booted: Boot, monkeypa
         assert rehearsal.run(Rehearsal(off=next(each.key for each in rehearsal.woven.mutants if "amount" in each.text))).failed
 
 
-def test_a_suite_that_hangs_is_ended(booted: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told that it takes too long, and nothing is said of its guards."""
-    monkeypatch.setattr(rehearsing, "LONGEST", 2.0)
-    tests = ONE + "\n    def test_waits():\n        import time\n        time.sleep(600)\n"
-    with booted({"main.py": APP, "test_app.py": tests}) as (lab, blueprint):
-        assert Rehearsing(lab, blueprint).run(ALL).problem == "they do not end within 2 s"
+def test_a_suite_that_hangs_is_ended(booted: Boot) -> None:
+    """A test that takes too long is told and left out; where most do, that is told, and nothing is said of its guards."""
+    waits = "\n    def test_waits_{}():\n        import time\n        time.sleep(600)\n"
+    with booted({"main.py": APP, "test_app.py": ONE + waits.format(1)}) as (lab, blueprint):
+        run = Rehearsing(lab, blueprint, longest=2.0).run(ALL)
+        assert {each.id.rpartition("::")[2]: each.outcome for each in run.tests} == {"test_refuses": "passed", "test_waits_1": "hung"}
+    with booted({"test_app.py": ONE + "".join(map(waits.format, range(4)))}) as (lab, blueprint):
+        assert Rehearsing(lab, blueprint, longest=2.0).run(ALL).problem == "they do not end within 2 s, in test_app.py::test_waits_3"
 
 
 def test_a_flaky_test_counts_for_nothing(booted: Boot) -> None:
@@ -111,8 +112,8 @@ def test_what_a_run_writes_or_deletes_is_put_back(booted: Boot) -> None:
 
 
 def test_a_process_that_ends_itself_is_told(booted: Boot) -> None:
-    """A test that ends the interpreter ends no box of ours."""
-    assert "process" in outcomes(booted, ONE + "\n    def test_ends():\n        import os\n        os._exit(3)\n")[""]
+    """A test that ends the interpreter ends no box of ours, and none of the other tests."""
+    assert outcomes(booted, ONE + "\n    def test_ends():\n        import os\n        os._exit(3)\n") == {"test_refuses": "passed", "test_ends": "died"}
 
 
 def test_what_cannot_be_collected_leaves_the_rest(booted: Boot) -> None:
@@ -158,3 +159,101 @@ def test_a_database_that_importing_makes_is_there_in_each_run(booted: Boot) -> N
         for _ in range(2):
             assert rehearsal.run(Rehearsal(off=rehearsal.woven.mutants[0].key)).failed
             assert not rehearsal.run(Rehearsal(answer=200)).passed
+
+
+def test_a_file_that_one_guard_kept_from_being_written_is_no_others_witness(booted: Boot) -> None:
+    """Guards are judged several at once: where the loss of one makes a test write a file, the others are judged again, each from the files as they were."""
+    app = APP + """
+    @app.post("/sell")
+    def sell():
+        amount = request.get_json()["amount"]
+        if amount <= 0:
+            return jsonify(error="amount"), 400
+        if amount < 1:
+            open("sold.txt", "w").close()
+        return jsonify(ok=True)
+
+    @app.post("/ask")
+    def ask():
+        name = request.get_json()["name"]
+""" + "".join(f"        if name == '{each}':\n            return jsonify(error=name), 400\n" for each in range(12)) + "        return jsonify(sold=os.path.exists('sold.txt'))\n"
+    tests = ONE + """
+    def test_sells():
+        assert app.test_client().post("/sell", json={"amount": 0}).status_code == 400
+
+    def test_asks():
+        assert app.test_client().post("/ask", json={"name": "me"}).get_json() == {"sold": False}
+"""
+    with booted({"main.py": app, "test_app.py": tests}) as (lab, blueprint):
+        rehearsal = Rehearsing(lab, blueprint)
+        assert len(rehearsal.run(ALL).passed) == 3
+        failed = [each.function for each in rehearsal.woven.mutants if rehearsal.run(Rehearsal(off=each.key)).failed]
+        assert failed == ["buy", "sell"]
+
+
+def test_a_second_look_is_a_run_of_its_own(booted: Boot) -> None:
+    """Whoever asks again for what the tests say without a guard is told of another run, not of the first once more."""
+    tests = ONE.replace('amount": 0', 'amount": 1').replace("== 400", "== 200") + """
+    import os, tempfile, pathlib
+    COUNT = pathlib.Path(os.environ.get('TMPDIR', tempfile.gettempdir())) / 'toughen-counts'
+
+    def test_four_times_well():
+        assert app.test_client().post("/buy", json={"amount": 1}).status_code == 200
+        with COUNT.open("a") as file:
+            file.write("x")
+        assert COUNT.stat().st_size <= 4
+"""
+    with booted({"main.py": APP, "test_app.py": tests}) as (lab, blueprint):
+        rehearsal = Rehearsing(lab, blueprint)
+        assert len(rehearsal.run(ALL).passed) == 2
+        off = Rehearsal(off=rehearsal.woven.mutants[0].key)
+        assert [len(rehearsal.run(off).failed) for _ in range(2)] == [0, 1]
+
+
+def test_a_guard_that_is_asked_while_mappers_are_tied_is_judged(booted: Boot) -> None:
+    """SQLAlchemy ties mappers at the first query; it is done once for all runs, but not where a guard of the project's is asked by it."""
+    app = """
+        import os
+        from flask import Flask, jsonify
+        from sqlalchemy import Column, Integer, create_engine, event
+        from sqlalchemy.orm import Mapper, Session, declarative_base
+        app = Flask(__name__)
+        engine = create_engine("sqlite://")
+        Base = declarative_base()
+        kept = []
+
+        class Shelf(Base):
+            __tablename__ = "shelves"
+            id = Column(Integer, primary_key=True)
+
+        def checked(number):
+            if number <= 0:
+                raise ValueError(number)
+            kept.append(number)
+
+        @event.listens_for(Mapper, "after_configured")
+        def tied():
+            for each in (0, 1):
+                try:
+                    checked(each)
+                except ValueError:
+                    pass
+
+        @app.get("/kept")
+        def told():
+            Base.metadata.create_all(engine)
+            with Session(engine) as session:
+                session.query(Shelf).count()
+            return jsonify(kept=kept)
+        """
+    tests = """
+        from main import app
+
+        def test_keeps_one():
+            assert app.test_client().get("/kept").get_json() == {"kept": [1]}
+        """
+    with booted({"main.py": app, "test_app.py": tests}) as (lab, blueprint):
+        rehearsal = Rehearsing(lab, blueprint)
+        assert {each.outcome for each in rehearsal.run(ALL).tests} == {"passed"}
+        guard = next(each for each in rehearsal.woven.mutants if each.text == "number <= 0")
+        assert rehearsal.run(Rehearsal(off=guard.key)).failed

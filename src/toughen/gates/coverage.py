@@ -13,7 +13,15 @@ from toughen.model.source import Location
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from toughen.model.mutant import SuiteRun
+
 _SECONDS: Final = 300.0
+_LEAST: Final = 30.0
+_TIMES: Final = 10.0
+_RAN: Final = (0, 1)
+"""Exit codes of tests that ran, whether they passed or not."""
+_APART_FOR: Final = {"hung", "died"}
+"""What takes the other tests with it."""
 _APART: Final = re.compile(r"(^|/)(tests?|migrations|alembic|docs|examples)(/|$)|(^|/)(conftest|setup|manage|test_\w+|\w+_test)\.py$")
 _SHOWN: Final = 12
 
@@ -33,14 +41,20 @@ class Coverage(Gate):
             return Untouched("no Python file changed")
         if not site.blueprint.suite.files:
             return CouldNot("there are no tests", "`toughen fix` writes the first ones from what it mends")
-        done = site.run(_steps(site), packages=("coverage", "pytest"), seconds=_SECONDS, leaves=("coverage.json",))
+        known = site.tests()
+        if not known.passed:
+            return CouldNot(f"no test passes{f': {known.problem}' if known.problem else ''}", "see the gate of tests")
+        folder = _manager(site)
+        done = site.run(_steps(site, folder, sorted(each.id for each in known.tests if each.outcome in _APART_FOR)), packages=("coverage", "pytest"), seconds=_seconds(known), leaves=("coverage.json",), folder=folder or "")
         if done is None:
             return CouldNot("coverage cannot be had here", "install coverage in the project's environment")
         if done.code is None:
-            return CouldNot(f"the tests take longer than {_SECONDS:.0f} s under coverage")
+            return CouldNot(f"the tests do not end within {_seconds(known):.0f} s under coverage: a thread or a process that they started may go on", "pytest --durations=10 tells which are slow")
+        if done.codes[0] not in _RAN:
+            return CouldNot(f"the tests do not run under coverage: {_last(done)}")
         try:
             told = json.loads(done.files.get("coverage.json", ""))
-            faults = list(_missing(site, told["files"]))
+            faults = list(_missing(site, {f"{folder}/{name}" if folder else name: each for name, each in told["files"].items()}))
             totals = told["totals"]
             measured = {"lines": f"{totals['covered_lines']} of {totals['num_statements']}", "branches": f"{totals.get('covered_branches', 0)} of {totals.get('num_branches', 0)}"}
         except (ValueError, KeyError, TypeError):
@@ -48,9 +62,29 @@ class Coverage(Gate):
         return Faults(faults, measured, f"{measured['lines']} lines and {measured['branches']} branches are run by tests")
 
 
-def _steps(site: Site) -> list[list[str]]:
+def _seconds(known: SuiteRun) -> float:
+    """Longest time that they may take: several times as long as without."""
+    return min(_SECONDS, _LEAST + _TIMES * sum(each.seconds for each in known.tests))
+
+
+def _manager(site: Site) -> str | None:
+    """The folder of the `manage.py` whose runner is that of the project's tests; None where pytest runs them."""
+    if site.blueprint.framework != "django" or any("pytest" in each for each in (*_configuration(site), *(site.texts.get(file, "") for file in site.blueprint.suite.files))):
+        return None
+    found = min((each for each in site.texts if each.rpartition("/")[2] == "manage.py"), key=len, default=None)
+    return found.rpartition("/")[0] if found is not None else None
+
+
+def _configuration(site: Site) -> Iterator[str]:
+    for name in ("pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini"):
+        if (site.root / name).is_file():
+            yield (site.root / name).read_text(encoding="utf-8", errors="replace")
+
+
+def _steps(site: Site, manager: str | None, apart: Sequence[str]) -> list[list[str]]:
     concurrency = ["--concurrency=thread,greenlet"] if any("sqlalchemy.ext.asyncio" in each for each in site.texts.values()) else []
-    tests = ["manage.py", "test", "--noinput"] if site.blueprint.framework == "django" and "manage.py" in site.texts and not (site.root / "pytest.ini").is_file() else ["-m", "pytest", "-q", "-p", "no:cacheprovider", *site.blueprint.suite.files]
+    options = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", *(f"--deselect={each}" for each in apart)]
+    tests = ["manage.py", "test", "--noinput"] if manager is not None else ["-m", "pytest", *options, *site.blueprint.suite.files]
     # Settings of the project's own may leave files out, or fail below a number of their own: here every line counts.
     return [["coverage", "run", "--rcfile=/dev/null", "--branch", "--source=.", *concurrency, *tests], ["coverage", "json", "--rcfile=/dev/null", "-q", "-o", "coverage.json"]]
 
@@ -72,7 +106,7 @@ def _missing(site: Site, files: dict[str, Any]) -> Iterator[Fault]:
                 yield Fault(f"{name} half: {_text(text, line)}", f"no test takes the way from here to {f'line {other}' if other > 0 else 'the end'}", Location(name, line), strict=True)
         old = [each for each in lines if each not in fresh]
         if old:
-            yield Fault(name, f"{len(old)} lines are run by no test: {_ranges(old)}", Location(name, old[0]), count=len(old))
+            yield Fault(name, f"{len(old)} {'line is' if len(old) == 1 else 'lines are'} run by no test: {_ranges(old)}", Location(name, old[0]), count=len(old))
 
 
 def _text(lines: Sequence[str], number: int) -> str:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from toughen.model.finding import Finding
 
 BREAK = "suite/unguarded"
+_NOBODY = ("the prototype's own tests cannot be run", "the prototype has no tests", "none of its")
+"""How it is told that no test says anything."""
 
 
 class Guards(Gate):
@@ -31,9 +33,9 @@ class Guards(Gate):
         found = [each for each in site.verdict.findings if each.break_id == BREAK and each.status is Status.PROVEN]
         faults = [Fault(_key(each), each.message, each.location, finding=each.id) for each in found]
         unclear = sorted({each.reason for each in site.verdict.inconclusive if each.break_id == BREAK})
-        asked = sum(1 for each in site.verdict.tried if each.break_id == BREAK)
-        if unclear and not found and asked:
-            return CouldNot(f"nothing is known of the guards: {unclear[0]}")
+        late = next((each for each in unclear if "used up" in each or each.startswith(_NOBODY)), None)
+        if late is not None and not found:
+            return CouldNot(f"nothing is known of the guards: {late}", "a larger --budget gives them more time" if "used up" in late else "")
         why = f"{len(found)} can go unnoticed" if found else "none can go unnoticed"
         return Faults(faults, {"unprotected": str(len(found)), **({"nothing is said of": "; ".join(unclear[:3])} if unclear else {})}, why)
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _CURATED: Final = ("F", "E9", "PLE", "B", "ASYNC", "PGH", "S102", "S110", "S112", "S113", "S307", "S501", "S506", "BLE001", "RUF006", "TRY203")
 """What is wrong whoever wrote it: undefined and unused names, swallowed failures, calls that wait for ever, tasks that vanish. No taste."""
-_IGNORED: Final = ("B007", "B008", "B009", "B010", "B011", "B904", "B905")
-"""`Depends()` in an argument's default is how FastAPI means it; the others are matters of taste."""
+_IGNORED: Final = ("B007", "B008", "B009", "B010", "B011", "B904", "B905", "F403", "F405", "F541")
+"""`Depends()` in an argument's default is how FastAPI means it; star imports are how Django settings are split; the others are matters of taste."""
 _SECONDS: Final = 120.0
 _MENTIONS: Final = (".toml", ".cfg", ".ini", ".yml", ".yaml", ".json", ".html", ".txt", ".sh", ".env", "Procfile", "Dockerfile", "Makefile")
 _APART: Final = re.compile(r"(^|/)(tests?|migrations|alembic|docs|examples|scripts)(/|$)|(^|/)(conftest|setup|manage|\w*conf(ig)?|test_\w+|\w+_test)\.py$")

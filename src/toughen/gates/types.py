@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SAID: Final = re.compile(r"^(?P<file>[^:\n]+\.pyi?):(?P<line>\d+)(?::\d+)*: error: (?P<message>.*?)(?:  \[(?P<code>[\w-]+)\])?$", re.MULTILINE)
+_LACKS: Final = re.compile(r"Error importing plugin \S+ No module named '(\w+)'")
+_PLUGINS: Final = {"mypy_django_plugin": "django-stubs", "mypy_drf_plugin": "djangorestframework-stubs", "pydantic": "pydantic", "sqlmypy": "sqlalchemy-stubs", "strawberry": "strawberry-graphql"}
+"""Packages that bring the checker's plugins: a project's requirements for development are not always there."""
 _SECONDS: Final = 300.0
 _PLAIN: Final = ("--show-error-codes", "--no-color-output", "--no-pretty", "--no-error-summary", "--hide-error-context", "--cache-dir=/dev/null")
 _STRICT: Final = ("--config-file=", "--strict", "--allow-untyped-calls", "--allow-untyped-decorators", "--allow-subclassing-any", "--ignore-missing-imports", "--follow-imports=silent", "--explicit-package-bases", "--namespace-packages")
@@ -71,7 +74,11 @@ def _mypy(site: Site, *, own: bool) -> Looked:
         return CouldNot("the project configures no type checker, and which lines are new is not known", "write a baseline in a git repository (`toughen gate --write-baseline`), or configure mypy or pyright")
     if not own and not files:
         return Faults(why="no checker is configured, and no line is new since the baseline")
-    done = site.run([["mypy", *_PLAIN, *([] if own else [*_STRICT, *files]), *(["."] if own and not _named(site.root) else [])]], packages=("mypy",), seconds=_SECONDS)
+    steps = [["mypy", *_PLAIN, *([] if own else [*_STRICT, *files]), *(["."] if own and not _named(site.root) else [])]]
+    done = site.run(steps, packages=("mypy",), seconds=_SECONDS)
+    lacks = _PLUGINS.get(match[1]) if done is not None and (match := _LACKS.search(done.output)) else None
+    if lacks:
+        done = site.run(steps, packages=("mypy", lacks), seconds=_SECONDS)
     if done is None:
         return CouldNot("mypy cannot be had here", "install mypy in the project's environment")
     if done.code is None:

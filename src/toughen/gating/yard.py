@@ -73,7 +73,7 @@ class Yard:
         made = self._apart((name,), f"{sys.version_info.major}.{sys.version_info.minor}")
         return made.parent / name if made is not None and (made.parent / name).is_file() else None
 
-    def run(self, steps: Sequence[Sequence[str]], *, packages: Sequence[str], seconds: float, leaves: Sequence[str] = ()) -> Done | None:
+    def run(self, steps: Sequence[Sequence[str]], *, packages: Sequence[str], seconds: float, leaves: Sequence[str] = (), folder: str = "") -> Done | None:
         """Steps on a fresh copy in the box, in the project's environment with these packages beside it."""
         if self.target is None:
             return None
@@ -88,20 +88,22 @@ class Yard:
         place = lab.work / "gate"
         shutil.rmtree(place, ignore_errors=True)
         copy_project(self.root, place / self.root.name)
+        home = place / self.root.name / folder
         said: list[str] = []
-        code: int | None = 0
+        codes: list[int | None] = []
         lab.environment = made
         try:
             for step in steps:
-                code, output = lab.run_script(["-m", *step], cwd=place / self.root.name, timeout=seconds)
+                code, output = lab.run_script(["-m", *step], cwd=home, timeout=seconds)
                 said.append(output)
+                codes.append(code)
                 if code is None:
                     break
         finally:
             lab.environment = usual
-            found = {name: text for name in leaves if (text := _left(place / self.root.name / name)) is not None}
+            found = {name: text for name in leaves if (text := _left(home / name)) is not None}
             shutil.rmtree(place, ignore_errors=True)
-        return Done(code, "\n".join(said), found)
+        return Done(tuple(codes), "\n".join(said), found)
 
     def _apart(self, packages: tuple[str, ...], version: str) -> Path | None:
         if packages not in self._environments:

@@ -35,6 +35,7 @@ _DISTRIBUTIONS = {
     "django_extensions": "django-extensions", "guardian": "django-guardian", "simple_history": "django-simple-history", "bootstrap4": "django-bootstrap4", "bootstrap5": "django-bootstrap5",
     "memcache": "python-memcached", "snappy": "python-snappy", "lzo": "python-lzo",
     "engineio": "python-engineio", "socks": "PySocks", "websocket": "websocket-client",
+    "factory": "factory-boy", "faker": "Faker", "model_bakery": "model-bakery", "pytest_django": "pytest-django", "pytest_asyncio": "pytest-asyncio",
     "dotenv_vault": "python-dotenv-vault",
 }
 """Imports whose distribution has another name."""

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 LONGEST, ALL = 60.0, 180.0
 """Seconds that all tests may take once, and that all rehearsals of a run may take together."""
-_CHUNK = 8
-"""Guards that are judged at once for each run that there is room for."""
+_PACKAGES, _SAID = 4, 200
+"""Packages that are added for tests alone, and the end of what collecting says that is told."""
+_CHUNK = 64
+"""Guards that are asked for together for each run that there is room for; the next begins as soon as one ends."""
 _APART = re.compile(r"(^|/)(migrations?|alembic|tests?|scripts?|docs|examples)(/|$)|(^|/)(conftest|setup|manage|test_\w+|\w+_test)\.py$")
 _SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE['\"]\s*,\s*['\"]([\w.]+)['\"]")
 
@@ -54,6 +56,8 @@ class Rehearsing:
     """Runs at once: one where tests write files or share a server."""
     _without: dict[str, list[SuiteRun]] = field(default_factory=dict)
     """What the tests said without a guard, in as many runs as nobody has asked for yet."""
+    _calm: set[str] = field(default_factory=set)
+    """Guards without which no test failed, once: whoever looks at one a second time looks at the others, too."""
 
     @cached_property
     def woven(self) -> Woven:
@@ -73,35 +77,47 @@ class Rehearsing:
             if rehearsal.answer:
                 return self._tests.run(0, sorted(self._baseline.passed), min(LONGEST, left), fresh=False, most=0, answer=rehearsal.answer)
             if not self._without.get(rehearsal.off):
-                self._judge(rehearsal.off, left)
+                self._judge(rehearsal.off)
+            if not self._without.get(rehearsal.off):
+                raise LabError(f"the time for the prototype's own tests ({ALL:.0f} s) was used up", subject=self.lab.root)
             return self._without[rehearsal.off].pop(0)
 
-    def _judge(self, key: str, left: float) -> None:
-        """Run the tests without that guard, and without the next ones where some can run at once; twice where none fails."""
-        assert self._tests is not None
+    def _judge(self, key: str) -> None:
+        """Run the tests without that guard, and without the next ones where some can run at once; for a second look, without those that are due for one."""
         assert self._baseline is not None
-        mutants = self.woven.mutants
-        first = next((index for index, each in enumerate(mutants) if each.key == key), None)
-        if first is None:
+        mutants = {each.key: each for each in self.woven.mutants}
+        if key not in mutants:
             self._without[key] = [SuiteRun(problem="the guard is no longer there")]
             return
-        chosen = [mutants[first], *(each for each in mutants[first + 1 :] if each.key not in self._without)][: 1 if self._width == 1 else _CHUNK * self._width]
-        asked = {each.key: (each.number, *asking(each, self._baseline)) for each in chosen}
+        again = key in self._calm
+        others = (each for each in [*mutants][[*mutants].index(key) + 1 :] if (each in self._calm if again else each not in self._without))
+        chosen = [key, *others][: 1 if self._width == 1 else _CHUNK * self._width]
+        asked = {each: (mutants[each].number, *asking(mutants[each], self._baseline)) for each in chosen}
+        told = {each: SuiteRun() for each, (_, tests, _) in asked.items() if not tests}
         for fresh in (False, True):
-            runs = {each: (number, tests, min(limit_of(tests, self._baseline), left)) for each, (number, tests, anew) in asked.items() if tests and anew == fresh}
-            for each, run in self._twice(runs, fresh=fresh).items():
-                self._without[each] = run
-        self._without |= {each: [SuiteRun()] for each, (_, tests, _) in asked.items() if not tests}
+            told |= self._told({each: (number, tests, limit_of(tests, self._baseline)) for each, (number, tests, anew) in asked.items() if tests and anew == fresh}, fresh=fresh)
+        for each, run in told.items():
+            self._without.setdefault(each, []).append(run)
+        self._calm = (self._calm - told.keys()) | ({each for each, run in told.items() if run.ended == "done" and not run.failed} if not again else set())
 
-    def _twice(self, runs: dict[str, tuple[int, list[str], float]], *, fresh: bool) -> dict[str, list[SuiteRun]]:
-        """(key -> runs): a second one of those in which no test fails; what hangs or dies may do so for another reason, the process that it came from."""
+    def _told(self, runs: dict[str, tuple[int, list[str], float]], *, fresh: bool) -> dict[str, SuiteRun]:
+        """(key -> run) of those whose turn came; what hangs or dies may do so for another reason, the process that it came from."""
         assert self._tests is not None
-        told = dict(zip(runs, self._tests.several(list(runs.values()), fresh=fresh, width=self._width), strict=True)) if runs else {}
-        lost = {each: runs[each] for each, run in told.items() if run.ended != "done"}
-        told |= dict(zip(lost, self._tests.several(list(lost.values()), fresh=True, width=1), strict=True)) if lost else {}
-        calm = {each: runs[each] for each, run in told.items() if run.ended == "done" and not run.failed}
-        again = dict(zip(calm, self._tests.several(list(calm.values()), fresh=fresh, width=self._width), strict=True)) if calm and self._width > 1 else {}
-        return {each: [run, *([again[each]] if each in again else [])] for each, run in told.items()}
+        told = self._several(runs, fresh=fresh, width=self._width)
+        if len(runs) > 1 and not self._tests.untouched():
+            # Without a guard, a test may write a file that the others find: each by itself, from the files as they were.
+            told = {each: run for key in runs for each, run in self._several({key: runs[key]}, fresh=fresh, width=1).items()}
+        for key in [each for each, run in told.items() if run.ended != "done"]:
+            told |= self._several({key: runs[key]}, fresh=True, width=1)
+        return told
+
+    def _several(self, runs: dict[str, tuple[int, list[str], float]], *, fresh: bool, width: int) -> dict[str, SuiteRun]:
+        assert self._tests is not None
+        left = self._until - time.monotonic()
+        if not runs or left <= 0:
+            return {}
+        told = self._tests.several([(number, tests, min(longest, left)) for number, tests, longest in runs.values()], left, fresh=fresh, width=width)
+        return {each: run for each, run in zip(runs, told, strict=True) if run is not None}
 
     def _begun(self) -> SuiteRun:
         suite = self.blueprint.suite
@@ -113,11 +129,15 @@ class Rehearsing:
                 return SuiteRun(problem="pytest is not in the project's environment, and cannot be installed")
             self.lab.environment = extended
         try:
-            tests = self.lab.beside.enter_context(suite_of(self.lab, self.lab.root or self.lab.project, suite, self.woven, django=self._settings()))
+            tests = self._collected()
             if tests.problem:
                 return SuiteRun(problem=tests.problem)
+            if not tests.names and tests.errors:
+                file, said = tests.errors[0]
+                return SuiteRun(problem=f"no test can be collected: {file}: {' '.join(said.split())[-_SAID:]}")
             first = steady(tests, self.longest, tests.names)
-            self._width = (os.cpu_count() or 1) if tests.untouched() and self.lab.world.server is None else 1
+            # One more than there are cores: a test that waits leaves its own to another.
+            self._width = (os.cpu_count() or 1) + 1 if tests.untouched() and self.lab.world.server is None else 1
         except AgentLostError as error:
             return SuiteRun(problem=error.message)
         finally:
@@ -127,6 +147,20 @@ class Rehearsing:
             what = f"they do not end within {self.longest:.0f} s" if first.ended == "hung" else "their process dies"
             return replace(first, problem=what + (f", in {first.within}" if first.within else ""))
         return first
+
+    def _collected(self) -> Tests:
+        """The tests in their box; a package that only they import, and that nothing installs, comes beside the others. Raises AgentLostError."""
+        for attempt in range(_PACKAGES + 1):
+            opened = suite_of(self.lab, self.lab.root or self.lab.project, self.blueprint.suite, self.woven, django=self._settings())
+            tests = opened.__enter__()
+            need = next((need for _, said in tests.errors if (need := environment.missing(said)) and "<" not in need), None)
+            extended = environment.beside(self.lab.environment, [need]) if need is not None and attempt < _PACKAGES else None
+            if extended is None:
+                self.lab.beside.push(opened)
+                break
+            opened.__exit__(None, None, None)
+            self.lab.environment = extended
+        return tests
 
     def _settings(self) -> str:
         """Django's settings module, where the project is Django's."""

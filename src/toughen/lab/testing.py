@@ -151,7 +151,7 @@ def suite_of(lab: Lab, tree: Path, suite: Suite, woven: Woven, *, django: str = 
     config = place / "tests.json"
     folders = sorted({str(root), *(str((root / each).parent) for each in suite.files)}, key=len)
     # What pytest.ini says of paths holds; the root is on the path as `python -m pytest` has it.
-    config.write_text(json.dumps({"root": str(root), "socket": str(address), "texts": woven.texts, "paths": folders[:1], "arguments": list(suite.files), "django": django}))
+    config.write_text(json.dumps({"root": str(root), "socket": str(address), "texts": woven.texts, "paths": [*folders[:1], *([str(root / lab.entry.import_root)] if lab.entry.import_root not in {"", "."} else [])], "arguments": list(suite.files), "django": django}))
     start = f"import sys; sys.path.insert(0, {str(lab.work / 'agent')!r}); from toughen_agent.testing import main; sys.path.pop(0); main({str(config)!r})"
     try:
         with serve(kind_of(lab.world.server)) as server:
@@ -181,7 +181,7 @@ def _begun(listener: Listener, box: Box, root: Path) -> Tests:
         _, inner = listener.accept(COLLECTING, hello="collected", alive=box.alive)
         frame = inner.receive(COLLECTING)
     except (TimeoutError, AgentLostError) as error:
-        tests.problem = f"the tests cannot be collected: {'it takes too long' if isinstance(error, TimeoutError) else error}"
+        tests.problem = f"the tests cannot be collected: {'it takes too long' if isinstance(error, TimeoutError) else 'their process ends while it imports them (os._exit, a signal, no memory)'}"
         return tests
     tests.errors = tuple((str(each[0]), str(each[1])) for each in frame.get("errors") or () if isinstance(each, list) and len(each) == 2)  # noqa: PLR2004
     if "tests" not in frame:

@@ -17,6 +17,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from . import large, tables, warm
 from .spied import Spy
 from .switch import install
 from .wire import Wire
@@ -81,9 +82,14 @@ def _collected(config: dict[str, Any], switch: Switch) -> None:
     wire = Wire(config["socket"])
     wire.send({"hello": "collected"})
     runs = Runs(config, switch, wire, -1, {})
-    code = _run(config, runs)
+    try:
+        said = f"pytest ended with code {_run(config, runs)} before a test was collected"
+    except BaseException as error:
+        if runs.served:
+            raise
+        said = f"{type(error).__name__}: {error}"[-_SAID:]
     if not runs.served:
-        wire.send({"problem": f"pytest ended with code {code} before a test was collected", "errors": runs.errors})
+        wire.send({"problem": said, "errors": runs.errors})
 
 
 def _run(config: dict[str, Any], runs: Runs) -> int:
@@ -147,9 +153,14 @@ class Runs:
         if self.config.get("django") and "pytest_django" not in sys.modules:
             from django.test.runner import DiscoverRunner  # type: ignore[import-untyped]
 
-            runner = DiscoverRunner(verbosity=0, interactive=False)
+            # The database of a server is there already where another process of ours began before.
+            runner = DiscoverRunner(verbosity=0, interactive=False, keepdb=True)
             runner.setup_test_environment()
             runner.setup_databases()
+            from django.db import connections  # type: ignore[import-untyped]
+
+            # A fork takes no connection over; one to a database in memory stays open.
+            connections.close_all()
 
     def _serve(self, session: Any) -> bool:
         """Fork for each run; False in the fork, which goes on to run it."""
@@ -158,10 +169,14 @@ class Runs:
             "tests": [each.nodeid for each in session.items], "errors": self.errors, "at_import": sorted(self.switch.asked_by),
             "modules": [name for name, each in list(sys.modules.items()) if "-packages" in str(getattr(each, "__file__", None) or "") and not name.startswith(("toughen", "_pytest", "pytest"))],
         })
-        gc.collect()
-        # What a fork would have to look for, on every page that there is, is looked for once.
+        # What each fork would do again, and would look for on every page that there is, is done once.
+        self.switch.noting, self.switch.asked_by = True, {}
+        warm.up_for_tests(lambda: not self.switch.asked_by)
+        self.switch.noting = False
         self.engines, self.known = _engines(), _by_name(session.items)
+        gc.collect()
         gc.freeze()
+        large.gathered()
         while True:
             message = self.wire.receive()
             if message is None:
@@ -237,10 +252,8 @@ def _by_name(items: list[Any]) -> dict[str, list[Any]]:
 
 def _engines() -> list[Any]:
     """Engines of SQLAlchemy's, but for databases that are in memory only."""
-    engine = sys.modules.get("sqlalchemy.engine.base")
     found = []
-    # What a proxy says of its class is not asked for.
-    for each in [each for each in gc.get_objects() if issubclass(type(each), engine.Engine)] if engine is not None else ():
+    for each in tables.objects("sqlalchemy.engine.base", "Engine"):
         with contextlib.suppress(Exception):
             if each.url.database not in {None, "", ":memory:"} and "mode=memory" not in str(each.url):
                 found.append(each)

@@ -8,9 +8,11 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from . import engines, routes
+from . import engines, routes, tables
 
 if TYPE_CHECKING:
+    from typing import Any, Callable
+
     from .boot import App
 
 
@@ -21,20 +23,30 @@ def up(app: App) -> None:
     """Do what SQLAlchemy does at the first query of a process, and FastAPI at the first request of a route."""
     _tie_mappers()
     engines.meet()
-    _find_endpoints(app)
+    _find_endpoints(app.starlette)
 
 
-def _find_endpoints(app: App) -> None:
+def up_for_tests(untold: Callable[[], bool]) -> None:
+    """The same for tests, which name no application; mappers only where `untold` holds once they are tied.
+
+    It is asked in the process that tries it: where a guard is asked while they are tied, each run has to ask it.
+    """
+    _tie_mappers(untold)
+    for each in tables.objects("starlette.applications", "Starlette"):
+        _find_endpoints(each)
+
+
+def _find_endpoints(app: Any) -> None:
     """FastAPI reads the file of an endpoint, for the text of errors that may come, and remembers where it found it."""
     find = getattr(sys.modules.get("fastapi.routing"), "_extract_endpoint_context", None)
-    if find is None or app.starlette is None:
+    if find is None or app is None:
         return
     with contextlib.suppress(Exception):
-        for endpoint in islice(routes.endpoints(app.starlette), _ENDPOINTS):
+        for endpoint in islice(routes.endpoints(app), _ENDPOINTS):
             find(endpoint)
 
 
-def _tie_mappers() -> None:
+def _tie_mappers(untold: Callable[[], bool] = lambda: True) -> None:
     """Tie SQLAlchemy's mappers together.
 
     A prototype whose mappers do not fit says so at its first query, in words that a second attempt no longer has: it is
@@ -42,16 +54,21 @@ def _tie_mappers() -> None:
     """
     orm = sys.modules.get("sqlalchemy.orm")
     configure = getattr(orm, "configure_mappers", None)
-    if configure is None or not _goes_well(configure):
+    if configure is None:
+        return
+
+    def step() -> bool:
+        configure()
+        return untold()
+
+    if not _goes_well(step):
         return
     with contextlib.suppress(Exception):
         configure()
 
 
-def _goes_well(step: object) -> bool:
+def _goes_well(step: Callable[[], bool]) -> bool:
     """Try a step in a process that ends with it."""
-    if not callable(step):
-        return False
     read, write = os.pipe()
     try:
         pid = os.fork()
@@ -61,8 +78,8 @@ def _goes_well(step: object) -> bool:
         return False
     if not pid:
         try:
-            step()
-            os.write(write, b"1")
+            if step():
+                os.write(write, b"1")
         finally:
             os._exit(0)
     os.close(write)
