@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[1]
 NAVIGATION: Final = (
     ("", ("README.md",)),
-    ("Guides", ("docs/first-run.md", "docs/reading-a-proof.md", "docs/policy.md", "docs/ci.md", "docs/agents.md", "docs/regression-tests.md", "docs/attesting.md", "docs/writing-a-rule.md", "docs/upgrading.md")),
+    ("Guides", ("docs/first-run.md", "docs/reading-a-proof.md", "docs/policy.md", "docs/gates.md", "docs/ci.md", "docs/agents.md", "docs/regression-tests.md", "docs/attesting.md", "docs/writing-a-rule.md", "docs/upgrading.md")),
     ("Reference", ("docs/usage.md", "docs/output.md", "docs/sandbox.md", "docs/secrets.md", "docs/targets.md")),
     ("Project", ("SECURITY.md", "CHANGELOG.md", "examples/tuckshop/README.md", "examples/tuckshop/WRONG.md")),
     ("Breaks", ("docs/rules/README.md",)),
