@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from toughen.survey import Sources
 
 
+_ASKING = 60.0
+"""Seconds that asking in everybody's name has for a gate, whatever the attack used up."""
+
+
 class Aim(Protocol):
     """What an attack is narrowed to."""
 
@@ -76,6 +80,8 @@ class Attack:
         if not self.counting:
             return None
         # By the way only where it takes some seconds; where a gate asks, whatever it takes.
+        if self.aim is not None:
+            proving.deadline = max(proving.deadline, time.monotonic() + min(_ASKING, self.start.config.budget / 4))
         auditor = Auditor(proving, known)
         return auditor.run(explored, crew, lab.variables, proved=True) if self.aim is not None else auditor.counted(explored, crew, lab.variables)
 

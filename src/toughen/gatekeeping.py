@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from toughen.model.blueprint import Blueprint
     from toughen.model.finding import Finding, Outcome
     from toughen.model.gate import Fault
-    from toughen.model.mutant import SuiteRun
+    from toughen.model.mutant import Mutant, SuiteRun
     from toughen.model.verdict import Verdict
 
 
@@ -27,6 +28,8 @@ class Changes:
     """File -> its new lines."""
     gone: frozenset[str] = frozenset()
     """Files that were there."""
+    cuts: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """File -> lines behind which something was taken out; 0 is the top."""
 
     def lines(self, file: str) -> frozenset[int]:
         """The new lines of a file."""
@@ -61,6 +64,8 @@ class Faults:
     measured: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
     """What was looked at, in one sentence."""
+    doubtful: Sequence[Fault] = ()
+    """What there was no time to tell: nobody falls for it, and a baseline that is written lets it through, or the next run that comes further falls for old code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,10 @@ class CouldNot:
 
     reason: str
     hint: str = ""
+
+
+DOWN: Final = CouldNot("the prototype does not boot here", "why it does not is told at the end; `toughen check` boots it in the same way")
+"""Nothing of the project can be executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +124,14 @@ class Site(Protocol):
     def program(self, name: str) -> Path | None:
         """A program of the project's own environment, else one that is kept beside toughen's environments; None where it cannot be had."""
 
-    def run(self, steps: Sequence[Sequence[str]], *, packages: Sequence[str], seconds: float, leaves: Sequence[str] = (), folder: str = "") -> Done | None:
-        """`python -m step` of the project's environment with these packages beside it, one step after the other, on a fresh copy in the box, in a folder of it; what they say together, their exit codes, and the files that they leave. None where that cannot be had."""
+    def run(self, steps: Sequence[Sequence[str]], *, packages: Sequence[str], seconds: float, leaves: Sequence[str] = (), folder: str = "", brings: Mapping[str, str] = MappingProxyType({})) -> Done | None:
+        """`python -m step` of the project's environment with these packages beside it, one step after the other, on a fresh copy in the box that gets these files, in a folder of it; what they say together, their exit codes, and the files that they leave. None where that cannot be had."""
 
     def tests(self) -> SuiteRun:
         """What the project's own tests say, in two runs."""
+
+    def unjudged(self) -> Sequence[Mutant]:
+        """Guards of which this run does not know what the tests say without them."""
 
     def replayed(self) -> Sequence[tuple[Finding, Outcome]]:
         """Every stored proof that this run's attack did not prove again, executed again."""

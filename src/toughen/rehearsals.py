@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from toughen.rule import Target
 
 ALL = Trial((), rehearsal=Rehearsal())
+_TOLD = 100
 REFUSED, EMPTY = 500, 200
 """Answers that are nobody's."""
 
@@ -100,6 +101,11 @@ def without(mutant: Mutant) -> Experiment:
         ("at_import", "yes" if mutant.at_import else ""), ("nth", f" ({mutant.nth})" if mutant.nth > 1 else ""),
     )
     return Experiment({"control": ALL, "off": off}, f"{mutant.file}:{mutant.line} {mutant.without}", detail)
+
+
+def told(mutant: Mutant) -> str:
+    """How a guard is told of: what it is, where, how it is written, and which of those that are alike."""
+    return f"{mutant.kind} in {mutant.function or mutant.file}: {mutant.text}"[:_TOLD] + (f" ({mutant.nth})" if mutant.nth > 1 else "")
 
 
 # -- in the source -----------------------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from toughen.gatekeeping import CouldNot, Done, Faults, Gate, Looked, Site, Untouched
+from toughen.gatekeeping import DOWN, CouldNot, Done, Faults, Gate, Looked, Site, Untouched
+from toughen.lab.agent import addopts
 from toughen.model.gate import Fault
 from toughen.model.source import Location
 
@@ -22,8 +24,10 @@ _RAN: Final = (0, 1)
 """Exit codes of tests that ran, whether they passed or not."""
 _APART_FOR: Final = {"hung", "died"}
 """What takes the other tests with it."""
-_APART: Final = re.compile(r"(^|/)(tests?|migrations|alembic|docs|examples)(/|$)|(^|/)(conftest|setup|manage|test_\w+|\w+_test)\.py$")
+_APART: Final = re.compile(r"(^|/)(tests?|migrations|alembic|docs|examples)(/|$)|(^|/)(conftest|setup|manage|wsgi|asgi|test_\w+|\w+_test)\.py$")
+"""What no test is meant to run: what belongs to tests and tools, and what a server starts."""
 _SHOWN: Final = 12
+_BY_HAND: Final = "`coverage run --branch --source=. -m pytest` shows it by itself"
 
 
 class Coverage(Gate):
@@ -36,7 +40,7 @@ class Coverage(Gate):
     def look(self, site: Site) -> Looked:
         """Run the tests under coverage, on a copy."""
         if not site.booted:
-            return CouldNot("the prototype does not boot here")
+            return DOWN
         if site.changed is not None and not site.changed.touch(".py"):
             return Untouched("no Python file changed")
         if not site.blueprint.suite.files:
@@ -51,14 +55,14 @@ class Coverage(Gate):
         if done.code is None:
             return CouldNot(f"the tests do not end within {_seconds(known):.0f} s under coverage: a thread or a process that they started may go on", "pytest --durations=10 tells which are slow")
         if done.codes[0] not in _RAN:
-            return CouldNot(f"the tests do not run under coverage: {_last(done)}")
+            return CouldNot(f"the tests do not run under coverage: {_last(done)}", _BY_HAND)
         try:
             told = json.loads(done.files.get("coverage.json", ""))
             faults = list(_missing(site, {f"{folder}/{name}" if folder else name: each for name, each in told["files"].items()}))
             totals = told["totals"]
             measured = {"lines": f"{totals['covered_lines']} of {totals['num_statements']}", "branches": f"{totals.get('covered_branches', 0)} of {totals.get('num_branches', 0)}"}
-        except (ValueError, KeyError, TypeError):
-            return CouldNot(f"the tests do not run under coverage: {_last(done)}")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return CouldNot(f"the tests ran, and coverage cannot tell of it: {_last(done)}", "do they write into the project's folder, or end their process? " + _BY_HAND)
         return Faults(faults, measured, f"{measured['lines']} lines and {measured['branches']} branches are run by tests")
 
 
@@ -83,7 +87,7 @@ def _configuration(site: Site) -> Iterator[str]:
 
 def _steps(site: Site, manager: str | None, apart: Sequence[str]) -> list[list[str]]:
     concurrency = ["--concurrency=thread,greenlet"] if any("sqlalchemy.ext.asyncio" in each for each in site.texts.values()) else []
-    options = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", *(f"--deselect={each}" for each in apart)]
+    options = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", *addopts.without(str(site.root), site.blueprint.suite.files), *(f"--deselect={each}" for each in apart)]
     tests = ["manage.py", "test", "--noinput"] if manager is not None else ["-m", "pytest", *options, *site.blueprint.suite.files]
     # Settings of the project's own may leave files out, or fail below a number of their own: here every line counts.
     return [["coverage", "run", "--rcfile=/dev/null", "--branch", "--source=.", *concurrency, *tests], ["coverage", "json", "--rcfile=/dev/null", "-q", "-o", "coverage.json"]]
@@ -95,9 +99,9 @@ def _missing(site: Site, files: dict[str, Any]) -> Iterator[Fault]:
         if _APART.search(name) or name not in site.texts or name in site.blueprint.suite.files:
             continue
         fresh = site.new.lines(name) if site.new is not None else frozenset()
-        lines = [int(each) for each in told["missing_lines"]]
-        halves = {abs(int(start)): int(end) for start, end in told.get("missing_branches", ()) if abs(int(start)) not in lines}
-        text = site.texts[name].splitlines()
+        beyond, text = _beyond(site.texts[name]), site.texts[name].splitlines()
+        lines = [int(each) for each in told["missing_lines"] if int(each) not in beyond]
+        halves = {abs(int(start)): int(end) for start, end in told.get("missing_branches", ()) if abs(int(start)) not in {*lines, *beyond}}
         for line in lines:
             if line in fresh:
                 yield Fault(f"{name}: {_text(text, line)}", "no test runs this new line", Location(name, line), strict=True)
@@ -107,6 +111,24 @@ def _missing(site: Site, files: dict[str, Any]) -> Iterator[Fault]:
         old = [each for each in lines if each not in fresh]
         if old:
             yield Fault(name, f"{len(old)} {'line is' if len(old) == 1 else 'lines are'} run by no test: {_ranges(old)}", Location(name, old[0]), count=len(old))
+
+
+def _beyond(text: str) -> frozenset[int]:
+    """Lines that no test can run: of a file that is started as a program, for checkers of types alone, and bodies that only say that there is none."""
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError):
+        return frozenset()
+    found: set[int] = set()
+    for node in nodes:
+        match node:
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))) | ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+                found |= {node.lineno, *range(node.lineno, (node.body[-1].end_lineno or node.lineno) + 1)}
+            case ast.FunctionDef(body=[*_, ast.Expr(value=ast.Constant(value=value)) as last]) | ast.AsyncFunctionDef(body=[*_, ast.Expr(value=ast.Constant(value=value)) as last]) if value is ... :
+                found.add(last.lineno)
+            case ast.Raise(exc=ast.Name(id="NotImplementedError") | ast.Call(func=ast.Name(id="NotImplementedError"))):
+                found.add(node.lineno)
+    return frozenset(found)
 
 
 def _text(lines: Sequence[str], number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toughen.gatekeeping import CouldNot, Faults, Gate, Looked, Site, Untouched
+from toughen.gatekeeping import DOWN, CouldNot, Faults, Gate, Looked, Site, Untouched
 from toughen.model.finding import Status
 from toughen.model.gate import Fault
 
@@ -23,7 +23,7 @@ class Dependencies(Gate):
         if site.changed is not None and not site.changed.touch(*_NEEDS):
             return Untouched("no requirement changed")
         if not site.booted:
-            return CouldNot("the prototype's environment is not there")
+            return DOWN
         unclear = [each.reason for each in site.verdict.inconclusive if each.break_id == BREAK]
         if unclear:
             return CouldNot(unclear[0])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toughen.gatekeeping import CouldNot, Faults, Gate, Looked, Site
+from toughen.gatekeeping import DOWN, CouldNot, Faults, Gate, Looked, Site
 from toughen.model.finding import Status
 from toughen.model.gate import Fault
+from toughen.model.source import Location
+from toughen.rehearsals import told
 
 if TYPE_CHECKING:
     from toughen.model.finding import Finding
@@ -27,7 +29,7 @@ class Guards(Gate):
     def look(self, site: Site) -> Looked:
         """What the attack said of suite/unguarded."""
         if not site.booted:
-            return CouldNot("the prototype does not boot here")
+            return DOWN
         if not site.blueprint.suite.files:
             return CouldNot("there are no tests that could protect a guard", "`toughen fix` writes the first ones from what it mends")
         found = [each for each in site.verdict.findings if each.break_id == BREAK and each.status is Status.PROVEN]
@@ -36,8 +38,11 @@ class Guards(Gate):
         late = next((each for each in unclear if "used up" in each or each.startswith(_NOBODY)), None)
         if late is not None and not found:
             return CouldNot(f"nothing is known of the guards: {late}", "a larger --budget gives them more time" if "used up" in late else "")
-        why = f"{len(found)} can go unnoticed" if found else "none can go unnoticed"
-        return Faults(faults, {"unprotected": str(len(found)), **({"nothing is said of": "; ".join(unclear[:3])} if unclear else {})}, why)
+        shown = {each.key for each in faults}
+        # What was not judged in this run may be in the next: it is old code then, too.
+        doubtful = [Fault(key, f"nothing is known of {each.text}", Location(each.file, each.line)) for each in site.unjudged() if (key := f"{each.file} {told(each)}") not in shown]
+        why = (f"{len(found)} can go unnoticed" if found else "none can go unnoticed") + (f"; of {len(doubtful)} nothing is known: {late}" if late and doubtful else "")
+        return Faults(faults, {"unprotected": str(len(found)), **({"nothing is said of": "; ".join(unclear[:3])} if unclear else {})}, why, doubtful)
 
 
 def _key(finding: Finding) -> str:

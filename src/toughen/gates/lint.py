@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import json
 import re
@@ -16,7 +17,7 @@ from toughen.model.gate import Fault
 from toughen.model.source import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _CURATED: Final = ("F", "E9", "PLE", "B", "ASYNC", "PGH", "S102", "S110", "S112", "S113", "S307", "S501", "S506", "BLE001", "RUF006", "TRY203")
@@ -24,8 +25,8 @@ _CURATED: Final = ("F", "E9", "PLE", "B", "ASYNC", "PGH", "S102", "S110", "S112"
 _IGNORED: Final = ("B007", "B008", "B009", "B010", "B011", "B904", "B905", "F403", "F405", "F541")
 """`Depends()` in an argument's default is how FastAPI means it; star imports are how Django settings are split; the others are matters of taste."""
 _SECONDS: Final = 120.0
-_MENTIONS: Final = (".toml", ".cfg", ".ini", ".yml", ".yaml", ".json", ".html", ".txt", ".sh", ".env", "Procfile", "Dockerfile", "Makefile")
-_APART: Final = re.compile(r"(^|/)(tests?|migrations|alembic|docs|examples|scripts)(/|$)|(^|/)(conftest|setup|manage|\w*conf(ig)?|test_\w+|\w+_test)\.py$")
+_MENTIONS: Final = (".toml", ".cfg", ".ini", ".conf", ".service", ".yml", ".yaml", ".json", ".html", ".jinja", ".jinja2", ".j2", ".txt", ".sh", ".env", "Procfile", "Dockerfile", "Makefile")
+_APART: Final = re.compile(r"(^|/)(tests?|migrations|alembic|docs|examples|scripts)(/|$)|(^|/)(conftest|setup|manage|[\w.]*conf(ig)?|test_\w+|\w+_test)\.py$")
 _ESCAPES: Final = (
     (re.compile(r"#\s*type:\s*ignore(?!\[)"), "`# type: ignore` says not which error is meant"),
     (re.compile(r"#\s*noqa(?!:)"), "`# noqa` says not which finding is meant"),
@@ -51,17 +52,27 @@ class Lint(Gate):
         said = _ruff(program, site.root, own=own)
         if isinstance(said, CouldNot):
             return said
-        faults = [*_told(site, said), *unused(site), *escapes(site)]
-        return Faults(faults, {"ruff": "as the project configures it" if own else "curated: " + " ".join(_CURATED)}, f"{len(site.texts)} Python files")
+        faults = [*_told(site, said, own=own), *unused(site), *escapes(site)]
+        return Faults(faults, {"release": _release(program), "ruff": "as the project configures it" if own else "curated: " + " ".join(_CURATED)}, f"{len(site.texts)} Python files")
 
 
 def _configured(root: Path) -> bool:
-    if (root / "ruff.toml").is_file() or (root / ".ruff.toml").is_file():
-        return True
-    try:
-        return "ruff" in tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8", errors="replace")).get("tool", {})
-    except (OSError, tomllib.TOMLDecodeError):
-        return False
+    """Whether ruff is configured in the project's folder, or above it in its repository, as ruff itself looks for it."""
+    for folder in (root, *root.parents):
+        if (folder / "ruff.toml").is_file() or (folder / ".ruff.toml").is_file():
+            return True
+        with contextlib.suppress(OSError, tomllib.TOMLDecodeError):
+            if "ruff" in tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8", errors="replace")).get("tool", {}):
+                return True
+        if (folder / ".git").exists():
+            return False
+    return False
+
+
+def _release(program: Path) -> str:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        return subprocess.run([str(program), "--version"], capture_output=True, text=True, timeout=_SECONDS, check=False, stdin=subprocess.DEVNULL).stdout.strip()
+    return ""
 
 
 def _ruff(program: Path, root: Path, *, own: bool) -> list[dict[str, Any]] | CouldNot:
@@ -72,21 +83,36 @@ def _ruff(program: Path, root: Path, *, own: bool) -> list[dict[str, Any]] | Cou
         found = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
         return CouldNot(f"ruff takes longer than {_SECONDS:.0f} s")
-    except (OSError, ValueError):
+    except OSError as error:
+        return CouldNot(f"ruff does not run: {error}")
+    except ValueError:
         return CouldNot(f"ruff does not run: {next(iter(done.stderr.strip().splitlines()[-1:]), 'it says nothing')[:200]}")
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
-def _told(site: Site, said: list[dict[str, Any]]) -> Iterator[Fault]:
+def _told(site: Site, said: list[dict[str, Any]], *, own: bool) -> Iterator[Fault]:
     for each in said:
         file = str(each.get("filename", ""))
         name = next((known for known in site.texts if file.endswith(f"/{known}") and file == str(site.root / known)), None)
-        if name is None:
+        if name is None or (not own and each.get("code") == "F401" and _meant(name, str(each.get("message")), site.texts)):
             continue
         line = int((each.get("location") or {}).get("row") or 1)
         lines = site.texts[name].splitlines()
         text = lines[line - 1].strip() if 0 < line <= len(lines) else ""
         yield Fault(f"{name} {each.get('code') or 'syntax'}: {text}", f"{each.get('message')} [{each.get('code') or 'syntax'}]", Location(name, line))
+
+
+def _meant(file: str, message: str, texts: Mapping[str, str]) -> bool:
+    """Whether an import that nobody uses does something: it runs a module of the project's own, or hands a name of it on."""
+    match = re.match(r"`(\.*)([\w.]+)(?: as \w+)?` imported", message)
+    if match is None:
+        return False
+    dots, path = match[1], match[2].replace(".", "/")
+    places = {each.removesuffix(".py").removesuffix("/__init__") for each in texts}
+    if any(each == path or each.endswith(f"/{path}") for each in places):
+        return True
+    first = path.partition("/")[0]
+    return file.endswith("__init__.py") and (bool(dots) or any(f"/{each}/".find(f"/{first}/") >= 0 for each in places))
 
 
 def unused(site: Site) -> Iterator[Fault]:
@@ -95,6 +121,7 @@ def unused(site: Site) -> Iterator[Fault]:
     for text in (*site.texts.values(), *_mentions(site.root)):
         for word in re.findall(r"[A-Za-z_]\w*", text):
             words[word] = words.get(word, 0) + 1
+    started = site.blueprint.entry.target.rpartition(":")[2].removesuffix("()") if site.blueprint.entry is not None else ""
     for file, text in site.texts.items():
         if _APART.search(file):
             continue
@@ -103,13 +130,13 @@ def unused(site: Site) -> Iterator[Fault]:
         except (SyntaxError, ValueError, RecursionError):
             continue
         for node in tree.body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.decorator_list and words.get(node.name, 0) == 1 and not _called_by_others(node):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.decorator_list and words.get(node.name, 0) == 1 and node.name != started and not _called_by_others(node):
                 yield Fault(f"{file} unused: {node.name}", f"nothing names {node.name}", Location(file, node.lineno, node.name))
 
 
 def _called_by_others(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
     """Whether a framework finds it: by its name, or, of a class, by what it is made of (a model, a form, a command)."""
-    return node.name.startswith("__") or node.name in {"main", "Command", "handler", "lifespan", "create_app"} or (isinstance(node, ast.ClassDef) and bool(node.bases or node.keywords))
+    return node.name.startswith("__") or node.name in {"main", "Command", "handler", "lambda_handler", "lifespan", "create_app"} or (isinstance(node, ast.ClassDef) and bool(node.bases or node.keywords))
 
 
 def _mentions(root: Path) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from toughen.gatekeeping import CouldNot, Faults, Gate, Looked, Site
+from toughen.faulting import again, fault_of
+from toughen.gatekeeping import DOWN, Faults, Gate, Looked, Site
 from toughen.model.finding import Status
-from toughen.model.gate import Fault
 
 
 class Operations(Gate):
@@ -18,6 +18,8 @@ class Operations(Gate):
     def look(self, site: Site) -> Looked:
         """What the attack proved of operations/."""
         if not site.booted:
-            return CouldNot("the prototype does not boot here")
+            return DOWN
         found = [each for each in site.verdict.findings if each.break_id.startswith("operations/") and each.status is Status.PROVEN]
-        return Faults([Fault(each.id, f"{each.break_id}: {each.message}", each.location, finding=each.id) for each in found], {"proven": str(len(found))}, "a forced error, a dead database, a silent failure")
+        faults = [fault_of(each, f"{each.break_id}: {each.message}") for each in found]
+        faults += again([each for each in site.replayed() if each[0].break_id.startswith("operations/")], {each.key for each in faults})
+        return Faults(faults, {"proven": str(len(found))}, "a forced error, a dead database, a silent failure")

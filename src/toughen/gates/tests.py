@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from toughen.gatekeeping import CouldNot, Faults, Gate, Looked, Site
+from toughen.gatekeeping import DOWN, CouldNot, Faults, Gate, Looked, Site
 from toughen.model.finding import Status
 from toughen.model.gate import Fault
 from toughen.model.source import Location
 
 BREAKS = ("suite/vacuous", "suite/uncovered", "suite/happy-path-only")
 """The breaks that say what the tests are worth; the guards have a gate of their own."""
+
+
+_BY_HAND = "run them by themselves, without a network: what stops them there stops them here"
 
 
 class Tests(Gate):
@@ -22,14 +25,12 @@ class Tests(Gate):
     def look(self, site: Site) -> Looked:
         """Every test that does not pass, or passes now and then."""
         if not site.booted:
-            return CouldNot("the prototype does not boot here")
+            return DOWN
         if not site.blueprint.suite.files:
             return Faults([Fault("none", "there is not one test: `toughen fix` writes the first ones from what it mends")], {"tests": "0"})
         run = site.tests()
-        if run.problem and not run.tests:
-            return CouldNot(f"the tests cannot be run: {run.problem}")
-        if run.ended != "done":
-            return CouldNot(f"the tests do not end: {run.problem}")
+        if run.ended != "done" or (run.problem and not run.tests):
+            return CouldNot(f"the tests cannot be run: {run.problem}", _BY_HAND)
         faults = [Fault(each.id, f"{each.id} fails: {_said(each.said)}", _place(each.id)) for each in run.failed]
         faults += [Fault(f"flaky {each}", f"{each} passes now and then: nothing can be built on it", _place(each)) for each in sorted(run.flaky)]
         if not run.tests:
@@ -40,7 +41,7 @@ class Tests(Gate):
 
 
 def _said(text: str) -> str:
-    return " ".join(text.split())[-160:] or "it says nothing"
+    return " ".join(text.split())[:160] or "it says nothing"
 
 
 def _place(test: str) -> Location:

@@ -8,7 +8,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
-from toughen.gatekeeping import CouldNot, Faults, Gate, Looked, Site, Untouched
+from toughen.gatekeeping import DOWN, CouldNot, Faults, Gate, Looked, Site, Untouched
 from toughen.model.gate import Fault
 from toughen.model.source import Location
 
@@ -22,8 +22,14 @@ _PLUGINS: Final = {"mypy_django_plugin": "django-stubs", "mypy_drf_plugin": "dja
 """Packages that bring the checker's plugins: a project's requirements for development are not always there."""
 _SECONDS: Final = 300.0
 _PLAIN: Final = ("--show-error-codes", "--no-color-output", "--no-pretty", "--no-error-summary", "--hide-error-context", "--cache-dir=/dev/null")
-_STRICT: Final = ("--config-file=", "--strict", "--allow-untyped-calls", "--allow-untyped-decorators", "--allow-subclassing-any", "--ignore-missing-imports", "--follow-imports=silent", "--explicit-package-bases", "--namespace-packages")
+_STRICT: Final = (
+    "--strict", "--allow-untyped-calls", "--allow-untyped-decorators", "--allow-subclassing-any", "--no-warn-return-any", "--implicit-reexport", "--no-warn-unused-ignores",
+    "--ignore-missing-imports", "--disable-error-code=import-untyped", "--disable-error-code=import-not-found", "--follow-imports=silent", "--explicit-package-bases", "--namespace-packages",
+)
 """What tells of old code and of other people's packages is not the new line's fault."""
+_CONFIG: Final = "toughen-mypy.ini"
+_MADE: Final = re.compile(r'^Name "[\w.]+\.\w+" is not defined$')
+"""A name below another is an attribute: whether it is there is known when the program runs (Flask-SQLAlchemy's `db.Model`)."""
 
 
 class Types(Gate):
@@ -74,18 +80,28 @@ def _mypy(site: Site, *, own: bool) -> Looked:
         return CouldNot("the project configures no type checker, and which lines are new is not known", "write a baseline in a git repository (`toughen gate --write-baseline`), or configure mypy or pyright")
     if not own and not files:
         return Faults(why="no checker is configured, and no line is new since the baseline")
-    steps = [["mypy", *_PLAIN, *([] if own else [*_STRICT, *files]), *(["."] if own and not _named(site.root) else [])]]
-    done = site.run(steps, packages=("mypy",), seconds=_SECONDS)
-    lacks = _PLUGINS.get(match[1]) if done is not None and (match := _LACKS.search(done.output)) else None
+    if not site.booted:
+        return DOWN
+    steps = [["mypy", *_PLAIN, *([] if own else [f"--config-file={_CONFIG}", *_STRICT, *files]), *(["."] if own and not _named(site.root) else [])]]
+    # Without its plugin, pydantic's settings seem to be called without what the environment gives them.
+    plugins = "\nplugins = pydantic.mypy" if any(re.search(r"^\s*(from|import) pydantic", each, re.MULTILINE) for each in site.texts.values()) else ""
+    done = site.run(steps, packages=("mypy",), seconds=_SECONDS, brings={} if own else {_CONFIG: f"[mypy]{plugins}\n"})
+    if not own and done is not None and done.code not in {0, 1, None} and "plugin" in done.output:
+        done = site.run(steps, packages=("mypy",), seconds=_SECONDS, brings={_CONFIG: "[mypy]\n"})
+    if own and done is not None and "Source file found twice" in done.output:
+        # As most of its users call it: a folder without __init__.py is a package, too.
+        steps = [[*steps[0], "--explicit-package-bases", "--namespace-packages"]]
+        done = site.run(steps, packages=("mypy",), seconds=_SECONDS)
+    lacks = _PLUGINS.get(match[1]) if done is not None and (match := _LACKS.search(done.output)) and own else None
     if lacks:
         done = site.run(steps, packages=("mypy", lacks), seconds=_SECONDS)
     if done is None:
         return CouldNot("mypy cannot be had here", "install mypy in the project's environment")
     if done.code is None:
         return CouldNot(f"mypy takes longer than {_SECONDS:.0f} s")
-    found = [each for each in _SAID.finditer(done.output) if own or (new is not None and int(each["line"]) in new.lines(_plain(each["file"])))]
+    found = [each for each in _SAID.finditer(done.output) if own or (new is not None and int(each["line"]) in new.lines(_plain(each["file"])) and not _MADE.match(each["message"]))]
     if done.code not in {0, 1} and not found:
-        return CouldNot(f"mypy does not run: {_last(done.output)}")
+        return CouldNot(f"mypy does not run: {_last(done.output)}", "run it by itself in the project's folder; a plugin that it names must be among the requirements")
     faults = [_fault(site.texts, _plain(each["file"]), int(each["line"]), each["code"] or "misc", each["message"], strict=not own) for each in found]
     what = "the whole project, as it configures mypy" if own else f"{_count(sum(len(new.lines(each)) for each in files) if new else 0, 'line')} that came since the baseline, mypy --strict"
     return Faults(faults, {"checker": "mypy"}, what)
@@ -105,13 +121,15 @@ def _named(root: Path) -> bool:
 
 
 def _pyright(site: Site) -> Looked:
+    if not site.booted:
+        return DOWN
     done = site.run([["pyright", "--outputjson"]], packages=("pyright",), seconds=_SECONDS)
     if done is None or done.code is None:
         return CouldNot("pyright cannot be had here" if done is None else f"pyright takes longer than {_SECONDS:.0f} s", "install pyright (with its own Node) in the project's environment")
     try:
         said = json.loads(done.output[done.output.index("{") :])
         faults = list(_diagnosed(site, said))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return CouldNot(f"pyright does not run: {_last(done.output)}")
     return Faults(faults, {"checker": f"pyright {said.get('version', '')}"}, "the whole project, as it configures pyright")
 
@@ -134,7 +152,8 @@ def _plain(file: str) -> str:
 
 
 def _last(output: str) -> str:
-    return next(iter(output.strip().splitlines()[-1:]), "it says nothing")[:200]
+    lines = output.strip().splitlines()
+    return next((each for each in lines if "error:" in each), lines[-1] if lines else "it says nothing")[:200]
 
 
 def _count(number: int, word: str) -> str:

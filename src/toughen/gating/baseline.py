@@ -32,8 +32,8 @@ class Baseline:
     """Gate -> key -> how many."""
     toughen: str = __version__
 
-    def split(self, gate: str, faults: Iterable[Fault]) -> tuple[list[Fault], list[Fault], int]:
-        """(what is new, what is known, how many are gone) of a gate's faults; strict ones are always new."""
+    def split(self, gate: str, faults: Iterable[Fault], doubtful: Iterable[Fault] = ()) -> tuple[list[Fault], list[Fault], int]:
+        """(what is new, what is known, how many are gone) of a gate's faults; strict ones are always new, and doubtful ones are not gone."""
         known = self.faults.get(gate, {})
         now: Counter[str] = Counter()
         new: list[Fault] = []
@@ -44,7 +44,8 @@ class Baseline:
                 continue
             now[each.key] += each.count
             (new if now[each.key] > known.get(each.key, 0) else old).append(each)
-        return new, old, sum(max(0, count - now[key]) for key, count in known.items())
+        unclear = {each.key for each in doubtful}
+        return new, old, sum(max(0, count - now[key]) for key, count in known.items() if key not in unclear)
 
 
 def read(root: Path) -> Baseline | None:

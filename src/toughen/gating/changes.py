@@ -34,15 +34,18 @@ def since(root: Path, commit: str) -> Changes | None:
     then = dict(_tree(root, known))
     names = dict.fromkeys([*then, *repository.names(root, ["ls-files", "--others", "--exclude-standard", "-z"]), *repository.names(root, ["ls-files", "-z"])])
     files: dict[str, frozenset[int]] = {}
+    cuts: dict[str, frozenset[int]] = {}
     for name in names:
         now = _read(root / name)
         if now is None or then.get(name) == _digest(now, len(then.get(name, "0" * _SHA1))):
             continue
         before = repository.content(root, known, name) if name in then and len(now) <= _LARGEST else b""
-        found = _new(before, now)
-        if found or name not in then or before != now:
+        found, cut = _new(before, now)
+        if found or name not in then or before.splitlines() != now.splitlines():
             files[name] = found
-    return Changes(commit, files, frozenset(name for name in then if not (root / name).exists()))
+        if cut:
+            cuts[name] = cut
+    return Changes(commit, files, frozenset(name for name in then if not (root / name).exists()), cuts)
 
 
 def _tree(root: Path, commit: str) -> Iterator[tuple[str, str]]:
@@ -68,10 +71,11 @@ def _digest(content: bytes, length: int) -> str:
     return hashlib.sha1(whole, usedforsecurity=False).hexdigest() if length == _SHA1 else hashlib.sha256(whole).hexdigest()
 
 
-def _new(before: bytes, now: bytes) -> frozenset[int]:
-    """Numbers of the lines, from 1, that are new; how lines end does not count."""
+def _new(before: bytes, now: bytes) -> tuple[frozenset[int], frozenset[int]]:
+    """(numbers of the lines, from 1, that are new; of those behind which something was taken out); how lines end does not count."""
     old, lines = before.decode("utf-8", "replace").splitlines(), now.decode("utf-8", "replace").splitlines()
     if not old:
-        return frozenset(range(1, len(lines) + 1))
+        return frozenset(range(1, len(lines) + 1)), frozenset()
     blocks = difflib.SequenceMatcher(None, old, lines, autojunk=False).get_opcodes()
-    return frozenset(number + 1 for kind, _, _, start, end in blocks if kind in {"insert", "replace"} for number in range(start, end))
+    new = frozenset(number + 1 for kind, _, _, start, end in blocks if kind in {"insert", "replace"} for number in range(start, end))
+    return new, frozenset(start for kind, first, last, start, _ in blocks if kind == "delete" and any(each.strip() and not each.lstrip().startswith("#") for each in old[first:last]))

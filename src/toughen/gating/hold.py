@@ -79,8 +79,8 @@ class Holding:
         return Gated(gate.id, gate.title, State.UNCHECKED if left else State.HELD, reason, hint, waived=tuple(waived), seconds=seconds)
 
     def _judged(self, gate: Gate, said: Faults, seconds: float) -> Gated:
-        self._found[gate.id] = said.faults
-        new, known, gone = (list(said.faults), [], 0) if self.baseline is None else self.baseline.split(gate.id, said.faults)
+        self._found[gate.id] = (*said.faults, *said.doubtful)
+        new, known, gone = (list(said.faults), [], 0) if self.baseline is None else self.baseline.split(gate.id, said.faults, said.doubtful)
         if self.baseline is None and self.yard.changed is not None:
             # Without a baseline, a change answers for the files that it touches.
             new = [each for each in new if each.location is None or each.location.file in self.yard.changed.files]

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from toughen.store import StoredProof
 
 
+_LONGEST = 240.0
+"""Seconds that all tests may take once, where all of the project is looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Narrowing:
     """An attack for the sake of gates."""
@@ -48,6 +52,8 @@ class Narrowing:
         """The reviewed policy says what is meant, and comparisons on new lines are moved by one; the policy."""
         if target.memory.rehearsing is not None:
             target.memory.rehearsing.changed = self.scope.lines()
+            if self.scope.changed is None:
+                target.memory.rehearsing.longest = _LONGEST
         known = policy.read(root / policy.FILE)
         if known is not None:
             proving.meant = Meant(known, target).of

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from toughen.errors import EnvironmentFailedError
@@ -15,7 +16,7 @@ from toughen.lab import environment
 from toughen.lab.caching import cache_folder
 from toughen.lab.copying import copy_project
 from toughen.lab.needs import Needs
-from toughen.model.mutant import SuiteRun
+from toughen.model.mutant import Mutant, SuiteRun
 from toughen.model.trial import Rehearsal, Trial
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class Yard:
             return SuiteRun(problem="the prototype does not boot here")
         return self.target.run(Trial((), rehearsal=Rehearsal())).suite or SuiteRun(problem="nobody ran them")
 
+    def unjudged(self) -> Sequence[Mutant]:
+        """Guards of which this run does not know what the tests say without them."""
+        rehearsing = self.target.memory.rehearsing if self.target is not None else None
+        return [each for each in rehearsing.woven.mutants if each.key not in rehearsing.judged] if rehearsing is not None else ()
+
     def program(self, name: str) -> Path | None:
         """A program of the project's own environment, else one from an environment of its own in the cache."""
         if self.target is not None and (own := self.target.lab.environment.python.parent / name).is_file():
@@ -73,7 +79,7 @@ class Yard:
         made = self._apart((name,), f"{sys.version_info.major}.{sys.version_info.minor}")
         return made.parent / name if made is not None and (made.parent / name).is_file() else None
 
-    def run(self, steps: Sequence[Sequence[str]], *, packages: Sequence[str], seconds: float, leaves: Sequence[str] = (), folder: str = "") -> Done | None:
+    def run(self, steps: Sequence[Sequence[str]], *, packages: Sequence[str], seconds: float, leaves: Sequence[str] = (), folder: str = "", brings: Mapping[str, str] = MappingProxyType({})) -> Done | None:
         """Steps on a fresh copy in the box, in the project's environment with these packages beside it."""
         if self.target is None:
             return None
@@ -89,6 +95,8 @@ class Yard:
         shutil.rmtree(place, ignore_errors=True)
         copy_project(self.root, place / self.root.name)
         home = place / self.root.name / folder
+        for name, content in brings.items():
+            (home / name).write_text(content, encoding="utf-8")
         said: list[str] = []
         codes: list[int | None] = []
         lab.environment = made

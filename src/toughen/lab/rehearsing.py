@@ -64,6 +64,13 @@ class Rehearsing:
         """The project's own files behind the switch; without tests, migrations and scripts."""
         return switched(texts(self.lab.root or self.lab.project), self.blueprint.suite.files, self.changed)
 
+    @property
+    def judged(self) -> frozenset[str]:
+        """Guards of which it is known what the tests say without them; those that a test asks which passes now and then are not."""
+        flaky = self._baseline.flaky if self._baseline is not None else frozenset()
+        asked = self._baseline.reached if self._baseline is not None else {}
+        return frozenset(each.key for each in self.woven.mutants if each.key in self._without and not flaky & set(asked.get(each.number, ())))
+
     def run(self, rehearsal: Rehearsal) -> SuiteRun:
         """What the tests say. Raises LabError where the time for them is used up, or their box is gone."""
         with self._lock:

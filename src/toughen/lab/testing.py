@@ -31,6 +31,7 @@ COLLECTING = 120.0
 FIRST, COLLECTED = ".first", ".collected"
 UNRUN = "unrun"
 """How a run ended whose turn did not come."""
+_SAID = 200
 _SPARE = 10.0
 """Seconds that the box gets, over those of a run, to end it."""
 
@@ -185,7 +186,8 @@ def _begun(listener: Listener, box: Box, root: Path) -> Tests:
         return tests
     tests.errors = tuple((str(each[0]), str(each[1])) for each in frame.get("errors") or () if isinstance(each, list) and len(each) == 2)  # noqa: PLR2004
     if "tests" not in frame:
-        tests.problem = str(frame.get("problem") or "nothing was collected")
+        said = next((each for each in reversed(box.output().splitlines()) if each.strip().startswith(("ERROR", "E  ", "pytest: error"))), "")
+        tests.problem = str(frame.get("problem") or "nothing was collected") + (f": {' '.join(said.split())[:_SAID]}" if said else "")
         return tests
     tests.inner, tests.names = inner, tuple(map(str, frame["tests"]))
     outer.send({"do": "load", "modules": [str(each) for each in frame.get("modules") or ()]})

@@ -17,7 +17,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import large, tables, warm
+from . import addopts, large, tables, warm
 from .spied import Spy
 from .switch import install
 from .wire import Wire
@@ -97,8 +97,8 @@ def _run(config: dict[str, Any], runs: Runs) -> int:
 
     if config.get("django"):
         _set_up_django(config["django"])
-    arguments = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", *config["arguments"]]
-    return int(pytest.main(arguments, plugins=[runs]))
+    arguments = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", *addopts.without(config["root"], config["arguments"])]
+    return int(pytest.main([*arguments, *config["arguments"]], plugins=[runs]))
 
 
 def _set_up_django(settings: str) -> None:
