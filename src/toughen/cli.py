@@ -180,6 +180,8 @@ def gate(
     if attest is not None and before is not None:
         files = making.attested(root, replace(held, verdict=verdict), before, envelope.key_of(key, os.environ.get(envelope.KEY, "")), attest)
         errors.print(f"attested: {', '.join(str(each) for each in files)}", markup=False)
+    if write_baseline and not verdict.booted:
+        raise BootError(f"{baselines.FILE} is not written: the prototype does not boot, so that most gates saw nothing", subject=root, hint="once it boots, all that they see then would be new, and a baseline cannot be raised")
     if write_baseline:
         made = baselines.written(root, held.found, scope.baseline)
         errors.print(f"{'lowered' if scope.baseline else 'wrote'} {baselines.FILE}: {sum(sum(each.values()) for each in made.faults.values())} faults may stay, and none may come", markup=False)

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 ALL = "*"
 """Stands for every route."""
+_TESTS = "the prototype's own tests"
+"""The place of whoever asks them: one of the crew at a time."""
 Job = tuple[int, "Rule", "tuple[Route, ...]"]
 
 
@@ -55,6 +57,8 @@ class Proving:
     tell: Listener
     first_proof: float | None = None
     """Seconds from the beginning of the run to the first proof."""
+    late: float = 0.0
+    """Seconds after the deadline until which the prototype's own tests may still be asked: they are asked last."""
     meant: Callable[[Finding], bool] = field(default=lambda _: False)
     """Whether what would be a finding is meant: the owner's reviewed policy allows it."""
     settled: set[tuple[str, str]] = field(default_factory=set)
@@ -101,6 +105,9 @@ class Proving:
         if only is not None:
             shares = [(rule, routes) for rule, routes in shares if (rule.id, ALL if rule.whole else routes[0].id) in only]
         jobs: list[tuple[str, Job]] = [(routes[0].id, (number, rule, routes)) for number, (rule, routes) in enumerate(shares)]
+        if only is not None:
+            # There is little time: one of the crew asks the prototype's own tests from the beginning, the others attack meanwhile.
+            jobs = sorted(((_TESTS if job[1].rehearses else place, job) for place, job in jobs), key=lambda each: each[0] != _TESTS)
         known = next((each for each in target.journeys() if not each.anonymous), None)
         probe = Probe(Trial(known.calls, known.grants), known.status) if known else None
         crew.work(target, snapshot, jobs, lambda worker, job: self._do(worker, job, snapshot, entry), probe)
@@ -110,7 +117,7 @@ class Proving:
         unclear: list[NotConcluded] = []
         refuted = False
         for route in routes:
-            if time.monotonic() > self.deadline:
+            if time.monotonic() > self.deadline + (self.late if rule.rehearses else 0.0):
                 unclear.append(NotConcluded(rule.id, route.id, "the time budget was used up"))
                 break
             self.tell(Step(f"{rule.id} on {route.id}"))

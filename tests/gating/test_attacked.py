@@ -10,6 +10,7 @@ from toughen.gates.dependencies import Dependencies
 from toughen.gates.operations import Operations
 from toughen.gates.proofs import Proofs
 from toughen.gates.secrets import Secrets
+from toughen.gating.baseline import Baseline
 from toughen.model.blueprint import Secret
 from toughen.model.finding import (
     Evidence,
@@ -82,6 +83,21 @@ def test_proofs(ground: Callable[..., Ground]) -> None:
     assert said.measured == {"proven": "1", "stored": "6", "refuted": "1"}
     assert "cannot be executed again: it hung" in said.faults[2].message
     assert Proofs().look(ground({}, booted=False)) is DOWN
+
+
+def test_no_time(ground: Callable[..., Ground]) -> None:
+    """What there was no time for when the baseline was written is old code when there is; on a line that came since it is new."""
+    late = [NotConcluded("input/crash", "GET /a", "the time budget was used up"), NotConcluded("input/crash", "GET /c", "it hung"), NotConcluded("suite/unguarded", "GET /a", "the time budget was used up")]
+    first = Proofs().look(ground({}, inconclusive=late))
+    assert isinstance(first, Faults)
+    assert "no time for 1 more" in first.why
+    assert [each.key for each in first.doubtful] == ["input/crash@GET /a untold"]
+    known = Baseline("", {"proofs": {each.key: 1 for each in first.doubtful}})
+    found = [finding("input/crash", "GET /a", "n"), finding("input/crash", "GET /b", "n")]
+    for new, told in ((None, ["input/crash@GET /b#n"]), (Changes("HEAD", {"main.py": frozenset({1})}), ["input/crash@GET /a#n", "input/crash@GET /b#n"])):
+        said = Proofs().look(ground({}, findings=found, new=new))
+        assert isinstance(said, Faults)
+        assert [each.key for each in known.split("proofs", said.faults)[0]] == told
 
 
 def test_operations(ground: Callable[..., Ground]) -> None:

@@ -159,3 +159,12 @@ def test_bad_arguments(prototype: Write, arguments: tuple[str, ...], said: str) 
     done = notes.toughen("gate", notes.root.name, *arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_no_baseline_of_what_does_not_boot(prototype: Write) -> None:
+    """A baseline of gates that saw nothing would let nothing through once they do: it is not written, and that is said."""
+    notes = prototype({"main.py": "from flask import Flask\napp = Flask(__name__)\nraise RuntimeError('no luck')\n"})
+    done = notes.toughen("gate", notes.root.name, "--write-baseline")
+    assert done.returncode == 3
+    assert "toughen-baseline.json is not written" in done.stderr
+    assert not (notes.root / "toughen-baseline.json").exists()

@@ -22,6 +22,8 @@ _LEAST: Final = 30.0
 _TIMES: Final = 10.0
 _RAN: Final = (0, 1)
 """Exit codes of tests that ran, whether they passed or not."""
+_USAGE: Final = 4
+"""pytest knows an option not: of a plugin's that is not here."""
 _APART_FOR: Final = {"hung", "died"}
 """What takes the other tests with it."""
 _APART: Final = re.compile(r"(^|/)(tests?|migrations|alembic|docs|examples)(/|$)|(^|/)(conftest|setup|manage|wsgi|asgi|test_\w+|\w+_test)\.py$")
@@ -49,7 +51,11 @@ class Coverage(Gate):
         if not known.passed:
             return CouldNot(f"no test passes{f': {known.problem}' if known.problem else ''}", "see the gate of tests")
         folder = _manager(site)
-        done = site.run(_steps(site, folder, sorted(each.id for each in known.tests if each.outcome in _APART_FOR)), packages=("coverage", "pytest"), seconds=_seconds(known), leaves=("coverage.json",), folder=folder or "")
+        apart, done = sorted(each.id for each in known.tests if each.outcome in _APART_FOR), None
+        for options in (addopts.without(str(site.root), site.blueprint.suite.files), ["-o", "addopts="]):
+            done = site.run(_steps(site, folder, [*options, *(f"--deselect={each}" for each in apart)]), packages=("coverage", "pytest"), seconds=_seconds(known), leaves=("coverage.json",), folder=folder or "")
+            if done is None or done.codes[0] != _USAGE:
+                break
         if done is None:
             return CouldNot("coverage cannot be had here", "install coverage in the project's environment")
         if done.code is None:
@@ -85,12 +91,12 @@ def _configuration(site: Site) -> Iterator[str]:
             yield (site.root / name).read_text(encoding="utf-8", errors="replace")
 
 
-def _steps(site: Site, manager: str | None, apart: Sequence[str]) -> list[list[str]]:
+def _steps(site: Site, manager: str | None, others: Sequence[str]) -> list[list[str]]:
     concurrency = ["--concurrency=thread,greenlet"] if any("sqlalchemy.ext.asyncio" in each for each in site.texts.values()) else []
-    options = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", *addopts.without(str(site.root), site.blueprint.suite.files), *(f"--deselect={each}" for each in apart)]
+    options = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", *others]
     tests = ["manage.py", "test", "--noinput"] if manager is not None else ["-m", "pytest", *options, *site.blueprint.suite.files]
     # Settings of the project's own may leave files out, or fail below a number of their own: here every line counts.
-    return [["coverage", "run", "--rcfile=/dev/null", "--branch", "--source=.", *concurrency, *tests], ["coverage", "json", "--rcfile=/dev/null", "-q", "-o", "coverage.json"]]
+    return [["coverage", "run", "--rcfile=/dev/null", "--branch", "--source=.", *concurrency, *tests], ["coverage", "json", "--rcfile=/dev/null", "-o", "coverage.json"]]
 
 
 def _missing(site: Site, files: dict[str, Any]) -> Iterator[Fault]:

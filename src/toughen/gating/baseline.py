@@ -43,7 +43,7 @@ class Baseline:
                 new.append(each)
                 continue
             now[each.key] += each.count
-            (new if now[each.key] > known.get(each.key, 0) else old).append(each)
+            (old if now[each.key] <= known.get(each.key, 0) or any(alike in known for alike in each.alike) else new).append(each)
         unclear = {each.key for each in doubtful}
         return new, old, sum(max(0, count - now[key]) for key, count in known.items() if key not in unclear)
 

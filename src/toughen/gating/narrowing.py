@@ -11,6 +11,7 @@ from toughen.gates import load as gates
 from toughen.gating.affected import affected
 from toughen.model.finding import Status
 from toughen.prove import ALL
+from toughen.rehearsals import mutants_of
 from toughen.rules import load
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from toughen.store import StoredProof
 
 
-_LONGEST = 240.0
-"""Seconds that all tests may take once, where all of the project is looked at."""
+_TOGETHER = 30.0
+"""Seconds that they may be asked, and beyond the budget, where a change is looked at."""
+_LONGEST, _LATE = 240.0, 180.0
+"""Seconds that all tests may take once, and that they may be asked beyond the budget, where all of the project is looked at: what was not asked is no yes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Narrowing:
             target.memory.rehearsing.changed = self.scope.lines()
             if self.scope.changed is None:
                 target.memory.rehearsing.longest = _LONGEST
+        proving.late = _LATE if self.scope.changed is None else _TOGETHER
         known = policy.read(root / policy.FILE)
         if known is not None:
             proving.meant = Meant(known, target).of
@@ -64,6 +68,9 @@ class Narrowing:
         if self.scope.changed is None:
             return None
         routes = affected(target.blueprint, sources, self.scope.changed)
+        if target.memory.rehearsing is not None:
+            target.memory.rehearsing.together = _TOGETHER
+            target.memory.rehearsing.wanted = {each.key for route in target.blueprint.routes if route.id in routes for each in mutants_of(target, route)}
         return {(rule.id, ALL if rule.whole else route) for rule in self.rules() for route in routes}
 
     def again(self, stored: StoredProof, verdict: Verdict, sources: Mapping[str, str]) -> bool:

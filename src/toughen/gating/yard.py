@@ -70,7 +70,7 @@ class Yard:
     def unjudged(self) -> Sequence[Mutant]:
         """Guards of which this run does not know what the tests say without them."""
         rehearsing = self.target.memory.rehearsing if self.target is not None else None
-        return [each for each in rehearsing.woven.mutants if each.key not in rehearsing.judged] if rehearsing is not None else ()
+        return [each for each in rehearsing.woven.mutants if each.key not in rehearsing.protected] if rehearsing is not None else ()
 
     def program(self, name: str) -> Path | None:
         """A program of the project's own environment, else one from an environment of its own in the cache."""

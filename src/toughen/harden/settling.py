@@ -56,10 +56,11 @@ def switched_off(target: LabTarget, before: Sequence[Mutant]) -> tuple[int, list
         if mutant.key in known:
             continue
         run = target.run(without(mutant).trials["off"]).suite
-        if run is None or run.problem:
+        # What hangs or dies without a guard was failed by no test: it is neither.
+        if run is None or run.problem or (run.ended != "done" and not run.failed):
             continue
-        killed += bool(run.failed) or run.ended != "done"
-        survived += [] if run.failed or run.ended != "done" else [f"{mutant.file}:{mutant.line} {mutant.text}"]
+        killed += bool(run.failed)
+        survived += [] if run.failed else [f"{mutant.file}:{mutant.line} {mutant.text}"]
     return killed, survived
 
 

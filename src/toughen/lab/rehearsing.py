@@ -48,6 +48,10 @@ class Rehearsing:
     """File -> lines on which comparisons are moved by one, too."""
     longest: float = LONGEST
     """Seconds that all tests may take once."""
+    together: float = ALL
+    """Seconds that all rehearsals may take together."""
+    wanted: Collection[str] | None = None
+    """Guards that are looked at, where not all are."""
     _lock: RLock = field(default_factory=RLock)
     _tests: Tests | None = None
     _until: float = 0.0
@@ -58,6 +62,8 @@ class Rehearsing:
     """What the tests said without a guard, in as many runs as nobody has asked for yet."""
     _calm: set[str] = field(default_factory=set)
     """Guards without which no test failed, once: whoever looks at one a second time looks at the others, too."""
+    _killed: set[str] = field(default_factory=set)
+    """Guards without which one failed."""
 
     @cached_property
     def woven(self) -> Woven:
@@ -65,11 +71,11 @@ class Rehearsing:
         return switched(texts(self.lab.root or self.lab.project), self.blueprint.suite.files, self.changed)
 
     @property
-    def judged(self) -> frozenset[str]:
-        """Guards of which it is known what the tests say without them; those that a test asks which passes now and then are not."""
+    def protected(self) -> frozenset[str]:
+        """Guards without which a test was seen to fail; not those that a test asks which passes now and then."""
         flaky = self._baseline.flaky if self._baseline is not None else frozenset()
         asked = self._baseline.reached if self._baseline is not None else {}
-        return frozenset(each.key for each in self.woven.mutants if each.key in self._without and not flaky & set(asked.get(each.number, ())))
+        return frozenset(each.key for each in self.woven.mutants if each.key in self._killed and not flaky & set(asked.get(each.number, ())))
 
     def run(self, rehearsal: Rehearsal) -> SuiteRun:
         """What the tests say. Raises LabError where the time for them is used up, or their box is gone."""
@@ -80,13 +86,13 @@ class Rehearsing:
                 return self._baseline
             left = self._until - time.monotonic()
             if left <= 0:
-                raise LabError(f"the time for the prototype's own tests ({ALL:.0f} s) was used up", subject=self.lab.root)
+                raise LabError(f"the time for the prototype's own tests ({self.together:.0f} s) was used up", subject=self.lab.root)
             if rehearsal.answer:
                 return self._tests.run(0, sorted(self._baseline.passed), min(LONGEST, left), fresh=False, most=0, answer=rehearsal.answer)
             if not self._without.get(rehearsal.off):
                 self._judge(rehearsal.off)
             if not self._without.get(rehearsal.off):
-                raise LabError(f"the time for the prototype's own tests ({ALL:.0f} s) was used up", subject=self.lab.root)
+                raise LabError(f"the time for the prototype's own tests ({self.together:.0f} s) was used up", subject=self.lab.root)
             return self._without[rehearsal.off].pop(0)
 
     def _judge(self, key: str) -> None:
@@ -97,7 +103,7 @@ class Rehearsing:
             self._without[key] = [SuiteRun(problem="the guard is no longer there")]
             return
         again = key in self._calm
-        others = (each for each in [*mutants][[*mutants].index(key) + 1 :] if (each in self._calm if again else each not in self._without))
+        others = (each for each in [*mutants][[*mutants].index(key) + 1 :] if (each in self._calm if again else each not in self._without and (self.wanted is None or each in self.wanted)))
         chosen = [key, *others][: 1 if self._width == 1 else _CHUNK * self._width]
         asked = {each: (mutants[each].number, *asking(mutants[each], self._baseline)) for each in chosen}
         told = {each: SuiteRun() for each, (_, tests, _) in asked.items() if not tests}
@@ -105,6 +111,7 @@ class Rehearsing:
             told |= self._told({each: (number, tests, limit_of(tests, self._baseline)) for each, (number, tests, anew) in asked.items() if tests and anew == fresh}, fresh=fresh)
         for each, run in told.items():
             self._without.setdefault(each, []).append(run)
+        self._killed |= {each for each, run in told.items() if run.failed}
         self._calm = (self._calm - told.keys()) | ({each for each, run in told.items() if run.ended == "done" and not run.failed} if not again else set())
 
     def _told(self, runs: dict[str, tuple[int, list[str], float]], *, fresh: bool) -> dict[str, SuiteRun]:
@@ -146,9 +153,9 @@ class Rehearsing:
             # One more than there are cores: a test that waits leaves its own to another.
             self._width = (os.cpu_count() or 1) + 1 if tests.untouched() and self.lab.world.server is None else 1
         except AgentLostError as error:
-            return SuiteRun(problem=error.message)
+            return SuiteRun(problem=f"what runs them was lost ({error.message}): one of them may end processes that are not its own")
         finally:
-            self._until = time.monotonic() + ALL
+            self._until = time.monotonic() + self.together
         self._tests = tests
         if first.ended != "done":
             what = f"they do not end within {self.longest:.0f} s" if first.ended == "hung" else "their process dies"
@@ -160,7 +167,7 @@ class Rehearsing:
         for attempt in range(_PACKAGES + 1):
             opened = suite_of(self.lab, self.lab.root or self.lab.project, self.blueprint.suite, self.woven, django=self._settings())
             tests = opened.__enter__()
-            need = next((need for _, said in tests.errors if (need := environment.missing(said)) and "<" not in need), None)
+            need = next((need for said in (*(said for _, said in tests.errors), tests.problem) if (need := environment.missing(said)) and "<" not in need), None)
             extended = environment.beside(self.lab.environment, [need]) if need is not None and attempt < _PACKAGES else None
             if extended is None:
                 self.lab.beside.push(opened)

@@ -186,7 +186,7 @@ def _begun(listener: Listener, box: Box, root: Path) -> Tests:
         return tests
     tests.errors = tuple((str(each[0]), str(each[1])) for each in frame.get("errors") or () if isinstance(each, list) and len(each) == 2)  # noqa: PLR2004
     if "tests" not in frame:
-        said = next((each for each in reversed(box.output().splitlines()) if each.strip().startswith(("ERROR", "E  ", "pytest: error"))), "")
+        said = next((each for each in reversed(box.output().splitlines()) if ": error: " in each or (each.startswith(("ERROR: ", "E  ", "INTERNALERROR>")) and "usage: " not in each)), "")
         tests.problem = str(frame.get("problem") or "nothing was collected") + (f": {' '.join(said.split())[:_SAID]}" if said else "")
         return tests
     tests.inner, tests.names = inner, tuple(map(str, frame["tests"]))

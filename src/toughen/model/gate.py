@@ -22,6 +22,8 @@ class Fault:
     """True for what is new or mended: no baseline takes it."""
     finding: str = ""
     """Id of the finding that it is, where it is one."""
+    alike: tuple[str, ...] = ()
+    """Keys by which a baseline knows it that was written before there was time to tell."""
 
 
 @dataclass(frozen=True, slots=True)

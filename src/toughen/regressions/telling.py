@@ -149,9 +149,9 @@ def _inside(before: Trace, after: Trace) -> Iterator[Check]:
         return
     yield from _headers(old, new)
     sent = _sent(old)
-    for pointer, value in _leaves(_json(new)):
+    for pointer, value in leaves(_json(new)):
         name = next((str(key) for key in reversed(pointer) if isinstance(key, str)), "")
-        was = dict(_leaves(_json(old))).get(pointer, value)
+        was = dict(leaves(_json(old))).get(pointer, value)
         if was != value and name in sent and sent[name] == was:
             yield Equal(pointer, was, differs=True)
 
@@ -182,7 +182,7 @@ def _json(exchange: Exchange) -> Json:
 
 
 def _fields(exchange: Exchange) -> set[str]:
-    return {key for pointer, _ in _leaves(_json(exchange)) for key in pointer if isinstance(key, str)}
+    return {key for pointer, _ in leaves(_json(exchange)) for key in pointer if isinstance(key, str)}
 
 
 def _sent(exchange: Exchange) -> dict[str, Json]:
@@ -193,15 +193,13 @@ def _sent(exchange: Exchange) -> dict[str, Json]:
     return body if isinstance(body, dict) else {}
 
 
-def _leaves(value: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Json]]:
+def leaves(value: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Json]]:
+    """(pointer, value) of everything below a JSON value that holds nothing itself; of lists the first elements."""
     if isinstance(value, dict) and value:
         for key, each in value.items():
-            yield from _leaves(each, (*path, key))
+            yield from leaves(each, (*path, key))
     elif isinstance(value, list) and value:
         for index, each in enumerate(value[:5]):
-            yield from _leaves(each, (*path, index))
+            yield from leaves(each, (*path, index))
     else:
         yield path, value
-
-
-leaves = _leaves

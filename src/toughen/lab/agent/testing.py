@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .switch import Switch
 
-_SAID = 600
+_SAID, _USAGE = 600, 4
 _SILENT = 60.0
 """Seconds after which a test that does not end is given up."""
 _LIMIT = 32 * 1024 * 1024
@@ -74,6 +74,8 @@ def _fresh(config: dict[str, Any], switch: Switch, out: int, wanted: dict[str, A
     switch.off, switch.noting = wanted["off"], bool(wanted.get("noting"))
     if wanted.get("plain"):
         switch.remove()
+    # A test may have taken the folder away; what was put back is another of the same name.
+    os.chdir(config["root"])
     _run(config, Runs(config, switch, None, out, wanted))
 
 
@@ -97,8 +99,12 @@ def _run(config: dict[str, Any], runs: Runs) -> int:
 
     if config.get("django"):
         _set_up_django(config["django"])
-    arguments = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", *addopts.without(config["root"], config["arguments"])]
-    return int(pytest.main([*arguments, *config["arguments"]], plugins=[runs]))
+    arguments = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    code = int(pytest.main([*arguments, *addopts.without(config["root"], config["arguments"]), *config["arguments"]], plugins=[runs]))
+    if code == _USAGE and not runs.served:
+        # An option of a plugin's that is not here: the tests that do not need it go on without it.
+        code = int(pytest.main([*arguments, "-o", "addopts=", *config["arguments"]], plugins=[runs]))
+    return code
 
 
 def _set_up_django(settings: str) -> None:
@@ -177,6 +183,7 @@ class Runs:
         gc.collect()
         gc.freeze()
         large.gathered()
+        home = os.getcwd()
         while True:
             message = self.wire.receive()
             if message is None:
@@ -184,6 +191,8 @@ class Runs:
             result = forked(None, message["runs"], message["width"], message.get("seconds"))
             if isinstance(result, tuple):
                 self.wire.close()
+                with contextlib.suppress(OSError):
+                    os.chdir(home)
                 _let_go(self.engines)
                 self.wire, (self.out, self.wanted) = None, result
                 self.switch.off, self.switch.noting = self.wanted["off"], bool(self.wanted.get("noting"))
@@ -200,6 +209,18 @@ class Runs:
         if self.out >= 0:
             with contextlib.suppress(OSError):
                 os.write(self.out, f"{nodeid}\n".encode("utf-8", "replace"))
+
+    def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
+        """What ends the process behind a test is not that test; where one took the folder away, pytest itself needs another."""
+        if self.out >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self.out, b"\n")
+        try:
+            os.getcwd()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.makedirs(self.config["root"], exist_ok=True)
+                os.chdir(self.config["root"])
 
     def pytest_runtest_setup(self, item: Any) -> None:
         """What fixtures send is not the test's."""
@@ -239,7 +260,7 @@ class Runs:
 
 def _said(longrepr: Any) -> str:
     """What a test failed with: the error itself, where pytest knows it; else the end of what it shows."""
-    crash = getattr(getattr(longrepr, "reprcrash", None), "message", None)
+    crash = getattr(getattr(longrepr, "reprcrash", None), "message", None) or getattr(longrepr, "errorstring", None)
     return str(crash)[:_SAID] if crash else str(longrepr)[-_SAID:]
 
 
