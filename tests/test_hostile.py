@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -193,3 +194,15 @@ def test_an_interrupt_leaves_nothing(prototype: Write, after: float) -> None:
         time.sleep(0.1)
     assert project.left_behind() == []
     assert project.digest() == before
+
+
+def test_an_interrupt_behind_the_answer_changes_nothing() -> None:
+    """Ctrl-C while Python takes itself down, when all is said and done: the exit code stays the answer's."""
+    for after in (0.0, 0.005, 0.01, 0.02):
+        process = subprocess.Popen([sys.executable, "-m", "toughen", "--version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("toughen ")
+        time.sleep(after)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert (process.returncode, said) == (0, "")

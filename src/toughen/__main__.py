@@ -32,6 +32,9 @@ def main() -> None:
         if leaving.code == _INTERRUPTED or asked:
             _leave()
         raise
+    finally:
+        # The run is over and its answer is out: an interrupt while Python takes itself down (with its handlers) would end it by the signal.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _leave() -> NoReturn:
