@@ -10,7 +10,7 @@ from toughen.gates.dependencies import Dependencies
 from toughen.gates.operations import Operations
 from toughen.gates.proofs import Proofs
 from toughen.gates.secrets import Secrets
-from toughen.gating.baseline import Baseline
+from toughen.gating.baseline import Baseline, written
 from toughen.model.blueprint import Secret
 from toughen.model.finding import (
     Evidence,
@@ -29,6 +29,7 @@ from toughen.model.trial import Experiment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from conftest import Ground
 
@@ -98,6 +99,19 @@ def test_no_time(ground: Callable[..., Ground]) -> None:
         said = Proofs().look(ground({}, findings=found, new=new))
         assert isinstance(said, Faults)
         assert [each.key for each in known.split("proofs", said.faults)[0]] == told
+
+
+def test_no_time_is_settled(ground: Callable[..., Ground], tmp_path: Path) -> None:
+    """Lowering the baseline in a run that comes further lets the same through as before; once that is mended, its doubt is gone, too."""
+    known = Baseline("", {"proofs": {"input/crash@GET /a untold": 1, "input/crash@GET /b untold": 1}})
+    said = Proofs().look(ground({}, findings=[finding("input/crash", "GET /a", "n")]))
+    assert isinstance(said, Faults)
+    new, old, gone = known.split("proofs", said.faults)
+    assert (new, [each.key for each in old], gone) == ([], ["input/crash@GET /a#n"], 1)
+    lowered = written(tmp_path, {"proofs": said.faults}, known)
+    assert lowered.faults == {"proofs": {"input/crash@GET /a untold": 1}}
+    assert lowered.split("proofs", said.faults) == ([], old, 0)
+    assert written(tmp_path, {"proofs": []}, lowered).faults == {}
 
 
 def test_operations(ground: Callable[..., Ground]) -> None:

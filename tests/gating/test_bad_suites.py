@@ -106,13 +106,14 @@ def test_import(prototype: Write, text: str, said: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("text", "said"), [
-    ("import time\n\n\ndef test_bad():\n    time.sleep(3600)\n", "test_bad.py::test_bad fails: it does not end"),
-    ("import os, signal\n\n\ndef test_bad():\n    os.kill(os.getppid(), signal.SIGKILL)\n", "one of them may end processes that are not its own"),
-    ("import urllib.request\n\n\ndef test_bad():\n    urllib.request.urlopen('http://example.org', timeout=5)\n", "URLError"),
-    ("import threading, time\n\n\ndef test_bad():\n    threading.Thread(target=time.sleep, args=(3600,)).start()\n", ""),
+@pytest.mark.parametrize(("text", "said", "passed"), [
+    ("import time\n\n\ndef test_bad():\n    time.sleep(3600)\n", "test_bad.py::test_bad fails: it does not end", "2"),
+    ("import os, signal\n\n\ndef test_bad():\n    os.kill(os.getppid(), signal.SIGKILL)\n", "one of them may end processes that are not its own", ""),
+    ("import urllib.request\n\n\ndef test_bad():\n    urllib.request.urlopen('http://example.org', timeout=5)\n", "URLError", "2"),
+    ("import threading, time\n\n\ndef test_bad():\n    threading.Thread(target=time.sleep, args=(3600,)).start()\n", '"faults": []', "3"),
 ])
-def test_long(prototype: Write, text: str, said: str) -> None:
+def test_long(prototype: Write, text: str, said: str, passed: str) -> None:
     """A test that hangs is given up and named; one that kills what runs it, one that wants a network, and one that leaves a thread are told, and end."""
     gates = told(prototype({"main.py": APP, "test_notes.py": GOOD, "test_bad.py": text}), "tests", "coverage", "guards")
     assert said in json.dumps(gates["tests"])
+    assert gates["tests"]["measured"].get("passed", "") == passed

@@ -43,9 +43,14 @@ class Baseline:
                 new.append(each)
                 continue
             now[each.key] += each.count
-            (old if now[each.key] <= known.get(each.key, 0) or any(alike in known for alike in each.alike) else new).append(each)
-        unclear = {each.key for each in doubtful}
+            (old if now[each.key] <= known.get(each.key, 0) or _doubts(each, known) else new).append(each)
+        unclear = {each.key for each in doubtful} | {key for each in old for key in _doubts(each, known)}
         return new, old, sum(max(0, count - now[key]) for key, count in known.items() if key not in unclear)
+
+
+def _doubts(fault: Fault, known: Mapping[str, int]) -> set[str]:
+    """The keys of a baseline that stand for a fault which it did not know yet."""
+    return set() if fault.key in known else {key for key in fault.alike if key in known}
 
 
 def read(root: Path) -> Baseline | None:
@@ -88,10 +93,12 @@ def written(root: Path, faults: Mapping[str, Iterable[Fault]], before: Baseline 
     found: dict[str, dict[str, int]] = {gate: dict(each) for gate, each in before.faults.items()} if before else {}
     for gate, now in faults.items():
         counted: Counter[str] = Counter()
+        known = before.faults.get(gate, {}) if before is not None else None
         for each in now:
             if not each.strict:
                 counted[each.key] += each.count
-        known = before.faults.get(gate, {}) if before is not None else None
+                # What lets it through stays for as long as it is there.
+                counted.update(_doubts(each, known or {}))
         found[gate] = {key: count if known is None else min(count, known[key]) for key, count in sorted(counted.items()) if known is None or key in known}
     since = before.since if before is not None else repository.resolved(root, "HEAD")
     made = Baseline(since, {gate: each for gate, each in sorted(found.items()) if each})
