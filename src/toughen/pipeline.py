@@ -44,6 +44,16 @@ VULNERABLE = "security/vulnerable-dependency"
 _ONLY_SURVEYED = "only surveyed: nothing was executed"
 
 
+@contextmanager
+def _beside() -> Iterator[ThreadPoolExecutor]:
+    """A thread for what waits meanwhile; whoever is interrupted does not wait for it."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 @dataclass(slots=True)
 class Run:
     """One run over one project."""
@@ -120,7 +130,7 @@ class Run:
         sources, blueprint = self._start.survey()
         self._texts = sources.texts
         timings = {"survey_s": time.monotonic() - began}
-        with ThreadPoolExecutor(1) as beside:
+        with _beside() as beside:
             # Booting is waiting: what is suspected is found out meanwhile.
             suspecting = beside.submit(lambda: tuple(suspected(rules, blueprint, sources.texts)))
             if self.config.static:

@@ -30,6 +30,7 @@ from toughen.store import save
 from toughen.survey import join, read, survey
 from toughen.survey.companions import companions
 from toughen.survey.templates import templates
+from toughen.tidying import tidying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,8 @@ class Hardening:
                 self.tell(Step(f"the prototype's own tests: {self._suite.problem}"))
             yield tree
         finally:
-            shutil.rmtree(bench, ignore_errors=True)
+            with tidying():
+                shutil.rmtree(bench, ignore_errors=True)
 
     def _ordered(self) -> list[Finding]:
         proven = [each for each in self.verdict.findings if each.status is Status.PROVEN and each.proof is not None]

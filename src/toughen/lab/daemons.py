@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from toughen.errors import LabError
 from toughen.lab.caching import locked
 from toughen.lab.copying import roomy
+from toughen.tidying import tidying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +39,8 @@ def folder(kind: str) -> Iterator[Path]:
     try:
         yield place
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        with tidying():
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def prepared(place: Path, whole: str, home: Path, make: Callable[[], Box], name: str) -> Path:

@@ -24,6 +24,7 @@ from toughen.lab.servers import kind_of, serve
 from toughen.lab.snapshot import World
 from toughen.lab.variables import asked_for, fitting, wants_file, written
 from toughen.lab.wire import Listener
+from toughen.tidying import tidying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,14 +66,15 @@ def open_lab(
         _read_schema(lab)
         yield lab
     finally:
-        if lab is not None:
-            lab.beside.close()
-            lab.stop()
-            lab.world.close()
-        if listener is not None:
-            listener.close()
-        servers.close()
-        shutil.rmtree(work, ignore_errors=True)
+        with tidying():
+            if lab is not None:
+                lab.beside.close()
+                lab.stop()
+                lab.world.close()
+            if listener is not None:
+                listener.close()
+            servers.close()
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _elsewhere(world: Path, project: Path, variables: dict[str, str]) -> tuple[str, ...]:
